@@ -1,0 +1,1 @@
+"""The edge acts and never decides: AWS calls behind the controller's ports."""

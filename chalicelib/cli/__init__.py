@@ -1,0 +1,1 @@
+"""The operators' verbs; never imported by a Lambda."""

@@ -1,0 +1,293 @@
+"""The one path: observe, elect, plan, guard, apply, verify, report. Core and edge meet only here."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from chalicelib.core.advice import advise
+from chalicelib.core.change import DisableSourceDestCheck, leans_on, line, subject
+from chalicelib.core.election import elect
+from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, UnsafePlan
+from chalicelib.core.guard import judge
+from chalicelib.core.plan import Plan, make_plan
+from chalicelib.core.report import Failure, Outcome, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from chalicelib.core.change import Change
+    from chalicelib.core.election import Election
+    from chalicelib.core.guard import Refusal
+    from chalicelib.core.observation import History, Observation
+    from chalicelib.core.report import Result, Verdict
+    from chalicelib.core.topology import Topology
+
+APPLY_SECONDS = 60.0
+"""How long writes may take: 50 at once and then 5 a second leaves room for 350 routes on EC2's bucket."""
+
+VERIFY_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each look after writing: EC2 is eventually consistent, and patience has an end."""
+
+
+class Network(Protocol):
+    """The VPC: looked at whole, changed one thing at a time."""
+
+    def observe(self, topology: Topology) -> Observation:
+        """Take one snapshot.
+
+        Raises:
+            ObservationError: when any part could not be read; a partial snapshot is never returned.
+        """
+        ...
+
+    def apply(self, changes: Sequence[Change], seconds: float) -> Sequence[Failure | None]:
+        """Attempt every change, the first ones first; give one failure, or None for done, per change.
+
+        Never raises for a change that AWS refuses. What could not be attempted within `seconds` is a failure.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """What is remembered between runs."""
+
+    def read(self, name: str) -> History:
+        """Read a topology's history; one never seen has an empty one.
+
+        Raises:
+            ObservationError: when it could not be read.
+        """
+        ...
+
+    def decide(self, name: str, before: History, after: History, decision: Report) -> None:
+        """Write a decision down before its first change.
+
+        Raises:
+            ObservationError: when `before` is no longer the latest: another run has decided since.
+            ApplyError: when it could not be written.
+        """
+        ...
+
+    def close(self, name: str, report: Report) -> None:
+        """Write down what became of a decision.
+
+        Raises:
+            ApplyError: when it could not be written.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that tests need none."""
+
+    def now(self) -> datetime:
+        """Give the time in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything outside the core that a run needs."""
+
+    network: Network
+    journal: Journal
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked, and by whom or what; with no wishes it is a plain wake-up.
+
+    Attributes:
+        woken_by: who or what asked, for the report and the journal.
+        to: the instance an operator names as the router (a switchover).
+        force: an operator overrules the blast radius and hold-down guards.
+        agreed: the changes an operator was shown and consented to; any other plan is refused.
+    """
+
+    woken_by: str = "operator"
+    to: str | None = None
+    force: bool = False
+    agreed: tuple[Change, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a run sees and would do: nothing has been changed."""
+
+    observation: Observation
+    history: History
+    election: Election
+    plan: Plan
+    refusal: Refusal | None = None
+
+
+def look(topology: Topology, ports: Ports, request: Request) -> Look:
+    """Observe, elect, plan and judge; never writes.
+
+    Raises:
+        ObservationError: the network or the journal could not be read whole.
+        NoEligibleRouter: nobody, or not the instance named, may be the router.
+        UnsafePlan: the plan is not the one agreed to.
+    """
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        remembered = beside.submit(ports.journal.read, topology.name)
+        observation = ports.network.observe(topology)
+        history = remembered.result()
+    election = elect(topology, observation, history, request.to)
+    plan = make_plan(topology, observation, election)
+    if request.agreed is not None and list(map(line, request.agreed)) != list(map(line, plan.changes)):
+        raise UnsafePlan(
+            "the network changed since the plan was shown", hint="look at the new plan and apply that"
+        )
+    refusal = judge(topology, observation, history, election, plan, force=request.force)
+    return Look(observation, history, election, plan, refusal)
+
+
+def preview(topology: Topology, ports: Ports, request: Request) -> Report:
+    """Report what a run would do; never writes, and never raises for what it saw or could not see."""
+    started = ports.clock.now()
+    try:
+        return _draft(topology, request, look(topology, ports, request), ports.clock.now())
+    except ControllerError as error:
+        return _stopped(topology, request, error, started, ports.clock.now())
+
+
+def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
+    """Make the network as declared, prove it, and report; whatever happens, the answer is a report."""
+    started = ports.clock.now()
+    try:
+        seen = look(topology, ports, request)
+    except ControllerError as error:
+        return _stopped(topology, request, error, started, ports.clock.now())
+    draft = _draft(topology, request, seen, ports.clock.now())
+    if seen.refusal or not (seen.plan.changes or seen.election.router.id != seen.history.router):
+        return draft
+    after = seen.history.decided(
+        seen.election.router.id, seen.observation.taken_at, counted=seen.election.counted
+    )
+    draft = replace(draft, since=after.since)
+    try:
+        ports.journal.decide(topology.name, seen.history, after, draft)
+    except ControllerError as error:  # the decision is not on record, so it is not carried out
+        return replace(draft, verdict="drifting", error=error, finished_at=ports.clock.now())
+    if not seen.plan.changes:
+        return draft
+    failures = _apply(ports, seen.plan)
+    report = _verify(topology, ports, replace(seen, history=after), draft, failures)
+    try:
+        ports.journal.close(topology.name, report)
+    except ApplyError as error:
+        report = replace(report, error=report.error or error)
+    return report
+
+
+def _draft(topology: Topology, request: Request, seen: Look, finished: datetime) -> Report:
+    """Report a look: what was seen and would be done."""
+    verdict: Verdict = "drifting" if seen.plan.changes or seen.plan.problems else "converged"
+    if seen.refusal:
+        verdict = "paused" if seen.refusal.guard == "paused" else "refused"
+    return Report(
+        topology=topology.name,
+        verdict=verdict,
+        woken_by=request.woken_by,
+        started_at=seen.observation.taken_at,
+        finished_at=finished,
+        election=seen.election,
+        since=seen.history.since if seen.history.router == seen.election.router.id else None,
+        outcomes=tuple(Outcome(change, "planned") for change in seen.plan.changes),
+        problems=seen.plan.problems,
+        advice=advise(topology, seen.observation),
+        refusal=seen.refusal,
+    )
+
+
+def _stopped(
+    topology: Topology, request: Request, error: ControllerError, started: datetime, finished: datetime
+) -> Report:
+    """Report a run that ended before it had a plan to carry out: nothing was changed."""
+    verdict: Verdict = "blind"
+    if isinstance(error, UnsafePlan) or (request.to and isinstance(error, NoEligibleRouter)):
+        verdict = "refused"
+    elif isinstance(error, NoEligibleRouter):
+        verdict = "no-router"
+    return Report(topology.name, verdict, request.woken_by, started, finished, error=error)
+
+
+def _apply(ports: Ports, plan: Plan) -> list[Failure | None]:
+    """Attempt every change of a plan; routes wait for the source/dest check of the interface they lead to."""
+    deadline = ports.clock.now() + timedelta(seconds=APPLY_SECONDS)
+    needed = {leans_on(change) for change in plan.changes}
+    first = [c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and c.interface_id in needed]
+    results = _attempt(ports, first, deadline)
+    still_on = {check.interface_id for check in first if results[subject(check)]}
+    for change in plan.changes:
+        if (interface := leans_on(change)) in still_on:
+            why = f"the source/dest check of {interface} is still on"
+            results[subject(change)] = Failure("Held", why, retryable=True)
+    results |= _attempt(ports, [c for c in plan.changes if subject(c) not in results], deadline)
+    return [results[subject(change)] for change in plan.changes]
+
+
+def _attempt(ports: Ports, changes: Sequence[Change], deadline: datetime) -> dict[str, Failure | None]:
+    seconds = max(0.0, (deadline - ports.clock.now()).total_seconds())
+    failures = ports.network.apply(changes, seconds) if changes else []
+    return dict(zip(map(subject, changes), failures, strict=True))
+
+
+def _verify(
+    topology: Topology, ports: Ports, decided: Look, draft: Report, failures: Sequence[Failure | None]
+) -> Report:
+    """Look again until what was done is seen, or patience ends; nothing is called done that was not re-read."""
+    attempts = list(zip(decided.plan.changes, failures, strict=True))
+    done = {subject(change) for change, failure in attempts if failure is None}
+    again: Look | ControllerError = decided
+    for pause in VERIFY_PAUSES:
+        ports.clock.sleep(pause)
+        again = _look_again(topology, ports, decided)
+        if isinstance(again, Look) and not done & _subjects(again.plan):
+            break
+    if isinstance(again, ControllerError):
+        report = replace(draft, verdict="drifting", error=again)
+        outcomes = [Outcome(change, _result(failure, wanted=None), failure) for change, failure in attempts]
+    else:
+        wanted = _subjects(again.plan)
+        report = replace(
+            draft,
+            verdict="drifting" if wanted or again.plan.problems else "repaired",
+            problems=again.plan.problems,
+            advice=advise(topology, again.observation),
+        )
+        outcomes = [Outcome(c, _result(f, wanted=subject(c) in wanted), f) for c, f in attempts]
+    return replace(report, outcomes=tuple(outcomes), finished_at=ports.clock.now())
+
+
+def _look_again(topology: Topology, ports: Ports, decided: Look) -> Look | ControllerError:
+    """Observe and plan anew for the router that was decided on, whoever a stale read would elect."""
+    try:
+        observation = ports.network.observe(topology)
+        election = elect(topology, observation, decided.history, to=decided.election.router.id)
+    except ControllerError as error:
+        return error
+    return Look(observation, decided.history, election, make_plan(topology, observation, election))
+
+
+def _subjects(plan: Plan) -> set[str]:
+    return {subject(change) for change in plan.changes}
+
+
+def _result(failure: Failure | None, *, wanted: bool | None) -> Result:
+    """Name what became of a change; `wanted` says whether a fresh look still asks for it, None if blind."""
+    if failure is None:
+        return "verified" if wanted is False else "unseen"
+    if wanted is False:
+        return "unneeded"
+    return "held" if failure.code == "Held" else "failed"

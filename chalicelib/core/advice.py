@@ -1,0 +1,95 @@
+"""Decides what to tell the operator about things that Mooring sees, does not own and never changes."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+from chalicelib.core.topology import DEFAULT_ROUTE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.core.observation import Observation, Route, RouteTable
+    from chalicelib.core.topology import Table, Topology
+
+
+def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
+    """List what looks wrong outside the declared set, in a fixed order."""
+    found = [
+        *_main_table(observation),
+        *_undeclared_routes(topology, observation),
+        *_cidr(topology, observation),
+        *_unreachable_instances(topology, observation),
+        *_open_ingress(topology, observation),
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _main_table(observation: Observation) -> Iterator[str]:
+    for table in observation.tables:
+        extra = [r for r in table.routes if r.target != "local"] if table.main else []
+        if extra:
+            routes = ", ".join(f"{r.destination} -> {r.target}" for r in extra)
+            yield f"main table {table.id} should hold local routes only, but has {routes}"
+
+
+def _undeclared_routes(topology: Topology, observation: Observation) -> Iterator[str]:
+    declared = {t.id: entry for entry in topology.tables for t in observation.select(entry.selector)}
+    for table in observation.tables:
+        entry = declared.get(table.id)
+        pinned = _pinned(topology, entry) if entry else frozenset()
+        for route in table.routes:
+            if route.destination in pinned and route.origin == "CreateRoute":
+                continue
+            if route.state == "blackhole":
+                yield f"route {table.id} {route.destination} -> {route.target} is a blackhole"
+            if entry and (shadowed := _shadowed(topology, table, route)):
+                yield f"route {table.id} {route.destination} -> {route.target} takes traffic meant for {shadowed}"
+
+
+def _pinned(topology: Topology, entry: Table) -> frozenset[str]:
+    default = {str(DEFAULT_ROUTE)} if entry.kind == "public" else set()
+    return frozenset(default | {str(d) for d in topology.router_destinations(entry)})
+
+
+def _shadowed(topology: Topology, table: RouteTable, route: Route) -> str | None:
+    """Find the office or VPN client network that an undeclared route takes traffic from: the longest prefix wins."""
+    network = _ipv4(route.destination)
+    if network is None or network == DEFAULT_ROUTE or route.target == "local":
+        return None
+    for remote in topology.remote_networks:
+        covered = table.static(str(remote)) is not None
+        wins = network.subnet_of(remote) and network != remote if covered else network.overlaps(remote)
+        if wins:
+            return str(remote)
+    return None
+
+
+def _cidr(topology: Topology, observation: Observation) -> Iterator[str]:
+    local = {r.destination for t in observation.tables for r in t.routes if r.target == "local"}
+    if local and str(topology.cidr) not in local:
+        seen = ", ".join(sorted(local))
+        yield f"vpc {topology.vpc_id} has {seen}, not the declared {topology.cidr}"
+
+
+def _unreachable_instances(topology: Topology, observation: Observation) -> Iterator[str]:
+    for instance in observation.instances:
+        subnets = {i.subnet_id for i in instance.interfaces[:1]}
+        public = subnets & topology.public_subnets.keys()
+        if instance.state == "running" and public and instance.public_address is None:
+            yield f"{instance.id} sits in a public subnet without a public address: it has no internet"
+
+
+def _open_ingress(topology: Topology, observation: Observation) -> Iterator[str]:
+    for rule in observation.ingress:
+        bootstrap = (rule.protocol, rule.from_port, rule.to_port) == ("tcp", 22, 22)
+        ssh = rule.protocol == "-1" or (rule.protocol == "tcp" and rule.from_port <= 22 <= rule.to_port)
+        if topology.ssh == "closed" and rule.source in ("0.0.0.0/0", "::/0") and ssh:
+            if bootstrap and rule.source == "0.0.0.0/0":
+                continue
+            yield f"security group rule {rule.id} opens ssh to {rule.source} by a rule wider than the bootstrap one"
+
+
+def _ipv4(destination: str) -> IPv4Network | None:
+    return IPv4Network(destination) if "." in destination else None

@@ -1,0 +1,137 @@
+"""The kinds of change Mooring can make: each carries the old value and its reason. None deletes a route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+
+@dataclass(frozen=True, slots=True)
+class DisableSourceDestCheck:
+    """Let an interface forward packets that are neither from nor to its own addresses."""
+
+    interface_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRoute:
+    """Add a declared route that is missing; `target` is an interface or the internet gateway."""
+
+    table_id: str
+    destination: str
+    target: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceRoute:
+    """Point a declared route elsewhere, in place: there is no moment without it."""
+
+    table_id: str
+    destination: str
+    target: str
+    was: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociateAddress:
+    """Put the Elastic IP on the router's interface; `was` is the interface that held it."""
+
+    allocation_id: str
+    interface_id: str
+    private_address: str
+    was: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociateRouteTable:
+    """Give a subnet its declared table; `association_id` is the explicit association to replace, if any."""
+
+    subnet_id: str
+    table_id: str
+    association_id: str | None
+    was: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociateDhcpOptions:
+    """Give the VPC its declared DHCP options."""
+
+    vpc_id: str
+    options_id: str
+    was: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeIngress:
+    """Close the bootstrap rule of the router's security group; `was` is what it allowed."""
+
+    group_id: str
+    rule_id: str
+    was: str
+    reason: str
+
+
+RouteChange: TypeAlias = CreateRoute | ReplaceRoute
+Change: TypeAlias = (
+    DisableSourceDestCheck
+    | RouteChange
+    | AssociateAddress
+    | AssociateRouteTable
+    | AssociateDhcpOptions
+    | RevokeIngress
+)
+
+
+def subject(change: Change) -> str:
+    """Name what a change touches: two changes of one subject are about the same thing."""
+    match change:
+        case DisableSourceDestCheck():
+            return f"source/dest check {change.interface_id}"
+        case CreateRoute() | ReplaceRoute():
+            return f"route {change.table_id} {change.destination}"
+        case AssociateAddress():
+            return f"elastic ip {change.allocation_id}"
+        case AssociateRouteTable():
+            return f"subnet {change.subnet_id}"
+        case AssociateDhcpOptions():
+            return f"dhcp options {change.vpc_id}"
+        case RevokeIngress():
+            return f"ingress {change.group_id} {change.rule_id}"
+        case _:
+            assert_never(change)
+
+
+def line(change: Change) -> str:
+    """Print a change without its reason, as in `~ route rtb-a 0.0.0.0/0: eni-old -> eni-new`."""
+    match change:
+        case DisableSourceDestCheck():
+            return f"~ {subject(change)}: on -> off"
+        case CreateRoute():
+            return f"+ {subject(change)} -> {change.target}"
+        case ReplaceRoute():
+            return f"~ {subject(change)}: {change.was} -> {change.target}"
+        case AssociateAddress():
+            return f"~ {subject(change)}: {change.was or 'nowhere'} -> {change.interface_id} {change.private_address}"
+        case AssociateRouteTable():
+            return f"~ {subject(change)}: {change.was or 'no table'} -> {change.table_id}"
+        case AssociateDhcpOptions():
+            return f"~ {subject(change)}: {change.was or 'none'} -> {change.options_id}"
+        case RevokeIngress():
+            return f"- {subject(change)}: {change.was}"
+        case _:
+            assert_never(change)
+
+
+def leans_on(change: Change) -> str | None:
+    """Give the interface whose source/dest check must be off before a change may be made (invariant 3)."""
+    match change:
+        case CreateRoute(target=target) | ReplaceRoute(target=target) if target.startswith("eni-"):
+            return target
+        case _:
+            return None

@@ -1,0 +1,367 @@
+"""Reads a topology from TOML: the whole of it or every flaw in it, each with its key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
+
+from chalicelib.core.errors import Flaw, TopologyError
+from chalicelib.core.topology import Limits, Table, Tags, Topology
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_BYTES = 8192
+"""An advanced parameter of Parameter Store holds 8 KB (a standard one 4 KB)."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_T = TypeVar("_T")
+_Read = tuple[_T | None, str]
+"""A reader's answer: the value, or None and what would be right."""
+
+
+def parse(document: bytes) -> Topology:
+    """Read and validate a topology.
+
+    Args:
+        document: TOML, UTF-8, at most `MAX_BYTES`.
+
+    Raises:
+        TopologyError: with every flaw found, never only the first.
+    """
+    flaws: list[Flaw] = []
+    raw = _toml(document)
+    topology = _topology(_Section(raw, "", flaws))
+    if topology is not None:
+        flaws.extend(_contradictions(topology))
+    if flaws or topology is None:
+        raise TopologyError(tuple(flaws))
+    return topology
+
+
+def _toml(document: bytes) -> dict[str, object]:
+    if len(document) > MAX_BYTES:
+        wanted = f"{len(document)} bytes, but one parameter holds {MAX_BYTES}; select tables by tag"
+        raise TopologyError((Flaw("", None, wanted),))
+    try:
+        text = document.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TopologyError((Flaw("", None, f"not UTF-8 at byte {error.start}"),)) from error
+    if not text.strip():
+        raise TopologyError((Flaw("", None, "empty; `mooring init` writes a topology"),))
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        end = f"at line {text.count(chr(10)) + 1}, column {len(text) - text.rfind(chr(10))}, the end"
+        why = str(error).replace("at end of document", end)
+        raise TopologyError((Flaw("", None, f"not TOML: {why}"),)) from error
+
+
+class _Section:
+    """A TOML table being read: takes keys by name and type, and remembers which were known."""
+
+    def __init__(self, raw: dict[str, object], path: str, flaws: list[Flaw]) -> None:
+        self.raw, self.path, self.flaws = raw, path, flaws
+        self.known: set[str] = set()
+
+    def flaw(self, key: str, value: object, wanted: str) -> None:
+        self.flaws.append(Flaw(self._at(key), value, wanted))
+
+    def _at(self, key: str) -> str:
+        return ".".join(part for part in (self.path, key) if part)
+
+    def take(self, key: str, read: Callable[[object], _Read[_T]], *, required: bool = True) -> _T | None:
+        """Read one key; a missing or wrong one leaves a flaw and None."""
+        self.known.add(key)
+        if key not in self.raw:
+            if required:
+                self.flaw(key, None, "missing")
+            return None
+        value, wanted = read(self.raw[key])
+        if value is None:
+            self.flaw(key, self.raw[key], wanted)
+        return value
+
+    def take_list(self, key: str, read: Callable[[object], _Read[_T]]) -> tuple[_T, ...]:
+        """Read a list of at least one entry; each wrong entry leaves a flaw of its own."""
+        items = self.take(key, _list)
+        read_items = []
+        for index, item in enumerate(items or ()):
+            value, wanted = read(item)
+            if value is None:
+                self.flaw(f"{key}[{index}]", item, wanted)
+            else:
+                read_items.append(value)
+        return tuple(read_items)
+
+    def section(self, key: str, *, required: bool = True) -> _Section:
+        """Open a nested TOML table; a missing one reads as empty."""
+        raw = self.take(key, _dict, required=required)
+        return _Section(raw or {}, self._at(key), self.flaws)
+
+    def sections(self, key: str) -> list[_Section]:
+        """Open an array of TOML tables."""
+        entries = enumerate(self.take_list(key, _dict))
+        return [_Section(raw, self._at(f"{key}[{index}]"), self.flaws) for index, raw in entries]
+
+    def close(self) -> None:
+        """Flag every key nobody asked for, with the nearest known one."""
+        for key in self.raw.keys() - self.known:
+            near = difflib.get_close_matches(key, self.known, n=1)
+            wanted = f"unknown key; did you mean {near[0]}?" if near else "unknown key"
+            self.flaw(key, None, f"{wanted} (known here: {', '.join(sorted(self.known))})")
+
+
+def _dict(value: object) -> _Read[dict[str, object]]:
+    return (cast("dict[str, object]", value) if isinstance(value, dict) else None), "must be a table"
+
+
+def _list(value: object) -> _Read[list[object]]:
+    return (value if isinstance(value, list) and value else None), "must be a list of at least one entry"
+
+
+def _bool(value: object) -> _Read[bool]:
+    return (value if isinstance(value, bool) else None), "must be true or false"
+
+
+def _count(value: object) -> _Read[int]:
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return (cast("int", value) if good else None), "must be a whole number, 0 or more"
+
+
+def _name(value: object) -> _Read[str]:
+    good = isinstance(value, str) and _NAME.fullmatch(value)
+    return (cast("str", value) if good else None), "must be 1 to 40 of a-z, 0-9 and -, such as office"
+
+
+def _id(prefix: str) -> Callable[[object], _Read[str]]:
+    pattern = re.compile(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})")
+
+    def read(value: object) -> _Read[str]:
+        good = isinstance(value, str) and pattern.fullmatch(value)
+        return (cast("str", value) if good else None), f"must be an id such as {prefix}-0123456789abcdef0"
+
+    return read
+
+
+def _one_of(*words: str) -> Callable[[object], _Read[str]]:
+    def read(value: object) -> _Read[str]:
+        return (value if isinstance(value, str) and value in words else None), "must be " + " or ".join(words)
+
+    return read
+
+
+def _network(value: object) -> _Read[IPv4Network]:
+    """Read a CIDR; say which octet is out of range, and which network the host bits belong to."""
+    if not isinstance(value, str):
+        return None, "must be a CIDR in quotes, such as 10.100.30.0/24"
+    address, slash, length = value.partition("/")
+    if why := _octets(address):
+        return None, why
+    if not slash or not (length.isascii() and length.isdigit() and int(length) <= 32):
+        return None, "must end in a prefix length from /0 to /32, such as /24"
+    network = IPv4Network(value, strict=False)
+    if str(network.network_address) != address:
+        return None, f"has host bits set; the network is {network}"
+    return network, ""
+
+
+def _octets(address: str) -> str:
+    octets = address.split(".")
+    if len(octets) != 4 or not all(o.isascii() and o.isdigit() for o in octets):
+        return "must have four decimal octets, such as 10.100.30.0/24"
+    for place, octet in enumerate(octets, start=1):
+        if int(octet) > 255:
+            return f"octet {place} is {octet}; an octet is at most 255"
+        if len(octet) > 1 and octet.startswith("0"):
+            return f"octet {place} is {octet}; write it without leading zeros"
+    return ""
+
+
+def _address(value: object) -> _Read[IPv4Address]:
+    if not isinstance(value, str) or (why := _octets(value)):
+        return None, why if isinstance(value, str) else "must be an address in quotes, such as 10.0.0.8"
+    return IPv4Address(value), ""
+
+
+def _tags(value: object) -> _Read[Tags]:
+    wanted = 'must be one or more tags, such as { "mooring:router" = "office" }'
+    if not isinstance(value, dict) or not value or not all(isinstance(v, str) for v in value.values()):
+        return None, wanted
+    return Tags(tuple(sorted(value.items()))), wanted
+
+
+def _candidates(value: object) -> _Read[tuple[Tags, ...]]:
+    """Read one tag selector, or a list of them in order of preference."""
+    selectors = [_tags(item)[0] for item in (value if isinstance(value, list) else [value])]
+    wanted = _tags(None)[1] + ", or a list of such in order of preference"
+    good = [selector for selector in selectors if selector is not None]
+    return (tuple(good) if good and len(good) == len(selectors) else None), wanted
+
+
+def _topology(top: _Section) -> Topology | None:
+    name = top.take("name", _name)
+    paused = top.take("paused", _bool, required=False)
+    vpc = top.section("vpc")
+    vpc_id, cidr = vpc.take("id", _id("vpc")), vpc.take("cidr", _network)
+    gateway = vpc.take("internet_gateway", _id("igw"))
+    dhcp = vpc.take("dhcp_options", _id("dopt"), required=False)
+    office = top.section("office")
+    networks = office.take_list("networks", _network)
+    clients = office.take("vpn_clients", _network)
+    router = top.section("router")
+    candidates = router.take("candidates", _candidates)
+    elastic_ip = router.take("elastic_ip", _id("eipalloc"))
+    address = router.take("private_address", _address, required=False)
+    group = router.take("security_group", _id("sg"), required=False)
+    ssh = router.take("ssh", _one_of("closed", "unmanaged"), required=False)
+    tables = [_table("public", s) for s in top.sections("public")]
+    tables += [_table("private", s) for s in top.sections("private")]
+    limits = _limits(top.section("limits", required=False))
+    for section in (top, vpc, office, router):
+        section.close()
+    if cidr is None or clients is None:
+        return None
+    # What else is missing has left its flaw, so the value never leaves `parse`; it still shows contradictions.
+    return Topology(
+        name=cast("str", name),
+        vpc_id=cast("str", vpc_id),
+        cidr=cidr,
+        internet_gateway=cast("str", gateway),
+        office_networks=networks,
+        vpn_clients=clients,
+        candidates=cast("tuple[Tags, ...]", candidates),
+        elastic_ip=cast("str", elastic_ip),
+        tables=tuple(table for table in tables if table is not None),
+        security_group=group,
+        ssh=cast('Literal["closed", "unmanaged"]', ssh or "unmanaged"),
+        private_address=address,
+        dhcp_options=dhcp,
+        limits=limits,
+        paused=paused or False,
+    )
+
+
+def _table(kind: Literal["public", "private"], section: _Section) -> Table | None:
+    tagged = isinstance(section.raw.get("table"), dict)
+    selector: str | Tags | None = (
+        section.take("table", _tags) if tagged else section.take("table", _id("rtb"))
+    )
+    office = section.take("office_routes", _bool, required=False) if kind == "private" else True
+    listed = section.section("subnets", required=isinstance(section.raw.get("table"), str))
+    subnets = {key: listed.take(key, _network) for key in listed.raw}
+    for key in listed.raw:
+        if _id("subnet")(key)[0] is None:
+            listed.flaw(key, None, _id("subnet")(key)[1])
+    section.close()
+    if selector is None or None in subnets.values():
+        return None
+    return Table(kind, selector, cast("dict[str, IPv4Network]", subnets), office_routes=office or False)
+
+
+def _limits(section: _Section) -> Limits:
+    default = Limits()
+    changes = section.take("changes", _count, required=False)
+    tables = section.take("tables", _count, required=False)
+    moves = section.take("moves_per_hour", _count, required=False)
+    section.close()
+    return Limits(
+        default.changes if changes is None else changes,
+        default.tables if tables is None else tables,
+        default.moves_per_hour if moves is None else moves,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A network with the key it was declared under."""
+
+    key: str
+    network: IPv4Network
+
+
+def _contradictions(topology: Topology) -> list[Flaw]:
+    """Find what is well formed but cannot be true together."""
+    vpc = topology.cidr
+    flaws = []
+    if not 16 <= vpc.prefixlen <= 28:
+        flaws.append(Flaw("vpc.cidr", str(vpc), "a VPC is between /16 and /28"))
+    flaws += _table_flaws(topology)
+    subnets = _subnets(topology)
+    flaws += [
+        Flaw(s.key, str(s.network), f"lies outside the VPC {vpc}")
+        for s in subnets
+        if not s.network.subnet_of(vpc)
+    ]
+    flaws += _overlaps(subnets)
+    remote = [_Named(f"office.networks[{i}]", n) for i, n in enumerate(topology.office_networks)]
+    remote.append(_Named("office.vpn_clients", topology.vpn_clients))
+    flaws += _overlaps([_Named("vpc.cidr", vpc), *remote])
+    if topology.ssh == "closed" and topology.security_group is None:
+        flaws.append(
+            Flaw("router.security_group", None, 'missing; ssh = "closed" needs the group to look at')
+        )
+    flaws += _limit_flaws(topology)
+    address = topology.private_address
+    if address and not any(address in n for n in topology.public_subnets.values()):
+        flaws.append(Flaw("router.private_address", str(address), "lies in no declared public subnet"))
+    return flaws
+
+
+def _subnets(topology: Topology) -> list[_Named]:
+    return [_Named(f"{key}.subnets.{s}", n) for key, t in _keyed(topology) for s, n in t.subnets.items()]
+
+
+def _keyed(topology: Topology) -> list[tuple[str, Table]]:
+    """Give each table with its key as written: public[0], private[0], private[1]."""
+    seen = {"public": -1, "private": -1}
+    keyed = []
+    for table in topology.tables:
+        seen[table.kind] += 1
+        keyed.append((f"{table.kind}[{seen[table.kind]}]", table))
+    return keyed
+
+
+def _table_flaws(topology: Topology) -> list[Flaw]:
+    flaws = []
+    tables = _keyed(topology)
+    for (first, a), (second, b) in combinations(tables, 2):
+        if a.selector == b.selector:
+            both = "both public and private" if a.kind != b.kind else "declared twice"
+            flaws.append(Flaw(f"{second}.table", str(b.selector), f"{both}: {first}.table is the same"))
+        flaws += [
+            Flaw(f"{second}.subnets.{s}", str(b.subnets[s]), f"declared twice: {first}.subnets has it too")
+            for s in a.subnets.keys() & b.subnets.keys()
+        ]
+    if any(t.kind == "public" for t in topology.tables) and not topology.public_subnets:
+        flaws.append(Flaw("public[0].subnets", None, "missing; the router sits in a declared public subnet"))
+    return flaws
+
+
+def _limit_flaws(topology: Topology) -> list[Flaw]:
+    """Refuse limits that would refuse a failover, in the hour it is needed."""
+    moved = 1 + sum(len(topology.router_destinations(t)) for t in topology.tables)
+    need = {
+        "changes": (topology.limits.changes, moved),
+        "tables": (topology.limits.tables, len(topology.tables)),
+    }
+    return [
+        Flaw(f"limits.{key}", limit, f"a failover alone needs {least}; declare at least that")
+        for key, (limit, least) in need.items()
+        if limit < least
+    ]
+
+
+def _overlaps(named: list[_Named]) -> list[Flaw]:
+    flaws = []
+    for a, b in combinations(named, 2):
+        if a.network == b.network:
+            flaws.append(Flaw(b.key, str(b.network), f"declared twice: {a.key} is the same"))
+        elif a.network.overlaps(b.network):
+            flaws.append(Flaw(b.key, str(b.network), f"overlaps {a.key} ({a.network})"))
+    return flaws

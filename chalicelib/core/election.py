@@ -1,0 +1,159 @@
+"""Decides which instance is the router: the incumbent while it is eligible, else the best candidate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core.errors import NoEligibleRouter
+
+if TYPE_CHECKING:
+    from chalicelib.core.observation import History, Instance, Interface, Observation
+    from chalicelib.core.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """The router and why; `previous` is the instance it takes over from, `counted` says that one still runs."""
+
+    router: Instance
+    interface: Interface
+    reason: str
+    previous: str | None = None
+    counted: bool = False
+
+    @property
+    def moved(self) -> bool:
+        """Whether the router is another instance than before."""
+        return self.previous is not None and self.previous != self.router.id
+
+
+def elect(topology: Topology, observation: Observation, history: History, to: str | None = None) -> Election:
+    """Choose the router; the same snapshot always gives the same answer.
+
+    Args:
+        topology: what is declared.
+        observation: what was seen.
+        history: what the journal remembers; its router stays the incumbent while anything is pinned to it.
+        to: the instance an operator names (a switchover); it must be eligible.
+
+    Raises:
+        NoEligibleRouter: no candidate, or not the one named, may be the router; says why for each.
+    """
+    found = candidates(topology, observation)
+    incumbent = _incumbent(topology, observation, history, found)
+    unfit = {c.id: why for c in found if (why := ineligible(topology, c))}
+    eligible = [c for c in found if c.id not in unfit]
+    if to is not None:
+        chosen = next((c for c in eligible if c.id == to), None)
+        if chosen is None:
+            why = unfit.get(to, f"{to} is no candidate of {topology.name}")
+            raise NoEligibleRouter(f"{to} cannot be the router: {why}", hint=_choices(eligible))
+        reason = "an operator chose it"
+    elif incumbent in {c.id for c in eligible}:
+        chosen, reason = next(c for c in eligible if c.id == incumbent), "the incumbent is eligible"
+    elif eligible:
+        chosen, reason = eligible[0], _why_not(observation, incumbent, unfit)
+    else:
+        raise NoEligibleRouter(
+            _nobody(topology, unfit), hint="start or repair a candidate; nothing was changed"
+        )
+    return _election(topology, observation, chosen, incumbent, reason)
+
+
+def candidates(topology: Topology, observation: Observation) -> list[Instance]:
+    """List the instances that may be elected when eligible, the best first: declared order, oldest launch, id."""
+    ranked = []
+    for instance in observation.instances:
+        preference = next(
+            (n for n, tags in enumerate(topology.candidates) if tags.match(instance.tags)), None
+        )
+        if preference is not None:
+            ranked.append((preference, instance.launched_at, instance.id, instance))
+    return [instance for *_, instance in sorted(ranked, key=lambda rank: rank[:3])]
+
+
+def router_interface(topology: Topology, instance: Instance) -> Interface | None:
+    """Find the interface to pin: the one with the declared private address, else the primary."""
+    if topology.private_address is None:
+        return next(iter(instance.interfaces), None)
+    wanted = str(topology.private_address)
+    return next((i for i in instance.interfaces if wanted in i.addresses), None)
+
+
+def ineligible(topology: Topology, instance: Instance) -> str | None:
+    """Say why an instance may not be the router, or None when it may."""
+    if instance.state != "running":
+        return f"{instance.id} is {instance.state}"
+    if instance.checks == "impaired":
+        return f"{instance.id} fails its status checks"
+    if instance.notice is not None:
+        return f"{instance.id} {instance.notice}"
+    interface = router_interface(topology, instance)
+    if interface is None:
+        return f"{instance.id} does not hold {topology.private_address or 'a network interface'}"
+    if interface.subnet_id not in topology.public_subnets:
+        return f"{instance.id} sits in {interface.subnet_id}, no declared public subnet"
+    return None
+
+
+def _incumbent(
+    topology: Topology, observation: Observation, history: History, found: list[Instance]
+) -> str | None:
+    """Find whom the network follows now.
+
+    The journal's router as long as anything is pinned to it, so that a stray edit or a run cut off half way never
+    moves the router. Otherwise the candidate that most things are pinned to: what somebody moved whole, stays.
+    Otherwise whoever the journal remembers, dead or alive.
+    """
+    pins = _pins(topology, observation)
+    held = {c.id: sum(pins.count(i.id) for i in c.interfaces) for c in found}
+    if history.router is not None and held.get(history.router):
+        return history.router
+    most = max(found, key=lambda c: held[c.id], default=None)
+    return most.id if most and held[most.id] else history.router
+
+
+def _pins(topology: Topology, observation: Observation) -> list[str]:
+    """List the target of every pinned route, and the interface that holds the Elastic IP."""
+    targets = []
+    for declared in topology.tables:
+        for table in observation.select(declared.selector):
+            routes = (table.static(str(d)) for d in topology.router_destinations(declared))
+            targets += [route.target for route in routes if route]
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    return [*targets, elastic_ip.interface_id] if elastic_ip and elastic_ip.interface_id else targets
+
+
+def _election(
+    topology: Topology, observation: Observation, chosen: Instance, incumbent: str | None, reason: str
+) -> Election:
+    interface = router_interface(topology, chosen)
+    if interface is None:  # an eligible candidate has one
+        raise NoEligibleRouter(f"{chosen.id} has no interface to pin")
+    previous = incumbent if incumbent != chosen.id else None
+    runs = any(i.id == previous and i.state == "running" for i in observation.instances)
+    return Election(chosen, interface, reason, previous, counted=runs)
+
+
+def _why_not(observation: Observation, incumbent: str | None, unfit: dict[str, str]) -> str:
+    if incumbent is None:
+        return "there was no router"
+    if incumbent in unfit:
+        return unfit[incumbent]
+    seen = next((i for i in observation.instances if i.id == incumbent), None)
+    if seen is None:  # no instance leaves its VPC alive, and EC2 lists a terminated one under no VPC
+        return f"{incumbent} is terminated"
+    return (
+        f"{incumbent} is {seen.state}" if seen.state != "running" else f"{incumbent} is no candidate any more"
+    )
+
+
+def _nobody(topology: Topology, unfit: dict[str, str]) -> str:
+    tags = " or ".join(str(tags) for tags in topology.candidates)
+    return "no eligible router: " + ("; ".join(unfit.values()) or f"no instance is tagged {tags}")
+
+
+def _choices(eligible: list[Instance]) -> str:
+    names = ", ".join(c.id for c in eligible)
+    return f"eligible now: {names}" if names else "no candidate is eligible now; see `mooring status`"

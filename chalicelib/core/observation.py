@@ -1,0 +1,149 @@
+"""The network as it was seen at one moment, and what the journal remembers: immutable, complete, undecided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.core.topology import TableSelector
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route as EC2 lists it; `target` is an id (`eni-`, `igw-`, `nat-`, ...) or `local`."""
+
+    destination: str
+    target: str
+    state: str = "active"
+    origin: str = "CreateRoute"
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """One route table; `associations` maps subnet id to the explicit association's id."""
+
+    id: str
+    main: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    routes: tuple[Route, ...] = ()
+    associations: dict[str, str] = field(default_factory=dict)
+
+    def static(self, destination: str) -> Route | None:
+        """Find the route somebody created for a destination; a propagated one does not count."""
+        found = (r for r in self.routes if r.destination == destination and r.origin == "CreateRoute")
+        return next(found, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface of an instance; `addresses` are private IPv4, the primary first."""
+
+    id: str
+    subnet_id: str
+    addresses: tuple[str, ...]
+    source_dest_check: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance of the VPC; `interfaces` by device index, `notice` why AWS is about to take it."""
+
+    id: str
+    state: str
+    launched_at: datetime
+    tags: dict[str, str] = field(default_factory=dict)
+    interfaces: tuple[Interface, ...] = ()
+    checks: str = "ok"
+    public_address: str | None = None
+    notice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ElasticIp:
+    """An Elastic IP and where it is associated, if anywhere."""
+
+    allocation_id: str
+    public_address: str
+    interface_id: str | None = None
+    private_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngressRule:
+    """One inbound rule of the router's security group; ports -1 to -1 mean all."""
+
+    id: str
+    protocol: str
+    from_port: int
+    to_port: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One snapshot of everything a decision may lean on; `taken_at` is when its first call was sent, UTC.
+
+    `elastic_ips` are the declared one and every other that sits on an interface of the VPC.
+    `dhcp_options` is None when the topology does not declare any, and so nobody looked.
+    """
+
+    taken_at: datetime
+    tables: tuple[RouteTable, ...]
+    instances: tuple[Instance, ...]
+    elastic_ips: tuple[ElasticIp, ...]
+    ingress: tuple[IngressRule, ...] = ()
+    dhcp_options: str | None = None
+
+    def select(self, selector: TableSelector) -> list[RouteTable]:
+        """Find the tables an id or tags select; none when they are not in this VPC."""
+        if isinstance(selector, str):
+            return [t for t in self.tables if t.id == selector]
+        return [t for t in self.tables if selector.match(t.tags)]
+
+    def table_of(self, subnet_id: str) -> RouteTable | None:
+        """Find the table in force for a subnet: its explicit association, else the main table."""
+        explicit = (t for t in self.tables if subnet_id in t.associations)
+        return next(explicit, None) or next((t for t in self.tables if t.main), None)
+
+    def owner_of(self, interface_id: str) -> Instance | None:
+        """Find the instance an interface is attached to."""
+        owners = (i for i in self.instances if any(n.id == interface_id for n in i.interfaces))
+        return next(owners, None)
+
+    def elastic_ip(self, allocation_id: str) -> ElasticIp | None:
+        """Find an Elastic IP by its allocation id."""
+        return next((e for e in self.elastic_ips if e.allocation_id == allocation_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's order to look and not touch, until a moment or until resumed."""
+
+    reason: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the journal remembers of a topology; `revision` grows with every decision."""
+
+    revision: int = 0
+    router: str | None = None
+    since: datetime | None = None
+    moves: tuple[datetime, ...] = ()
+    pause: Pause | None = None
+
+    def paused(self, at: datetime) -> Pause | None:
+        """Give the pause in force at a moment; one that ran out is no pause."""
+        if self.pause and (self.pause.until is None or at < self.pause.until):
+            return self.pause
+        return None
+
+    def decided(self, router: str, at: datetime, *, counted: bool) -> History:
+        """Give the history after a decision: the next revision, and the move if it counts for the hold-down."""
+        since = self.since if router == self.router else at
+        moves = (*self.moves, at) if counted else self.moves
+        return replace(self, revision=self.revision + 1, router=router, since=since, moves=moves)

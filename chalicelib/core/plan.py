@@ -1,0 +1,192 @@
+"""Decides what must change so that the observed network becomes the declared one, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core.change import (
+    AssociateAddress,
+    AssociateDhcpOptions,
+    AssociateRouteTable,
+    Change,
+    CreateRoute,
+    DisableSourceDestCheck,
+    ReplaceRoute,
+    RevokeIngress,
+)
+from chalicelib.core.election import candidates, ineligible, router_interface
+from chalicelib.core.topology import DEFAULT_ROUTE, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from ipaddress import IPv4Network
+
+    from chalicelib.core.election import Election
+    from chalicelib.core.observation import Observation, RouteTable
+    from chalicelib.core.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to change, most valuable first; and `problems`: what is declared but cannot be kept, and why."""
+
+    changes: tuple[Change, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The route tables whose routes the plan changes."""
+        return frozenset(c.table_id for c in self.changes if isinstance(c, CreateRoute | ReplaceRoute))
+
+
+def make_plan(topology: Topology, observation: Observation, election: Election) -> Plan:
+    """Compare declared with observed; the same arguments always give the same plan.
+
+    The order is by value: source/dest checks, since routes lean on them; private default routes; the Elastic IP;
+    other routes; then what no packet waits for; last the bootstrap rule, since it was somebody's way in.
+    """
+    steps: list[Change | str] = [
+        *_checks(topology, observation, election),
+        *_routes(topology, observation, election, defaults=True),
+        *_elastic_ip(topology, observation, election),
+        *_routes(topology, observation, election, defaults=False),
+        *_associations(topology, observation),
+        *_dhcp_options(topology, observation),
+        *_ingress(topology, observation),
+    ]
+    problems = dict.fromkeys(step for step in steps if isinstance(step, str))
+    return Plan(tuple(step for step in steps if not isinstance(step, str)), tuple(problems))
+
+
+def _checks(topology: Topology, observation: Observation, election: Election) -> Iterator[Change]:
+    """Switch the check off on the router, and on every standby before it is needed: one round less at failover."""
+    if election.interface.source_dest_check:
+        yield DisableSourceDestCheck(election.interface.id, "the router forwards for others")
+    for standby in candidates(topology, observation):
+        interface = router_interface(topology, standby)
+        if standby.id == election.router.id or interface is None or ineligible(topology, standby):
+            continue
+        if interface.source_dest_check:
+            yield DisableSourceDestCheck(interface.id, f"{standby.id} stands by")
+
+
+def _routes(
+    topology: Topology, observation: Observation, election: Election, *, defaults: bool
+) -> Iterator[Change | str]:
+    """Walk the pinned routes of every declared table: the private defaults, or all others."""
+    for declared in topology.tables:
+        pins = [(d, election.interface.id) for d in topology.router_destinations(declared)]
+        if declared.kind == "public":
+            pins = [(DEFAULT_ROUTE, topology.internet_gateway), *pins]
+        wanted = [p for p in pins if (declared.kind == "private" and p[0] == DEFAULT_ROUTE) is defaults]
+        tables, problems = _writable(topology, declared, observation)
+        yield from problems
+        for table in tables:
+            for destination, target in wanted:
+                yield from _route(table, destination, target, election)
+
+
+def _writable(
+    topology: Topology, declared: Table, observation: Observation
+) -> tuple[list[RouteTable], list[str]]:
+    """Find the tables a declaration selects and Mooring may write: never the main one, never one claimed twice."""
+    what = f"{declared.kind} table {declared.selector}"
+    others = {t.id for o in topology.tables if o is not declared for t in observation.select(o.selector)}
+    found = observation.select(declared.selector)
+    problems = [] if found else [f"{what} is not in this VPC"]
+    problems += [
+        f"{what} selects the VPC's main table {t.id}, which is never written" for t in found if t.main
+    ]
+    problems += [
+        f"{what} selects {t.id}, which another declaration selects too" for t in found if t.id in others
+    ]
+    return [t for t in found if not t.main and t.id not in others], problems
+
+
+def _route(
+    table: RouteTable, destination: IPv4Network, target: str, election: Election
+) -> Iterator[Change | str]:
+    present = table.static(str(destination))
+    if present is None:
+        yield CreateRoute(table.id, str(destination), target, "it is missing")
+    elif present.target != target:
+        reason = f"{present.target} is not the declared target"
+        if target == election.interface.id:
+            reason = election.reason if election.moved else f"{present.target} is not the router's interface"
+        yield ReplaceRoute(table.id, str(destination), target, present.target, reason)
+    elif present.state == "blackhole":
+        yield f"route {table.id} {destination} leads to {target} as declared, but AWS calls it a blackhole"
+
+
+def _elastic_ip(topology: Topology, observation: Observation, election: Election) -> Iterator[Change | str]:
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    if elastic_ip is None:
+        yield f"elastic ip {topology.elastic_ip} is not in this account and region"
+        return
+    interface = election.interface
+    address = str(topology.private_address or interface.addresses[0])
+    if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):
+        return
+    squatter = next(
+        (
+            e
+            for e in observation.elastic_ips
+            if (e.interface_id, e.private_address) == (interface.id, address)
+        ),
+        None,
+    )
+    if squatter:  # associating ours would throw the other one off: it is not ours to touch
+        yield (
+            f"elastic ip {squatter.allocation_id} ({squatter.public_address}), which is not declared, "
+            f"sits on {interface.id} {address}; disassociate it so that the declared one can come"
+        )
+        return
+    if elastic_ip.interface_id == interface.id:
+        reason = f"it sits on {elastic_ip.private_address}, not on {address}"
+    elif election.moved:
+        reason = election.reason
+    else:
+        reason = (
+            f"{elastic_ip.interface_id} is not the router's interface"
+            if elastic_ip.interface_id
+            else "it is nowhere"
+        )
+    yield AssociateAddress(topology.elastic_ip, interface.id, address, elastic_ip.interface_id, reason)
+
+
+def _associations(topology: Topology, observation: Observation) -> Iterator[Change | str]:
+    for declared in topology.tables:
+        tables, _ = _writable(topology, declared, observation)
+        if declared.subnets and len(tables) > 1:
+            yield f"{declared.kind} table {declared.selector} selects {len(tables)} tables, but its subnets need one"
+        if len(tables) != 1:
+            continue
+        for subnet_id in declared.subnets:
+            current = observation.table_of(subnet_id)
+            if current and current.id == tables[0].id:
+                continue
+            was = current.id if current else None
+            association = current.associations.get(subnet_id) if current else None
+            yield AssociateRouteTable(
+                subnet_id, tables[0].id, association, was, f"{was} is not its declared table"
+            )
+
+
+def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Change]:
+    if topology.dhcp_options and topology.dhcp_options != observation.dhcp_options:
+        was = observation.dhcp_options
+        yield AssociateDhcpOptions(
+            topology.vpc_id, topology.dhcp_options, was, f"{was} is not the declared set"
+        )
+
+
+def _ingress(topology: Topology, observation: Observation) -> Iterator[Change]:
+    """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision."""
+    if topology.ssh != "closed" or topology.security_group is None:
+        return
+    for rule in observation.ingress:
+        if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):
+            yield RevokeIngress(
+                topology.security_group, rule.id, "tcp/22 from 0.0.0.0/0", 'ssh is declared "closed"'
+            )

@@ -1,0 +1,180 @@
+"""What one run saw, decided, did and proved: one value, one sentence, one JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from chalicelib.core.change import line, subject
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.core.change import Change
+    from chalicelib.core.election import Election
+    from chalicelib.core.errors import ControllerError
+    from chalicelib.core.guard import Refusal
+
+SCHEMA = 1
+"""The version of `as_json`: grows when a key changes its meaning or goes."""
+
+Verdict: TypeAlias = Literal["converged", "repaired", "drifting", "paused", "refused", "no-router", "blind"]
+Result: TypeAlias = Literal["verified", "unseen", "unneeded", "failed", "held", "planned"]
+
+RESULTS: dict[Result, str] = {
+    "verified": "done and seen",
+    "unseen": "done but not yet seen",
+    "unneeded": "not needed any more",
+    "failed": "failed",
+    "held": "held back",
+    "planned": "not attempted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a change was not made: AWS's code and message, and whether another attempt can help."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one change."""
+
+    change: Change
+    result: Result
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run, whole. `outcomes` keep the plan's order; `since` is when the router became the router."""
+
+    topology: str
+    verdict: Verdict
+    woken_by: str
+    started_at: datetime
+    finished_at: datetime
+    election: Election | None = None
+    since: datetime | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    problems: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+    error: ControllerError | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Sum the run up in one sentence, the same for log, journal, CLI and API."""
+        return f"{self.topology}: {_head(self)}{_tail(self)}"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt soon can help."""
+        failures = (o.failure.retryable for o in self.outcomes if o.failure)
+        return any(failures) or (self.error is not None and self.error.retryable)
+
+
+def _head(report: Report) -> str:
+    match report.verdict:
+        case "blind":
+            return f"blind, so nothing was changed: {_error(report)}"
+        case "no-router":
+            return f"{_error(report)}; the network is left as it is"
+        case "paused" | "refused":
+            why = report.refusal.reason if report.refusal else _error(report)
+            return f"{report.verdict}, so nothing was changed: {why}"
+        case "converged" | "repaired" | "drifting":
+            return _router(report)
+
+
+def _router(report: Report) -> str:
+    election = report.election
+    if election is None:
+        return report.verdict
+    if not election.moved:
+        return f"{election.router.id} is the router"
+    moves = (
+        "would move" if report.outcomes and all(o.result == "planned" for o in report.outcomes) else "moved"
+    )
+    return f"router {moves} from {election.previous} to {election.router.id} because {election.reason}"
+
+
+def _tail(report: Report) -> str:
+    total = len(report.outcomes)
+    good = sum(o.result in ("verified", "unneeded") for o in report.outcomes)
+    parts = []
+    if report.verdict == "converged":
+        parts.append("everything is as declared")
+    elif total and all(o.result == "planned" for o in report.outcomes):
+        parts.append(f"{_count(total, 'change')} to make")
+    elif total:
+        parts.append(f"{good} of {_count(total, 'change')} verified")
+        parts += [f"{_count(n, RESULTS[r])}" for r in ("unseen", "failed", "held") if (n := _of(report, r))]
+    if report.problems:
+        parts.append(f"{_count(len(report.problems), 'problem')} that need an operator")
+    if report.verdict == "drifting" and report.error:
+        parts.append(_error(report))
+    return "".join(f"; {part}" for part in parts)
+
+
+def _of(report: Report, result: str) -> int:
+    return sum(o.result == result for o in report.outcomes)
+
+
+def _error(report: Report) -> str:
+    return report.error.message if report.error else ""
+
+
+def _count(number: int, noun: str) -> str:
+    plural = noun in ("change", "problem") and number != 1
+    return f"{number} {noun}{'s' if plural else ''}"
+
+
+def as_json(report: Report) -> dict[str, object]:
+    """Give the report as JSON values; times are UTC in ISO 8601, seconds are floats."""
+    election, refusal, error = report.election, report.refusal, report.error
+    return {
+        "schema": SCHEMA,
+        "topology": report.topology,
+        "verdict": report.verdict,
+        "sentence": report.sentence,
+        "woken_by": report.woken_by,
+        "started_at": report.started_at.isoformat(),
+        "seconds": round((report.finished_at - report.started_at).total_seconds(), 3),
+        "router": election
+        and {
+            "instance_id": election.router.id,
+            "interface_id": election.interface.id,
+            "since": report.since and report.since.isoformat(),
+            "previous": election.previous,
+            "reason": election.reason,
+        },
+        "changes": [_outcome_json(o) for o in report.outcomes],
+        "problems": list(report.problems),
+        "advice": list(report.advice),
+        "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.way_out},
+        "error": error
+        and {
+            "code": error.code,
+            "aws_code": error.aws_code,
+            "message": error.message,
+            "hint": error.hint,
+            "retryable": error.retryable,
+        },
+    }
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, object]:
+    failure = outcome.failure
+    return {
+        "subject": subject(outcome.change),
+        "line": line(outcome.change),
+        "because": outcome.change.reason,
+        "result": outcome.result,
+        "failure": failure
+        and {"code": failure.code, "message": failure.message, "retryable": failure.retryable},
+    }

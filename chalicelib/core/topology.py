@@ -1,0 +1,86 @@
+"""The declared network: what must be true of it, as values that are valid by construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
+from typing import Literal, TypeAlias
+
+DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """A selector: a resource matches when it carries every one of these tags."""
+
+    pairs: tuple[tuple[str, str], ...]
+
+    def match(self, tags: dict[str, str]) -> bool:
+        """Say whether a resource's tags carry all of these."""
+        return all(tags.get(key) == value for key, value in self.pairs)
+
+    def __str__(self) -> str:
+        """`key=value`, comma-separated."""
+        return ", ".join(f"{key}={value}" for key, value in self.pairs)
+
+
+TableSelector: TypeAlias = str | Tags
+"""A route table's id, or the tags that one or more tables carry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One or more route tables that carry the same pinned routes, and the subnets they must serve.
+
+    `subnets` maps subnet id to CIDR; in AWS a subnet's IPv4 CIDR never changes during its life.
+    """
+
+    kind: Literal["public", "private"]
+    selector: TableSelector
+    subnets: dict[str, IPv4Network] = field(default_factory=dict)
+    office_routes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may do at most before a guard refuses it, and the hold-down of moves."""
+
+    changes: int = 500
+    tables: int = 200
+    moves_per_hour: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """One declared network, whole and valid; `declaration.parse` is the only way to make one from text."""
+
+    name: str
+    vpc_id: str
+    cidr: IPv4Network
+    internet_gateway: str
+    office_networks: tuple[IPv4Network, ...]
+    vpn_clients: IPv4Network
+    candidates: tuple[Tags, ...]
+    elastic_ip: str
+    tables: tuple[Table, ...]
+    security_group: str | None = None
+    ssh: Literal["closed", "unmanaged"] = "unmanaged"
+    private_address: IPv4Address | None = None
+    dhcp_options: str | None = None
+    limits: Limits = Limits()
+    paused: bool = False
+
+    @property
+    def remote_networks(self) -> tuple[IPv4Network, ...]:
+        """Everything that is reached through the tunnel: the office networks and the VPN clients'."""
+        return (*self.office_networks, self.vpn_clients)
+
+    @property
+    def public_subnets(self) -> dict[str, IPv4Network]:
+        """The subnets a router may sit in, id to CIDR."""
+        return {k: v for t in self.tables if t.kind == "public" for k, v in t.subnets.items()}
+
+    def router_destinations(self, table: Table) -> tuple[IPv4Network, ...]:
+        """Give the destinations that a table must route to the router's interface."""
+        remote = self.remote_networks if table.office_routes else ()
+        return remote if table.kind == "public" else (DEFAULT_ROUTE, *remote)
