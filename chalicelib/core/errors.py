@@ -49,6 +49,12 @@ class TopologyError(ControllerError):
         self.flaws = flaws
 
 
+class UnknownTopology(ControllerError):  # noqa: N818 - the design's form for such words
+    """No topology of that name is declared."""
+
+    code = "UnknownTopology"
+
+
 class ObservationError(ControllerError):
     """The network could not be seen whole, so no plan is made: blind is not down."""
 

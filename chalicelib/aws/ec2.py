@@ -1,0 +1,243 @@
+"""Observes the VPC in one parallel round; a partial reading is an error, never an emptier network."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from chalicelib.aws.errors import AwsError, blind
+from chalicelib.aws.writes import write
+from chalicelib.core.errors import ObservationError
+from chalicelib.core.observation import (
+    ElasticIp,
+    IngressRule,
+    Instance,
+    Interface,
+    Observation,
+    Route,
+    RouteTable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        InstanceNetworkInterfaceTypeDef,
+        InstanceStatusTypeDef,
+        InstanceTypeDef,
+        PaginatorConfigTypeDef,
+        RouteTableTypeDef,
+        RouteTypeDef,
+        TagTypeDef,
+    )
+
+    from chalicelib.core.change import Change
+    from chalicelib.core.report import Failure
+    from chalicelib.core.topology import Topology
+
+_T = TypeVar("_T")
+
+PAGE: PaginatorConfigTypeDef = {"PageSize": 1000}
+"""The largest page of DescribeInstances, DescribeInstanceStatus and DescribeSecurityGroupRules."""
+
+_TARGETS = (
+    "GatewayId",
+    "NetworkInterfaceId",
+    "NatGatewayId",
+    "TransitGatewayId",
+    "VpcPeeringConnectionId",
+    "EgressOnlyInternetGatewayId",
+    "LocalGatewayId",
+    "CarrierGatewayId",
+    "CoreNetworkArn",
+    "OdbNetworkArn",
+    "InstanceId",
+)
+_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+
+
+class Ec2Network:
+    """The controller's network port on EC2; implements `controller.Network`.
+
+    `reads` retries by itself; `writes` must not, since the order of retried writes is decided here.
+    """
+
+    def __init__(self, reads: EC2Client, writes: EC2Client) -> None:
+        self._reads, self._writes = reads, writes
+
+    def observe(self, topology: Topology) -> Observation:
+        """Read the whole network: five calls at once (six with DHCP options), more only where AWS pages.
+
+        Raises:
+            ObservationError: naming every call that failed, with AWS's code.
+        """
+        taken_at = datetime.now(UTC)
+        with ThreadPoolExecutor(max_workers=6) as pool:
+            tables = pool.submit(_reading, "ec2:DescribeRouteTables", self._route_tables, topology)
+            instances = pool.submit(_reading, "ec2:DescribeInstances", self._instances, topology)
+            statuses = pool.submit(_reading, "ec2:DescribeInstanceStatus", self._statuses, topology)
+            elastic_ips = pool.submit(_reading, "ec2:DescribeAddresses", self._elastic_ips, topology)
+            ingress = pool.submit(_reading, "ec2:DescribeSecurityGroupRules", self._ingress, topology)
+            options = pool.submit(_reading, "ec2:DescribeVpcs", self._dhcp_options, topology)
+        _raise_together(tables, instances, statuses, elastic_ips, ingress, options)
+        if not tables.result():  # every VPC has a main table, so none means no such VPC
+            raise ObservationError(
+                f"{topology.vpc_id} is not in this account and region",
+                hint="check --region and --profile, and vpc.id in the topology",
+            )
+        return Observation(
+            taken_at=taken_at,
+            tables=tuple(map(_route_table, tables.result())),
+            instances=tuple(_instance(raw, statuses.result()) for raw in instances.result()),
+            elastic_ips=elastic_ips.result(),
+            ingress=ingress.result(),
+            dhcp_options=options.result(),
+        )
+
+    def apply(self, changes: Sequence[Change], seconds: float) -> list[Failure | None]:
+        """Attempt every change, most valuable first, many at a time; see `writes.write`."""
+        return write(self._writes, changes, seconds)
+
+    def _route_tables(self, topology: Topology) -> list[RouteTableTypeDef]:
+        """List the VPC's tables; unpaged, since a VPC has at most 200 (quota) and a page only 100."""
+        pages = self._reads.get_paginator("describe_route_tables").paginate(Filters=_in_vpc(topology))
+        return [table for page in pages for table in page["RouteTables"]]
+
+    def _instances(self, topology: Topology) -> list[InstanceTypeDef]:
+        paginator = self._reads.get_paginator("describe_instances")
+        pages = paginator.paginate(Filters=_in_vpc(topology), PaginationConfig=PAGE)
+        return [i for page in pages for reservation in page["Reservations"] for i in reservation["Instances"]]
+
+    def _statuses(self, _: Topology) -> dict[str, str]:
+        """Read the status checks of the region's running instances: the API filters by no VPC and no tag."""
+        pages = self._reads.get_paginator("describe_instance_status").paginate(PaginationConfig=PAGE)
+        return {s["InstanceId"]: _checks(s) for page in pages for s in page["InstanceStatuses"]}
+
+    def _elastic_ips(self, _: Topology) -> tuple[ElasticIp, ...]:
+        """Read all of the region's: a foreign one may sit where the declared one belongs."""
+        return tuple(
+            ElasticIp(
+                raw["AllocationId"],
+                raw["PublicIp"],
+                raw.get("NetworkInterfaceId"),
+                raw.get("PrivateIpAddress"),
+            )
+            for raw in self._reads.describe_addresses()["Addresses"]
+        )
+
+    def _ingress(self, topology: Topology) -> tuple[IngressRule, ...]:
+        if topology.ssh == "unmanaged" or topology.security_group is None:
+            return ()
+        pages = self._reads.get_paginator("describe_security_group_rules").paginate(
+            Filters=[{"Name": "group-id", "Values": [topology.security_group]}], PaginationConfig=PAGE
+        )
+        rules = (r for page in pages for r in page["SecurityGroupRules"] if not r["IsEgress"])
+        return tuple(
+            IngressRule(
+                rule["SecurityGroupRuleId"],
+                rule["IpProtocol"],
+                rule.get("FromPort", -1),
+                rule.get("ToPort", -1),
+                rule.get("CidrIpv4")
+                or rule.get("CidrIpv6")
+                or rule.get("PrefixListId")
+                or "a security group",
+            )
+            for rule in rules
+        )
+
+    def _dhcp_options(self, topology: Topology) -> str | None:
+        if topology.dhcp_options is None:
+            return None
+        vpcs = self._reads.describe_vpcs(VpcIds=[topology.vpc_id])["Vpcs"]
+        return vpcs[0].get("DhcpOptionsId") if vpcs else None
+
+
+def _in_vpc(topology: Topology) -> list[FilterTypeDef]:
+    return [{"Name": "vpc-id", "Values": [topology.vpc_id]}]
+
+
+def _reading(doing: str, read: Callable[[Topology], _T], topology: Topology) -> _T:
+    try:
+        return read(topology)
+    except AwsError as error:
+        raise blind(doing, error) from error
+
+
+def _raise_together(*readings: Future[Any]) -> None:
+    """Raise one error that tells of every reading that failed."""
+    errors = [error for reading in readings if (error := reading.exception())]
+    if not errors:
+        return
+    first = errors[0]
+    if not isinstance(first, ObservationError):
+        raise first
+    others = [str(e) for e in errors[1:]]
+    message = "; ".join([first.message, *others])
+    raise ObservationError(message, hint=first.hint, aws_code=first.aws_code) from first
+
+
+def _route_table(raw: RouteTableTypeDef) -> RouteTable:
+    associations = raw.get("Associations", [])
+    return RouteTable(
+        id=raw["RouteTableId"],
+        main=any(a.get("Main") for a in associations),
+        tags=_tags(raw.get("Tags", [])),
+        routes=tuple(map(_route, raw.get("Routes", []))),
+        associations={a["SubnetId"]: a["RouteTableAssociationId"] for a in associations if a.get("SubnetId")},
+    )
+
+
+def _route(raw: RouteTypeDef) -> Route:
+    """Read one route; its target is the most specific id that EC2 gives (the interface, not the instance)."""
+    keyed = cast("dict[str, str]", raw)
+    return Route(
+        destination=next(keyed[key] for key in _DESTINATIONS if keyed.get(key)),
+        target=next((keyed[key] for key in _TARGETS if keyed.get(key)), "unknown"),
+        state=keyed.get("State", "active"),
+        origin=keyed.get("Origin", "CreateRoute"),
+    )
+
+
+def _instance(raw: InstanceTypeDef, statuses: dict[str, str]) -> Instance:
+    interfaces = sorted(raw.get("NetworkInterfaces", []), key=_device_index)
+    return Instance(
+        id=raw["InstanceId"],
+        state=raw["State"]["Name"],
+        launched_at=raw["LaunchTime"],
+        tags=_tags(raw.get("Tags", [])),
+        interfaces=tuple(map(_interface, interfaces)),
+        checks=statuses.get(raw["InstanceId"], "insufficient-data"),
+        public_address=raw.get("PublicIpAddress") or None,
+    )
+
+
+def _device_index(raw: InstanceNetworkInterfaceTypeDef) -> tuple[int, int]:
+    attachment = raw.get("Attachment", {})
+    return attachment.get("NetworkCardIndex", 0), attachment.get("DeviceIndex", 0)
+
+
+def _interface(raw: InstanceNetworkInterfaceTypeDef) -> Interface:
+    addresses = sorted(raw["PrivateIpAddresses"], key=lambda a: not a.get("Primary"))
+    return Interface(
+        id=raw["NetworkInterfaceId"],
+        subnet_id=raw["SubnetId"],
+        addresses=tuple(a["PrivateIpAddress"] for a in addresses),
+        source_dest_check=raw["SourceDestCheck"],
+    )
+
+
+def _checks(raw: InstanceStatusTypeDef) -> str:
+    """Sum up the system, instance and volume checks: impaired when any is."""
+    found = [
+        raw.get(key, {}).get("Status") for key in ("SystemStatus", "InstanceStatus", "AttachedEbsStatus")
+    ]
+    return "impaired" if "impaired" in found else str(found[1])
+
+
+def _tags(raw: Sequence[TagTypeDef]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in raw}

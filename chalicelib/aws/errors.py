@@ -1,0 +1,61 @@
+"""Turns botocore's errors into Mooring's, with AWS's code, at the edge and nowhere else."""
+
+from __future__ import annotations
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib.core.errors import ObservationError
+from chalicelib.core.report import Failure
+
+AwsError = (BotoCoreError, ClientError)
+"""What a call may raise: AWS refused it, or it never got an answer."""
+
+THROTTLED = frozenset({"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException"})
+DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+_TRANSIENT = frozenset({"InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable"})
+_CREDENTIALS = frozenset({"AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"})
+
+
+def code_of(error: BotoCoreError | ClientError) -> str:
+    """Give AWS's code, or botocore's name for an error that never reached AWS."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code") or "Unknown"
+    return type(error).__name__
+
+
+def message_of(error: BotoCoreError | ClientError) -> str:
+    """Give AWS's own sentence."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Message") or str(error)
+    return str(error)
+
+
+def transient(error: BotoCoreError | ClientError) -> bool:
+    """Say whether the same call may go through a moment later: throttled, AWS's fault, or no answer."""
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return code_of(error) in THROTTLED | _TRANSIENT or status >= 500
+    return code_of(error) not in ("ParamValidationError", "NoCredentialsError", "NoRegionError")
+
+
+def failure(error: BotoCoreError | ClientError) -> Failure:
+    """Describe a write that did not go through."""
+    return Failure(code_of(error), message_of(error), transient(error))
+
+
+def blind(doing: str, error: BotoCoreError | ClientError) -> ObservationError:
+    """Describe a reading that failed, with what to do next."""
+    code = code_of(error)
+    return ObservationError(
+        f"{doing} failed: {code}: {message_of(error)}", hint=_hint(doing, code), aws_code=code
+    )
+
+
+def _hint(doing: str, code: str) -> str:
+    if code in DENIED:
+        return f"allow {doing} to the identity that runs Mooring"
+    if code in _CREDENTIALS or code == "NoCredentialsError":
+        return "sign in again, or name a profile with --profile or AWS_PROFILE"
+    if code in THROTTLED:
+        return "too many calls in this account and region; the next run looks again"
+    return "the next run looks again"

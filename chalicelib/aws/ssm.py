@@ -1,0 +1,97 @@
+"""Parameter Store: where topologies are declared, as the TOML their authors wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.aws.errors import AwsError, blind, code_of, message_of
+from chalicelib.core.declaration import parse
+from chalicelib.core.errors import ApplyError, UnknownTopology
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+    from chalicelib.core.topology import Topology
+
+PATH = "/mooring/topologies/"
+
+
+class Topologies:
+    """The declared topologies of this account and region, one parameter each under `PATH`."""
+
+    def __init__(self, ssm: SSMClient) -> None:
+        self._ssm = ssm
+
+    def names(self) -> list[str]:
+        """List the declared names, sorted.
+
+        Raises:
+            ObservationError: Parameter Store could not be read.
+        """
+        return sorted(self.documents())
+
+    def documents(self) -> dict[str, bytes]:
+        """Read every declared topology as it was written, by name.
+
+        Raises:
+            ObservationError: Parameter Store could not be read.
+        """
+        try:
+            pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=PATH)
+            found = [p for page in pages for p in page["Parameters"]]
+        except AwsError as error:
+            raise blind("ssm:GetParametersByPath", error) from error
+        return {p["Name"].removeprefix(PATH): p["Value"].encode() for p in found}
+
+    def document(self, name: str) -> bytes | None:
+        """Read one topology as it was written; None when it is not declared.
+
+        Raises:
+            ObservationError: Parameter Store could not be read.
+        """
+        try:
+            return self._ssm.get_parameter(Name=PATH + name)["Parameter"]["Value"].encode()
+        except AwsError as error:
+            if code_of(error) == "ParameterNotFound":
+                return None
+            raise blind("ssm:GetParameter", error) from error
+
+    def read(self, name: str) -> Topology:
+        """Read and parse one topology.
+
+        Raises:
+            UnknownTopology: none of that name is declared.
+            TopologyError: what is stored is not valid (somebody wrote it past `mooring declare`).
+            ObservationError: Parameter Store could not be read.
+        """
+        document = self.document(name)
+        if document is None:
+            raise UnknownTopology(
+                f"no topology {name} is declared here", hint="mooring declare FILE declares one"
+            )
+        return parse(document)
+
+    def declare(self, name: str, document: bytes) -> int:
+        """Store a topology that `parse` accepted; gives the parameter's new version.
+
+        Intelligent tiering takes the advanced tier only above 4 KB, and keeps it once taken.
+
+        Raises:
+            ApplyError: it could not be stored.
+        """
+        try:
+            return self._ssm.put_parameter(
+                Name=PATH + name,
+                Description="A network that Mooring keeps; written by mooring declare",
+                Value=document.decode(),
+                Type="String",
+                Tier="Intelligent-Tiering",
+                Overwrite=True,
+            )["Version"]
+        except AwsError as error:
+            code = code_of(error)
+            raise ApplyError(
+                f"ssm:PutParameter {PATH}{name} failed: {code}: {message_of(error)}",
+                hint="nothing was stored",
+                aws_code=code,
+            ) from error

@@ -1,0 +1,198 @@
+"""Carries changes out on EC2: many at a time, the most valuable first, patient with a throttled API."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from bisect import insort
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+
+from chalicelib.aws.errors import THROTTLED, AwsError, code_of, failure, message_of, transient
+from chalicelib.core.change import (
+    AssociateAddress,
+    AssociateDhcpOptions,
+    AssociateRouteTable,
+    Change,
+    CreateRoute,
+    DisableSourceDestCheck,
+    ReplaceRoute,
+    RevokeIngress,
+)
+from chalicelib.core.report import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from botocore.exceptions import BotoCoreError, ClientError
+    from mypy_boto3_ec2 import EC2Client
+
+PARALLEL = 16
+"""Writes in flight at once; the clients' connection pools are sized to it."""
+
+PACE = 0.2
+"""Seconds between calls to an API once it throttles: EC2 refills 5 tokens a second per mutating API
+(EC2 developer guide, "Request throttling"; buckets hold 50)."""
+
+ATTEMPTS = 3
+"""Tries for a write that AWS failed or never answered; throttled tries are bounded by time instead."""
+
+
+def write(client: EC2Client, changes: Sequence[Change], seconds: float) -> list[Failure | None]:
+    """Attempt every change in the order given; one failure, or None for done, per change.
+
+    Each API has its own bucket at EC2, so a throttled API never holds up the changes of another.
+
+    Args:
+        client: must not retry by itself, since retries would jump the queue.
+        changes: the most valuable first.
+        seconds: how long this may take; what is not attempted by then fails with the code OutOfTime.
+    """
+    queue = _Queue(changes, time.monotonic() + seconds)
+    workers = min(PARALLEL, len(changes))
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        running = [pool.submit(_work, client, queue) for _ in range(workers)]
+    for worker in running:
+        worker.result()
+    return queue.results
+
+
+@dataclass(slots=True)
+class _Job:
+    """One change on its way; `place` is its rank in the plan."""
+
+    place: int
+    change: Change
+    tries: int = 0
+
+
+class _Queue:
+    """The changes still to make: an API runs unpaced until it throttles, then at one call per `PACE`."""
+
+    def __init__(self, changes: Sequence[Change], deadline: float) -> None:
+        late = Failure("OutOfTime", "not attempted within the time of this run", retryable=True)
+        self.results: list[Failure | None] = [late for _ in changes]
+        self._deadline = deadline
+        self._jobs = [_Job(place, change) for place, change in enumerate(changes)]
+        self._free_at: dict[type[Change], float] = {}
+        self._changed = threading.Condition()
+
+    def take(self) -> _Job | None:
+        """Wait for the most valuable job whose API is free; None when none is left or time is up."""
+        with self._changed:
+            while self._jobs and (now := time.monotonic()) < self._deadline:
+                free_at = [self._free_at.get(type(job.change), 0.0) for job in self._jobs]
+                ready = next((n for n, at in enumerate(free_at) if at <= now), None)
+                if ready is not None:
+                    job = self._jobs.pop(ready)
+                    if type(job.change) in self._free_at:
+                        self._free_at[type(job.change)] = now + PACE * random.uniform(1.0, 1.1)  # noqa: S311 - jitter
+                    return job
+                self._changed.wait(min(*free_at, self._deadline) - now)
+            return None
+
+    def done(self, job: _Job, result: Failure | None) -> None:
+        """Note what became of a job."""
+        self.results[job.place] = result
+
+    def again(self, job: _Job, *, throttled: bool) -> None:
+        """Put a job back in its place; a throttled API is paced from now on."""
+        with self._changed:
+            if throttled:
+                self._free_at.setdefault(type(job.change), time.monotonic() + PACE)
+            insort(self._jobs, job, key=lambda j: j.place)
+            self._changed.notify()
+
+
+def _work(client: EC2Client, queue: _Queue) -> None:
+    while job := queue.take():
+        try:
+            _call(client, job.change)()
+        except AwsError as error:
+            _settle(queue, job, error)
+        else:
+            queue.done(job, None)
+
+
+def _settle(queue: _Queue, job: _Job, error: BotoCoreError | ClientError) -> None:
+    """Decide whether a refused write is tried again, tried as its sibling, or has failed."""
+    throttled = code_of(error) in THROTTLED
+    queue.done(job, failure(error))  # stands if time runs out before the next try
+    job.tries += not throttled
+    if throttled or (transient(error) and job.tries < ATTEMPTS):
+        queue.again(job, throttled=throttled)
+    elif job.tries < ATTEMPTS and (sibling := _sibling(job.change, error)):
+        job.change = sibling
+        queue.again(job, throttled=False)
+
+
+def _sibling(change: Change, error: BotoCoreError | ClientError) -> Change | None:
+    """Give the other way to write a route that came or went since it was observed.
+
+    AWS answers ReplaceRoute for a missing route with InvalidParameterValue ("There is no route defined"), not with
+    the documented InvalidRoute.NotFound; both are understood.
+    """
+    match change, code_of(error):
+        case CreateRoute(table_id, destination, target, reason), "RouteAlreadyExists":
+            return ReplaceRoute(table_id, destination, target, "a route made meanwhile", reason)
+        case ReplaceRoute(table_id, destination, target, _, reason), "InvalidRoute.NotFound":
+            return CreateRoute(table_id, destination, target, reason)
+        case ReplaceRoute(table_id, destination, target, _, reason), "InvalidParameterValue":
+            gone = "no route defined" in message_of(error)
+            return CreateRoute(table_id, destination, target, reason) if gone else None
+        case _:
+            return None
+
+
+def _call(client: EC2Client, change: Change) -> Callable[[], object]:
+    """Give the one API call that makes a change."""
+    match change:
+        case DisableSourceDestCheck():
+            return partial(
+                client.modify_network_interface_attribute,
+                NetworkInterfaceId=change.interface_id,
+                SourceDestCheck={"Value": False},
+            )
+        case CreateRoute() | ReplaceRoute():
+            return _route_call(client, change)
+        case AssociateAddress():
+            return partial(
+                client.associate_address,
+                AllocationId=change.allocation_id,
+                NetworkInterfaceId=change.interface_id,
+                PrivateIpAddress=change.private_address,
+                AllowReassociation=True,
+            )
+        case AssociateRouteTable(association_id=None):
+            return partial(
+                client.associate_route_table, RouteTableId=change.table_id, SubnetId=change.subnet_id
+            )
+        case AssociateRouteTable():
+            return partial(
+                client.replace_route_table_association,
+                AssociationId=change.association_id,
+                RouteTableId=change.table_id,
+            )
+        case AssociateDhcpOptions():
+            return partial(
+                client.associate_dhcp_options, VpcId=change.vpc_id, DhcpOptionsId=change.options_id
+            )
+        case RevokeIngress():
+            return partial(
+                client.revoke_security_group_ingress,
+                GroupId=change.group_id,
+                SecurityGroupRuleIds=[change.rule_id],
+            )
+        case _:
+            assert_never(change)
+
+
+def _route_call(client: EC2Client, change: CreateRoute | ReplaceRoute) -> Callable[[], object]:
+    call = client.create_route if isinstance(change, CreateRoute) else client.replace_route
+    route = partial(call, RouteTableId=change.table_id, DestinationCidrBlock=change.destination)
+    if change.target.startswith("igw-"):
+        return partial(route, GatewayId=change.target)
+    return partial(route, NetworkInterfaceId=change.target)
