@@ -233,10 +233,11 @@ def _interface(raw: InstanceNetworkInterfaceTypeDef) -> Interface:
 
 def _checks(raw: InstanceStatusTypeDef) -> str:
     """Sum up the system, instance and volume checks: impaired when any is."""
+    checks = cast("dict[str, dict[str, str]]", raw)
     found = [
-        raw.get(key, {}).get("Status") for key in ("SystemStatus", "InstanceStatus", "AttachedEbsStatus")
+        checks.get(key, {}).get("Status") for key in ("SystemStatus", "InstanceStatus", "AttachedEbsStatus")
     ]
-    return "impaired" if "impaired" in found else str(found[1])
+    return "impaired" if "impaired" in found else found[1] or "insufficient-data"
 
 
 def _tags(raw: Sequence[TagTypeDef]) -> dict[str, str]:

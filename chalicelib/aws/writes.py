@@ -166,15 +166,15 @@ def _call(client: EC2Client, change: Change) -> Callable[[], object]:
                 PrivateIpAddress=change.private_address,
                 AllowReassociation=True,
             )
-        case AssociateRouteTable(association_id=None):
+        case AssociateRouteTable(association_id=str(association_id)):
             return partial(
-                client.associate_route_table, RouteTableId=change.table_id, SubnetId=change.subnet_id
+                client.replace_route_table_association,
+                AssociationId=association_id,
+                RouteTableId=change.table_id,
             )
         case AssociateRouteTable():
             return partial(
-                client.replace_route_table_association,
-                AssociationId=change.association_id,
-                RouteTableId=change.table_id,
+                client.associate_route_table, RouteTableId=change.table_id, SubnetId=change.subnet_id
             )
         case AssociateDhcpOptions():
             return partial(
