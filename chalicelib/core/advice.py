@@ -22,6 +22,7 @@ def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
         *_cidr(topology, observation),
         *_unreachable_instances(topology, observation),
         *_open_ingress(topology, observation),
+        *_tight_limits(topology, observation),
     ]
     return tuple(dict.fromkeys(found))
 
@@ -89,6 +90,17 @@ def _open_ingress(topology: Topology, observation: Observation) -> Iterator[str]
             if bootstrap and rule.source == "0.0.0.0/0":
                 continue
             yield f"security group rule {rule.id} opens ssh to {rule.source} by a rule wider than the bootstrap one"
+
+
+def _tight_limits(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell of a limit that would refuse a failover while there is still time to raise it."""
+    selected = [(t, len(observation.select(t.selector))) for t in topology.tables]
+    changes = 2 + sum(count * len(topology.router_destinations(t)) for t, count in selected)
+    tables = sum(count for _, count in selected)
+    limits = topology.limits
+    for what, need, limit in (("changes", changes, limits.changes), ("tables", tables, limits.tables)):
+        if need > limit:
+            yield f"limits.{what} is {limit}, but a failover needs {need}: it would be refused"
 
 
 def _ipv4(destination: str) -> IPv4Network | None:

@@ -35,13 +35,11 @@ def parse(document: bytes) -> Topology:
         TopologyError: with every flaw found, never only the first.
     """
     flaws: list[Flaw] = []
-    raw = _toml(document)
-    topology = _topology(_Section(raw, "", flaws))
-    if topology is not None:
-        flaws.extend(_contradictions(topology))
-    if flaws or topology is None:
+    draft = _draft(_Section(_toml(document), "", flaws))
+    flaws += _contradictions(draft, flawed={flaw.key for flaw in flaws})
+    if flaws:
         raise TopologyError(tuple(flaws))
-    return topology
+    return draft.topology
 
 
 def _toml(document: bytes) -> dict[str, object]:
@@ -60,6 +58,9 @@ def _toml(document: bytes) -> dict[str, object]:
         end = f"at line {text.count(chr(10)) + 1}, column {len(text) - text.rfind(chr(10))}, the end"
         why = str(error).replace("at end of document", end)
         raise TopologyError((Flaw("", None, f"not TOML: {why}"),)) from error
+    except (ValueError, RecursionError) as error:  # tomllib lets these through
+        wanted = "not TOML: a number is too long, or lists are nested too deep"
+        raise TopologyError((Flaw("", None, wanted),)) from error
 
 
 class _Section:
@@ -87,17 +88,16 @@ class _Section:
             self.flaw(key, self.raw[key], wanted)
         return value
 
-    def take_list(self, key: str, read: Callable[[object], _Read[_T]]) -> tuple[_T, ...]:
-        """Read a list of at least one entry; each wrong entry leaves a flaw of its own."""
-        items = self.take(key, _list)
-        read_items = []
-        for index, item in enumerate(items or ()):
+    def take_list(self, key: str, read: Callable[[object], _Read[_T]]) -> dict[str, _T]:
+        """Read a list of at least one entry, each by its key; a wrong entry leaves a flaw of its own."""
+        good = {}
+        for index, item in enumerate(self.take(key, _list) or ()):
             value, wanted = read(item)
             if value is None:
                 self.flaw(f"{key}[{index}]", item, wanted)
             else:
-                read_items.append(value)
-        return tuple(read_items)
+                good[self._at(f"{key}[{index}]")] = value
+        return good
 
     def section(self, key: str, *, required: bool = True) -> _Section:
         """Open a nested TOML table; a missing one reads as empty."""
@@ -106,12 +106,11 @@ class _Section:
 
     def sections(self, key: str) -> list[_Section]:
         """Open an array of TOML tables."""
-        entries = enumerate(self.take_list(key, _dict))
-        return [_Section(raw, self._at(f"{key}[{index}]"), self.flaws) for index, raw in entries]
+        return [_Section(raw, path, self.flaws) for path, raw in self.take_list(key, _dict).items()]
 
     def close(self) -> None:
         """Flag every key nobody asked for, with the nearest known one."""
-        for key in self.raw.keys() - self.known:
+        for key in (k for k in self.raw if k not in self.known):
             near = difflib.get_close_matches(key, self.known, n=1)
             wanted = f"unknown key; did you mean {near[0]}?" if near else "unknown key"
             self.flaw(key, None, f"{wanted} (known here: {', '.join(sorted(self.known))})")
@@ -163,7 +162,7 @@ def _network(value: object) -> _Read[IPv4Network]:
     address, slash, length = value.partition("/")
     if why := _octets(address):
         return None, why
-    if not slash or not (length.isascii() and length.isdigit() and int(length) <= 32):
+    if not slash or not (length.isascii() and length.isdigit() and len(length) <= 2 and int(length) <= 32):
         return None, "must end in a prefix length from /0 to /32, such as /24"
     network = IPv4Network(value, strict=False)
     if str(network.network_address) != address:
@@ -176,10 +175,10 @@ def _octets(address: str) -> str:
     if len(octets) != 4 or not all(o.isascii() and o.isdigit() for o in octets):
         return "must have four decimal octets, such as 10.100.30.0/24"
     for place, octet in enumerate(octets, start=1):
-        if int(octet) > 255:
-            return f"octet {place} is {octet}; an octet is at most 255"
         if len(octet) > 1 and octet.startswith("0"):
-            return f"octet {place} is {octet}; write it without leading zeros"
+            return f"octet {place} is {octet:.9}; write it without leading zeros"
+        if len(octet) > 3 or int(octet) > 255:
+            return f"octet {place} is {octet:.9}; an octet is at most 255"
     return ""
 
 
@@ -204,7 +203,30 @@ def _candidates(value: object) -> _Read[tuple[Tags, ...]]:
     return (tuple(good) if good and len(good) == len(selectors) else None), wanted
 
 
-def _topology(top: _Section) -> Topology | None:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A network with the key it was declared under."""
+
+    key: str
+    network: IPv4Network
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A topology as far as it could be read: what is wrong has left its flaw, the rest can still contradict itself."""
+
+    topology: Topology
+    vpc: list[_Named]
+    remote: list[_Named]
+    tables: dict[str, Table]
+
+    @property
+    def subnets(self) -> list[_Named]:
+        """Every declared subnet with its key."""
+        return [_Named(f"{k}.subnets.{s}", n) for k, t in self.tables.items() for s, n in t.subnets.items()]
+
+
+def _draft(top: _Section) -> _Draft:
     name = top.take("name", _name)
     paused = top.take("paused", _bool, required=False)
     vpc = top.section("vpc")
@@ -220,24 +242,22 @@ def _topology(top: _Section) -> Topology | None:
     address = router.take("private_address", _address, required=False)
     group = router.take("security_group", _id("sg"), required=False)
     ssh = router.take("ssh", _one_of("closed", "unmanaged"), required=False)
-    tables = [_table("public", s) for s in top.sections("public")]
-    tables += [_table("private", s) for s in top.sections("private")]
+    tables = {s.path: _table("public", s) for s in top.sections("public")}
+    tables |= {s.path: _table("private", s) for s in top.sections("private")}
     limits = _limits(top.section("limits", required=False))
     for section in (top, vpc, office, router):
         section.close()
-    if cidr is None or clients is None:
-        return None
-    # What else is missing has left its flaw, so the value never leaves `parse`; it still shows contradictions.
-    return Topology(
+    # What is None here has left its flaw, so the value never leaves `parse`.
+    topology = Topology(
         name=cast("str", name),
         vpc_id=cast("str", vpc_id),
-        cidr=cidr,
+        cidr=cast("IPv4Network", cidr),
         internet_gateway=cast("str", gateway),
-        office_networks=networks,
-        vpn_clients=clients,
+        office_networks=tuple(networks.values()),
+        vpn_clients=cast("IPv4Network", clients),
         candidates=cast("tuple[Tags, ...]", candidates),
         elastic_ip=cast("str", elastic_ip),
-        tables=tuple(table for table in tables if table is not None),
+        tables=tuple(tables.values()),
         security_group=group,
         ssh=cast('Literal["closed", "unmanaged"]', ssh or "unmanaged"),
         private_address=address,
@@ -245,9 +265,12 @@ def _topology(top: _Section) -> Topology | None:
         limits=limits,
         paused=paused or False,
     )
+    remote = [_Named(key, network) for key, network in networks.items()]
+    remote += [_Named("office.vpn_clients", clients)] if clients else []
+    return _Draft(topology, [_Named("vpc.cidr", cidr)] if cidr else [], remote, tables)
 
 
-def _table(kind: Literal["public", "private"], section: _Section) -> Table | None:
+def _table(kind: Literal["public", "private"], section: _Section) -> Table:
     tagged = isinstance(section.raw.get("table"), dict)
     selector: str | Tags | None = (
         section.take("table", _tags) if tagged else section.take("table", _id("rtb"))
@@ -259,9 +282,9 @@ def _table(kind: Literal["public", "private"], section: _Section) -> Table | Non
         if _id("subnet")(key)[0] is None:
             listed.flaw(key, None, _id("subnet")(key)[1])
     section.close()
-    if selector is None or None in subnets.values():
-        return None
-    return Table(kind, selector, cast("dict[str, IPv4Network]", subnets), office_routes=office or False)
+    good = {key: network for key, network in subnets.items() if network is not None}
+    # Two selectors that could not be read are not the same one, so the key stands in.
+    return Table(kind, selector or section.path, good, office_routes=office or False)
 
 
 def _limits(section: _Section) -> Limits:
@@ -277,75 +300,56 @@ def _limits(section: _Section) -> Limits:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """A network with the key it was declared under."""
-
-    key: str
-    network: IPv4Network
-
-
-def _contradictions(topology: Topology) -> list[Flaw]:
-    """Find what is well formed but cannot be true together."""
-    vpc = topology.cidr
-    flaws = []
-    if not 16 <= vpc.prefixlen <= 28:
-        flaws.append(Flaw("vpc.cidr", str(vpc), "a VPC is between /16 and /28"))
-    flaws += _table_flaws(topology)
-    subnets = _subnets(topology)
-    flaws += [
-        Flaw(s.key, str(s.network), f"lies outside the VPC {vpc}")
-        for s in subnets
-        if not s.network.subnet_of(vpc)
-    ]
-    flaws += _overlaps(subnets)
-    remote = [_Named(f"office.networks[{i}]", n) for i, n in enumerate(topology.office_networks)]
-    remote.append(_Named("office.vpn_clients", topology.vpn_clients))
-    flaws += _overlaps([_Named("vpc.cidr", vpc), *remote])
-    if topology.ssh == "closed" and topology.security_group is None:
+def _contradictions(draft: _Draft, flawed: set[str]) -> list[Flaw]:
+    """Find what is well formed but cannot be true together; `flawed` keys have already been complained of."""
+    topology, flaws = draft.topology, []
+    for vpc in draft.vpc:
+        if not 16 <= vpc.network.prefixlen <= 28:
+            flaws.append(Flaw(vpc.key, str(vpc.network), "a VPC is between /16 and /28"))
+        flaws += [
+            Flaw(s.key, str(s.network), f"lies outside the VPC {vpc.network}")
+            for s in draft.subnets
+            if not s.network.subnet_of(vpc.network)
+        ]
+    flaws += _table_flaws(draft.tables)
+    flaws += _overlaps(draft.subnets)
+    flaws += _overlaps([*draft.vpc, *draft.remote])
+    if topology.ssh == "closed" and topology.security_group is None and "router.security_group" not in flawed:
         flaws.append(
             Flaw("router.security_group", None, 'missing; ssh = "closed" needs the group to look at')
         )
-    flaws += _limit_flaws(topology)
-    address = topology.private_address
-    if address and not any(address in n for n in topology.public_subnets.values()):
-        flaws.append(Flaw("router.private_address", str(address), "lies in no declared public subnet"))
-    return flaws
+    if not any(key.startswith("public") for key in flawed):
+        flaws += _router_flaws(topology)
+    return flaws + _limit_flaws(topology)
 
 
-def _subnets(topology: Topology) -> list[_Named]:
-    return [_Named(f"{key}.subnets.{s}", n) for key, t in _keyed(topology) for s, n in t.subnets.items()]
-
-
-def _keyed(topology: Topology) -> list[tuple[str, Table]]:
-    """Give each table with its key as written: public[0], private[0], private[1]."""
-    seen = {"public": -1, "private": -1}
-    keyed = []
-    for table in topology.tables:
-        seen[table.kind] += 1
-        keyed.append((f"{table.kind}[{seen[table.kind]}]", table))
-    return keyed
-
-
-def _table_flaws(topology: Topology) -> list[Flaw]:
+def _table_flaws(tables: dict[str, Table]) -> list[Flaw]:
     flaws = []
-    tables = _keyed(topology)
-    for (first, a), (second, b) in combinations(tables, 2):
+    for (first, a), (second, b) in combinations(tables.items(), 2):
         if a.selector == b.selector:
             both = "both public and private" if a.kind != b.kind else "declared twice"
             flaws.append(Flaw(f"{second}.table", str(b.selector), f"{both}: {first}.table is the same"))
         flaws += [
             Flaw(f"{second}.subnets.{s}", str(b.subnets[s]), f"declared twice: {first}.subnets has it too")
-            for s in a.subnets.keys() & b.subnets.keys()
+            for s in a.subnets
+            if s in b.subnets
         ]
-    if any(t.kind == "public" for t in topology.tables) and not topology.public_subnets:
-        flaws.append(Flaw("public[0].subnets", None, "missing; the router sits in a declared public subnet"))
     return flaws
+
+
+def _router_flaws(topology: Topology) -> list[Flaw]:
+    """Find why no router could sit where it is declared to sit."""
+    address, subnets = topology.private_address, topology.public_subnets
+    if not subnets:
+        return [Flaw("public[0].subnets", None, "missing; the router sits in a declared public subnet")]
+    if address and not any(address in network for network in subnets.values()):
+        return [Flaw("router.private_address", str(address), "lies in no declared public subnet")]
+    return []
 
 
 def _limit_flaws(topology: Topology) -> list[Flaw]:
     """Refuse limits that would refuse a failover, in the hour it is needed."""
-    moved = 1 + sum(len(topology.router_destinations(t)) for t in topology.tables)
+    moved = 2 + sum(len(topology.router_destinations(t)) for t in topology.tables)
     need = {
         "changes": (topology.limits.changes, moved),
         "tables": (topology.limits.tables, len(topology.tables)),

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """The router and why; `previous` is the instance it takes over from, `counted` says that one still runs."""
+    """The router and why.
+
+    `previous` is the instance that was the router before; `counted` says that it still runs and the pins still lead
+    to it, so that taking them away is a move for the hold-down.
+    """
 
     router: Instance
     interface: Interface
@@ -25,7 +29,7 @@ class Election:
     @property
     def moved(self) -> bool:
         """Whether the router is another instance than before."""
-        return self.previous is not None and self.previous != self.router.id
+        return self.previous is not None
 
 
 def elect(topology: Topology, observation: Observation, history: History, to: str | None = None) -> Election:
@@ -51,14 +55,25 @@ def elect(topology: Topology, observation: Observation, history: History, to: st
             raise NoEligibleRouter(f"{to} cannot be the router: {why}", hint=_choices(eligible))
         reason = "an operator chose it"
     elif incumbent in {c.id for c in eligible}:
-        chosen, reason = next(c for c in eligible if c.id == incumbent), "the incumbent is eligible"
+        chosen = next(c for c in eligible if c.id == incumbent)
+        reason = (
+            "the incumbent is eligible"
+            if history.router == incumbent
+            else f"the network already follows {incumbent}"
+        )
     elif eligible:
         chosen, reason = eligible[0], _why_not(observation, incumbent, unfit)
     else:
         raise NoEligibleRouter(
             _nobody(topology, unfit), hint="start or repair a candidate; nothing was changed"
         )
-    return _election(topology, observation, chosen, incumbent, reason)
+    interface = router_interface(topology, chosen)
+    if interface is None:  # never so: an eligible candidate has one
+        raise NoEligibleRouter(f"{chosen.id} has no interface to pin")
+    before = history.router if chosen.id == incumbent else incumbent
+    previous = before if before != chosen.id else None
+    counted = incumbent != chosen.id and any(c.id == incumbent and c.state == "running" for c in found)
+    return Election(chosen, interface, reason, previous, counted=counted)
 
 
 def candidates(topology: Topology, observation: Observation) -> list[Instance]:
@@ -123,17 +138,6 @@ def _pins(topology: Topology, observation: Observation) -> list[str]:
             targets += [route.target for route in routes if route]
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     return [*targets, elastic_ip.interface_id] if elastic_ip and elastic_ip.interface_id else targets
-
-
-def _election(
-    topology: Topology, observation: Observation, chosen: Instance, incumbent: str | None, reason: str
-) -> Election:
-    interface = router_interface(topology, chosen)
-    if interface is None:  # an eligible candidate has one
-        raise NoEligibleRouter(f"{chosen.id} has no interface to pin")
-    previous = incumbent if incumbent != chosen.id else None
-    runs = any(i.id == previous and i.state == "running" for i in observation.instances)
-    return Election(chosen, interface, reason, previous, counted=runs)
 
 
 def _why_not(observation: Observation, incumbent: str | None, unfit: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from chalicelib.core.change import (
@@ -18,6 +19,7 @@ from chalicelib.core.change import (
     line,
 )
 from chalicelib.core.election import candidates, router_interface
+from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
     from chalicelib.core.election import Election
@@ -104,7 +106,9 @@ def _hold_down(
 
 def _foreign(topology: Topology, observation: Observation, election: Election, plan: Plan) -> Refusal | None:
     """Refuse a plan that touches what is not declared: the planner makes none, and nobody trusts one mind alone."""
-    foreign = [line(c) for c in plan.changes if not _ours(topology, observation, election, c)]
+    tables = {t.id for d in topology.tables for t in observation.select(d.selector) if not t.main}
+    interfaces = {i.id for c in candidates(topology, observation) if (i := router_interface(topology, c))}
+    foreign = [line(c) for c in plan.changes if not _ours(topology, election, c, tables, interfaces)]
     if not foreign:
         return None
     reason = f"{len(foreign)} changes touch what {topology.name} does not own: {'; '.join(foreign)}"
@@ -113,35 +117,25 @@ def _foreign(topology: Topology, observation: Observation, election: Election, p
     )
 
 
-def _ours(topology: Topology, observation: Observation, election: Election, change: Change) -> bool:
+def _ours(
+    topology: Topology, election: Election, change: Change, tables: set[str], interfaces: set[str]
+) -> bool:
     match change:
         case DisableSourceDestCheck():
-            return change.interface_id in _candidate_interfaces(topology, observation)
+            return change.interface_id in interfaces
         case CreateRoute() | ReplaceRoute():
+            declared = {d for t in topology.tables for d in topology.router_destinations(t)} | {DEFAULT_ROUTE}
             targets = {election.interface.id, topology.internet_gateway}
-            destinations = {str(d) for t in topology.tables for d in topology.router_destinations(t)} | {
-                "0.0.0.0/0"
-            }
-            ours = change.table_id in _writable_tables(topology, observation)
-            return ours and change.target in targets and change.destination in destinations
+            ours = change.table_id in tables and change.target in targets
+            return ours and IPv4Network(change.destination) in declared
         case AssociateAddress():
-            ours = change.allocation_id == topology.elastic_ip
-            return ours and change.interface_id == election.interface.id
+            wanted = (topology.elastic_ip, election.interface.id)
+            return (change.allocation_id, change.interface_id) == wanted
         case AssociateRouteTable():
-            declared = {s for t in topology.tables for s in t.subnets}
-            return change.subnet_id in declared and change.table_id in _writable_tables(topology, observation)
+            return change.table_id in tables and any(change.subnet_id in t.subnets for t in topology.tables)
         case AssociateDhcpOptions():
             return (change.vpc_id, change.options_id) == (topology.vpc_id, topology.dhcp_options)
         case RevokeIngress():
             return change.group_id == topology.security_group and topology.ssh == "closed"
         case _:
             assert_never(change)
-
-
-def _candidate_interfaces(topology: Topology, observation: Observation) -> set[str]:
-    found = (router_interface(topology, c) for c in candidates(topology, observation))
-    return {interface.id for interface in found if interface}
-
-
-def _writable_tables(topology: Topology, observation: Observation) -> set[str]:
-    return {t.id for d in topology.tables for t in observation.select(d.selector) if not t.main}

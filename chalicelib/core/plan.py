@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from chalicelib.core.change import (
     AssociateAddress,
@@ -16,7 +17,7 @@ from chalicelib.core.change import (
     RevokeIngress,
 )
 from chalicelib.core.election import candidates, ineligible, router_interface
-from chalicelib.core.topology import DEFAULT_ROUTE, Table
+from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
     from chalicelib.core.election import Election
     from chalicelib.core.observation import Observation, RouteTable
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.topology import Table, Topology
+
+_Declared: TypeAlias = "list[tuple[Table, list[RouteTable]]]"
+"""Each declaration with the tables it may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +47,18 @@ class Plan:
 def make_plan(topology: Topology, observation: Observation, election: Election) -> Plan:
     """Compare declared with observed; the same arguments always give the same plan.
 
-    The order is by value: source/dest checks, since routes lean on them; private default routes; the Elastic IP;
-    other routes; then what no packet waits for; last the bootstrap rule, since it was somebody's way in.
+    The order is by value: the router's source/dest check, since routes lean on it; private default routes; the
+    Elastic IP; other routes; then what no packet waits for; last the bootstrap rule, since it was a way in.
     """
+    declared, unkept = _resolve(topology, observation)
     steps: list[Change | str] = [
-        *_checks(topology, observation, election),
-        *_routes(topology, observation, election, defaults=True),
+        *unkept,
+        *_check(election),
+        *_routes(topology, declared, election, defaults=True),
         *_elastic_ip(topology, observation, election),
-        *_routes(topology, observation, election, defaults=False),
-        *_associations(topology, observation),
+        *_routes(topology, declared, election, defaults=False),
+        *_standbys(topology, observation, election),
+        *_associations(observation, declared),
         *_dhcp_options(topology, observation),
         *_ingress(topology, observation),
     ]
@@ -59,10 +66,13 @@ def make_plan(topology: Topology, observation: Observation, election: Election) 
     return Plan(tuple(step for step in steps if not isinstance(step, str)), tuple(problems))
 
 
-def _checks(topology: Topology, observation: Observation, election: Election) -> Iterator[Change]:
-    """Switch the check off on the router, and on every standby before it is needed: one round less at failover."""
+def _check(election: Election) -> Iterator[Change]:
     if election.interface.source_dest_check:
         yield DisableSourceDestCheck(election.interface.id, "the router forwards for others")
+
+
+def _standbys(topology: Topology, observation: Observation, election: Election) -> Iterator[Change]:
+    """Switch the check off on every standby before it is needed: one round less at failover."""
     for standby in candidates(topology, observation):
         interface = router_interface(topology, standby)
         if standby.id == election.router.id or interface is None or ineligible(topology, standby):
@@ -71,37 +81,38 @@ def _checks(topology: Topology, observation: Observation, election: Election) ->
             yield DisableSourceDestCheck(interface.id, f"{standby.id} stands by")
 
 
+def _resolve(topology: Topology, observation: Observation) -> tuple[_Declared, list[str]]:
+    """Find the tables that each declaration selects and Mooring may write: never the main one, nor one claimed twice."""
+    selected = [(declared, observation.select(declared.selector)) for declared in topology.tables]
+    claims = Counter(table.id for _, tables in selected for table in tables)
+    problems = []
+    for declared, tables in selected:
+        what = f"{declared.kind} table {declared.selector}"
+        problems += [] if tables else [f"{what} is not in this VPC"]
+        problems += [
+            f"{what} selects the VPC's main table {t.id}, which is never written" for t in tables if t.main
+        ]
+        problems += [
+            f"{what} selects {t.id}, which another declaration selects too"
+            for t in tables
+            if claims[t.id] > 1
+        ]
+    writable = [(d, [t for t in tables if not t.main and claims[t.id] == 1]) for d, tables in selected]
+    return writable, problems
+
+
 def _routes(
-    topology: Topology, observation: Observation, election: Election, *, defaults: bool
+    topology: Topology, declared: _Declared, election: Election, *, defaults: bool
 ) -> Iterator[Change | str]:
     """Walk the pinned routes of every declared table: the private defaults, or all others."""
-    for declared in topology.tables:
-        pins = [(d, election.interface.id) for d in topology.router_destinations(declared)]
-        if declared.kind == "public":
+    for entry, tables in declared:
+        pins = [(d, election.interface.id) for d in topology.router_destinations(entry)]
+        if entry.kind == "public":
             pins = [(DEFAULT_ROUTE, topology.internet_gateway), *pins]
-        wanted = [p for p in pins if (declared.kind == "private" and p[0] == DEFAULT_ROUTE) is defaults]
-        tables, problems = _writable(topology, declared, observation)
-        yield from problems
+        wanted = [p for p in pins if (entry.kind == "private" and p[0] == DEFAULT_ROUTE) is defaults]
         for table in tables:
             for destination, target in wanted:
                 yield from _route(table, destination, target, election)
-
-
-def _writable(
-    topology: Topology, declared: Table, observation: Observation
-) -> tuple[list[RouteTable], list[str]]:
-    """Find the tables a declaration selects and Mooring may write: never the main one, never one claimed twice."""
-    what = f"{declared.kind} table {declared.selector}"
-    others = {t.id for o in topology.tables if o is not declared for t in observation.select(o.selector)}
-    found = observation.select(declared.selector)
-    problems = [] if found else [f"{what} is not in this VPC"]
-    problems += [
-        f"{what} selects the VPC's main table {t.id}, which is never written" for t in found if t.main
-    ]
-    problems += [
-        f"{what} selects {t.id}, which another declaration selects too" for t in found if t.id in others
-    ]
-    return [t for t in found if not t.main and t.id not in others], problems
 
 
 def _route(
@@ -155,14 +166,13 @@ def _elastic_ip(topology: Topology, observation: Observation, election: Election
     yield AssociateAddress(topology.elastic_ip, interface.id, address, elastic_ip.interface_id, reason)
 
 
-def _associations(topology: Topology, observation: Observation) -> Iterator[Change | str]:
-    for declared in topology.tables:
-        tables, _ = _writable(topology, declared, observation)
-        if declared.subnets and len(tables) > 1:
-            yield f"{declared.kind} table {declared.selector} selects {len(tables)} tables, but its subnets need one"
+def _associations(observation: Observation, declared: _Declared) -> Iterator[Change | str]:
+    for entry, tables in declared:
+        if entry.subnets and len(tables) > 1:
+            yield f"{entry.kind} table {entry.selector} selects {len(tables)} tables, but its subnets need one"
         if len(tables) != 1:
             continue
-        for subnet_id in declared.subnets:
+        for subnet_id in entry.subnets:
             current = observation.table_of(subnet_id)
             if current and current.id == tables[0].id:
                 continue

@@ -45,8 +45,8 @@ class Table:
 class Limits:
     """What one run may do at most before a guard refuses it, and the hold-down of moves."""
 
-    changes: int = 500
-    tables: int = 200
+    changes: int = 1000
+    tables: int = 250
     moves_per_hour: int = 4
 
 

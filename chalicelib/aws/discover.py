@@ -1,0 +1,136 @@
+"""Reads what `mooring init` proposes from: a stack's outputs, or a VPC that nobody has declared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.aws.ec2 import PAGE, Ec2Network
+from chalicelib.aws.errors import AwsError, blind, code_of, message_of
+from chalicelib.core.errors import ObservationError
+from chalicelib.core.topology import DEFAULT_ROUTE, Topology
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
+
+    from chalicelib.core.observation import Observation
+
+_ELSEWHERE = "check --region and --profile"
+
+
+def stack_outputs(cloudformation: CloudFormationClient, stack: str) -> dict[str, str]:
+    """Read a stack's outputs, by name or id.
+
+    Raises:
+        ObservationError: there is no such stack, or it could not be read.
+    """
+    try:
+        found = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except AwsError as error:
+        # CloudFormation answers ValidationError for a stack that does not exist, and for a name that cannot.
+        if code_of(error) == "ValidationError":
+            raise ObservationError(
+                f"cannot read stack {stack}: {message_of(error)}", hint=_ELSEWHERE, aws_code="ValidationError"
+            ) from error
+        raise blind("cloudformation:DescribeStacks", error) from error
+    outputs = found[0].get("Outputs", []) if found else []
+    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+
+class Discovery:
+    """One VPC, read for a proposal: everything a topology could name."""
+
+    def __init__(self, ec2: EC2Client, vpc_id: str) -> None:
+        self._ec2, self._vpc_id = ec2, vpc_id
+
+    def cidrs_and_name(self) -> tuple[tuple[str, ...], str]:
+        """Read the VPC's IPv4 ranges, the primary first, and its Name tag, or nothing.
+
+        Raises:
+            ObservationError: there is no such VPC, or it could not be read.
+        """
+        try:
+            (vpc,) = self._ec2.describe_vpcs(VpcIds=[self._vpc_id])["Vpcs"]
+        except AwsError as error:
+            if code_of(error) == "InvalidVpcID.NotFound":
+                raise ObservationError(
+                    f"{self._vpc_id} is not in this account and region",
+                    hint=_ELSEWHERE,
+                    aws_code="InvalidVpcID.NotFound",
+                ) from error
+            raise blind("ec2:DescribeVpcs", error) from error
+        # A range that is being removed stays listed with another state.
+        associated = (
+            a["CidrBlock"]
+            for a in vpc.get("CidrBlockAssociationSet", [])
+            if a.get("CidrBlockState", {}).get("State") == "associated"
+        )
+        name = next((t["Value"] for t in vpc.get("Tags", []) if t["Key"] == "Name"), "")
+        return tuple(dict.fromkeys([vpc["CidrBlock"], *associated])), name
+
+    def observe(self) -> Observation:
+        """Observe its tables, instances and Elastic IPs as a run does.
+
+        Raises:
+            ObservationError: any part of it could not be read.
+        """
+        return Ec2Network(self._ec2, self._ec2).observe(_bare(self._vpc_id))
+
+    def subnets(self) -> dict[str, str]:
+        """Read its subnets' IPv4 ranges by id; one that is IPv6 only has none, and is left out.
+
+        Raises:
+            ObservationError: they could not be read.
+        """
+        try:
+            pages = self._ec2.get_paginator("describe_subnets").paginate(
+                Filters=self._within("vpc-id"), PaginationConfig=PAGE
+            )
+            found = [subnet for page in pages for subnet in page["Subnets"]]
+        except AwsError as error:
+            raise blind("ec2:DescribeSubnets", error) from error
+        return {s["SubnetId"]: s["CidrBlock"] for s in found if s.get("CidrBlock")}
+
+    def internet_gateway(self) -> str | None:
+        """Find its internet gateway; a VPC has at most one.
+
+        Raises:
+            ObservationError: it could not be read.
+        """
+        try:
+            found = self._ec2.describe_internet_gateways(Filters=self._within("attachment.vpc-id"))
+        except AwsError as error:
+            raise blind("ec2:DescribeInternetGateways", error) from error
+        return next((gateway["InternetGatewayId"] for gateway in found["InternetGateways"]), None)
+
+    def security_groups(self, interface_id: str) -> tuple[str, ...]:
+        """Read the groups of one of its interfaces; none when the interface is gone.
+
+        Raises:
+            ObservationError: they could not be read.
+        """
+        chosen: FilterTypeDef = {"Name": "network-interface-id", "Values": [interface_id]}
+        try:
+            found = self._ec2.describe_network_interfaces(Filters=[*self._within("vpc-id"), chosen])
+        except AwsError as error:
+            raise blind("ec2:DescribeNetworkInterfaces", error) from error
+        return tuple(group["GroupId"] for i in found["NetworkInterfaces"] for group in i["Groups"])
+
+    def _within(self, name: str) -> list[FilterTypeDef]:
+        return [{"Name": name, "Values": [self._vpc_id]}]
+
+
+def _bare(vpc_id: str) -> Topology:
+    """Declare nothing but a VPC, so that there is one way to observe one."""
+    return Topology(
+        name="",
+        vpc_id=vpc_id,
+        cidr=DEFAULT_ROUTE,
+        internet_gateway="",
+        office_networks=(),
+        vpn_clients=DEFAULT_ROUTE,
+        candidates=(),
+        elastic_ip="",
+        tables=(),
+    )

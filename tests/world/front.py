@@ -1,0 +1,96 @@
+"""AWS's front door: each request meets the faults, then moto, and is recorded."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from tests.world import truth_groups
+from tests.world.faults import Faults
+from tests.world.past import answering
+from tests.world.reality import aws
+from tests.world.server import ask
+from tests.world.wire import Call, Reply, Request, error_code, refusal, understand
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Front:
+    """What answers the server's requests, and lets time pass for the instances."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.faults = Faults()
+        self.failures: list[Exception] = []
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply | None:
+        """Answer one request; None when its reply is lost."""
+        began = time.monotonic()
+        request = understand(method, path, headers, body)
+        if wait := self.faults.delay(request):
+            time.sleep(wait)
+        reply = self.faults.refusal(request)
+        lost = False
+        if reply is None:
+            reply = self._carry_out(request, method, path, headers, body)
+            lost = self.faults.loses(request)
+            self.deliver()
+        self.calls.append(
+            Call(
+                service=request.service,
+                operation=request.operation,
+                params=request.params,
+                write=request.write,
+                at=began,
+                until=time.monotonic(),
+                error="ConnectionClosed" if lost else error_code(reply),
+                by=request.by,
+            )
+        )
+        return None if lost else reply
+
+    def _carry_out(
+        self, request: Request, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
+        past = self.faults.past(request)
+        with aws.lock, answering(past):
+            try:
+                reply = ask(self._moto, method, path, headers, body)
+            except Exception as gap:  # noqa: BLE001 - whatever moto cannot do must reach the caller as an error
+                said = f"the embedded AWS cannot do this: {type(gap).__name__}: {gap}"
+                return refusal(request, "EmbeddedAwsGap", 501, said)
+            if past is None and request.write:
+                truth_groups.look()
+                self.end_due()
+        return reply
+
+    def settle(self) -> int:
+        """End the transitions now under way, and say how many."""
+        with aws.lock:
+            ended = aws.transitions.end_all()
+            truth_groups.look()
+            self.end_due()
+        self.deliver()
+        return ended
+
+    def wake(self) -> None:
+        """End the transitions whose time has come: a timer's call."""
+        with aws.lock:
+            self.end_due()
+        self.deliver()
+
+    def end_due(self) -> None:
+        """End the transitions whose time has come, and those that they set off."""
+        while aws.transitions.end_due():
+            truth_groups.look()
+
+    def deliver(self) -> None:
+        """Deliver the events; a listener's failure is raised to the test, not to the caller of AWS."""
+        try:
+            aws.bus.deliver()
+        except Exception as failure:  # noqa: BLE001 - raised again by World.reset
+            self.failures.append(failure)

@@ -1,0 +1,51 @@
+"""The one AWS of this process: what moto's classes, made truthful, need to know of the world.
+
+moto's backends are global, so this is too: one world lives at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.world.events import ACCOUNT, Bus
+from tests.world.transitions import Transitions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _addresses(network: str) -> Iterator[str]:
+    """Count through a documentation range (RFC 5737), again from the start when it is used up."""
+    return (f"{network}.{host}" for host in itertools.cycle(range(1, 255)))
+
+
+@dataclass
+class Reality:
+    """The knobs of the world, its lock, its events and its instances' changes of state."""
+
+    region: str = "eu-west-1"
+    account_id: str = ACCOUNT
+    page_size: int | None = None
+    # Instance id -> which check ("instance", "system") -> what DescribeInstanceStatus says of it.
+    checks: dict[str, dict[str, str]] = field(default_factory=dict)
+    # Held while moto works: its backends are not made for threads.
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    bus: Bus = field(default_factory=Bus)
+    transitions: Transitions = field(default_factory=Transitions)
+    elastic_addresses: Iterator[str] = field(default_factory=lambda: _addresses("203.0.113"))
+    public_addresses: Iterator[str] = field(default_factory=lambda: _addresses("198.51.100"))
+
+    def reset(self) -> None:
+        """Forget all that happened, and put every knob back."""
+        self.page_size = None
+        self.checks.clear()
+        self.bus.reset()
+        self.transitions.reset()
+        self.elastic_addresses = _addresses("203.0.113")
+        self.public_addresses = _addresses("198.51.100")
+
+
+aws = Reality()

@@ -1,0 +1,32 @@
+"""Every deviation of moto from AWS that this project meets, gathered so that one `with` mends them all."""
+
+import functools
+
+from moto import backends, settings
+from moto.core import responses
+
+from tests.world import (  # noqa: F401 - each import adds its patches to `truth`
+    formation,
+    truth_addresses,
+    truth_associations,
+    truth_groups,
+    truth_instances,
+    truth_interfaces,
+    truth_launches,
+    truth_paging,
+    truth_parameters,
+    truth_routes,
+    truth_rules,
+)
+from tests.world.patches import truth
+
+__all__ = ["truth"]
+
+_list_modules = backends.list_of_moto_modules
+
+# Any ami-… id may be launched: reading moto's list of images costs 200 ms after each reset.
+truth.attribute(settings, "ec2_load_default_amis", lambda: False)
+
+# Half of moto's time goes into listing its own directory and its own methods anew for each request.
+truth.attribute(backends, "list_of_moto_modules", functools.cache(lambda: tuple(_list_modules())))
+truth.attribute(responses, "method_names_from_class", functools.cache(responses.method_names_from_class))
