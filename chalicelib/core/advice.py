@@ -10,7 +10,7 @@ from chalicelib.core.topology import DEFAULT_ROUTE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.observation import Observation, Route, RouteTable
+    from chalicelib.core.observation import Observation, Route
     from chalicelib.core.topology import Table, Topology
 
 
@@ -24,14 +24,14 @@ def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
         *_open_ingress(topology, observation),
         *_tight_limits(topology, observation),
     ]
-    return tuple(dict.fromkeys(found))
+    return tuple(sorted(set(found)))
 
 
 def _main_table(observation: Observation) -> Iterator[str]:
     for table in observation.tables:
         extra = [r for r in table.routes if r.target != "local"] if table.main else []
         if extra:
-            routes = ", ".join(f"{r.destination} -> {r.target}" for r in extra)
+            routes = ", ".join(sorted(f"{r.destination} -> {r.target}" for r in extra))
             yield f"main table {table.id} should hold local routes only, but has {routes}"
 
 
@@ -45,7 +45,7 @@ def _undeclared_routes(topology: Topology, observation: Observation) -> Iterator
                 continue
             if route.state == "blackhole":
                 yield f"route {table.id} {route.destination} -> {route.target} is a blackhole"
-            if entry and (shadowed := _shadowed(topology, table, route)):
+            if entry and (shadowed := _shadowed(topology, pinned, route)):
                 yield f"route {table.id} {route.destination} -> {route.target} takes traffic meant for {shadowed}"
 
 
@@ -54,13 +54,13 @@ def _pinned(topology: Topology, entry: Table) -> frozenset[str]:
     return frozenset(default | {str(d) for d in topology.router_destinations(entry)})
 
 
-def _shadowed(topology: Topology, table: RouteTable, route: Route) -> str | None:
+def _shadowed(topology: Topology, pinned: frozenset[str], route: Route) -> str | None:
     """Find the office or VPN client network that an undeclared route takes traffic from: the longest prefix wins."""
     network = _ipv4(route.destination)
     if network is None or network == DEFAULT_ROUTE or route.target == "local":
         return None
     for remote in topology.remote_networks:
-        covered = table.static(str(remote)) is not None
+        covered = str(remote) in pinned
         wins = network.subnet_of(remote) and network != remote if covered else network.overlaps(remote)
         if wins:
             return str(remote)

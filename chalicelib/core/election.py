@@ -17,7 +17,7 @@ class Election:
     """The router and why.
 
     `previous` is the instance that was the router before; `counted` says that it still runs and the pins still lead
-    to it, so that taking them away is a move for the hold-down.
+    to it, so that taking them away is a move for the hold-down, counted once however often it has to be attempted.
     """
 
     router: Instance
@@ -72,20 +72,26 @@ def elect(topology: Topology, observation: Observation, history: History, to: st
         raise NoEligibleRouter(f"{chosen.id} has no interface to pin")
     before = history.router if chosen.id == incumbent else incumbent
     previous = before if before != chosen.id else None
-    counted = incumbent != chosen.id and any(c.id == incumbent and c.state == "running" for c in found)
+    runs = any(c.id == incumbent and c.state == "running" for c in found)
+    counted = runs and chosen.id not in (incumbent, history.router)  # a move decided before was counted then
     return Election(chosen, interface, reason, previous, counted=counted)
 
 
 def candidates(topology: Topology, observation: Observation) -> list[Instance]:
-    """List the instances that may be elected when eligible, the best first: declared order, oldest launch, id."""
+    """List the instances that may be elected when eligible, the best first.
+
+    By declared order, then prepared (its source/dest check is off already), then oldest launch, then id.
+    """
     ranked = []
     for instance in observation.instances:
         preference = next(
             (n for n, tags in enumerate(topology.candidates) if tags.match(instance.tags)), None
         )
         if preference is not None:
-            ranked.append((preference, instance.launched_at, instance.id, instance))
-    return [instance for *_, instance in sorted(ranked, key=lambda rank: rank[:3])]
+            interface = router_interface(topology, instance)
+            unprepared = interface is None or interface.source_dest_check
+            ranked.append((preference, unprepared, instance.launched_at, instance.id, instance))
+    return [instance for *_, instance in sorted(ranked, key=lambda rank: rank[:-1])]
 
 
 def router_interface(topology: Topology, instance: Instance) -> Interface | None:

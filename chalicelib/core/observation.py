@@ -98,10 +98,10 @@ class Observation:
     dhcp_options: str | None = None
 
     def select(self, selector: TableSelector) -> list[RouteTable]:
-        """Find the tables an id or tags select; none when they are not in this VPC."""
+        """Find the tables an id or tags select, by id: AWS lists in any order; none when they are not in this VPC."""
         if isinstance(selector, str):
             return [t for t in self.tables if t.id == selector]
-        return [t for t in self.tables if selector.match(t.tags)]
+        return sorted((t for t in self.tables if selector.match(t.tags)), key=lambda table: table.id)
 
     def table_of(self, subnet_id: str) -> RouteTable | None:
         """Find the table in force for a subnet: its explicit association, else the main table."""

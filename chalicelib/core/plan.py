@@ -195,7 +195,7 @@ def _ingress(topology: Topology, observation: Observation) -> Iterator[Change]:
     """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision."""
     if topology.ssh != "closed" or topology.security_group is None:
         return
-    for rule in observation.ingress:
+    for rule in sorted(observation.ingress, key=lambda rule: rule.id):
         if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):
             yield RevokeIngress(
                 topology.security_group, rule.id, "tcp/22 from 0.0.0.0/0", 'ssh is declared "closed"'
