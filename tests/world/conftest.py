@@ -1,4 +1,4 @@
-"""The embedded AWS of this folder's tests, and a small network in it."""
+"""Clients of the embedded AWS for this folder's tests, and a small network in it."""
 
 from __future__ import annotations
 
@@ -9,24 +9,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.world import Client, World
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-
-@pytest.fixture(scope="session")
-def embedded() -> Iterator[World]:
-    """One server for the whole session: starting it costs more than all else."""
-    with World() as world:
-        yield world
-
-
-@pytest.fixture
-def world(embedded: World) -> World:
-    """An empty AWS."""
-    embedded.reset()
-    return embedded
+    from tests.world import Client, World
 
 
 @pytest.fixture

@@ -63,6 +63,15 @@ def test_address_stays_when_told_not_to_move(network: Network) -> None:
     assert network.address()["AssociationId"] == association_id
 
 
+def test_address_is_found_by_its_instance(network: Network) -> None:
+    """Filter instance-id, also of an address that was associated by interface. DescribeAddresses."""
+    instance_id, eni_id = network.launch()
+    _associate(network, eni_id)
+    filters = [{"Name": "instance-id", "Values": [instance_id]}]
+    (found,) = network.ec2.describe_addresses(Filters=filters)["Addresses"]
+    assert found["AllocationId"] == network.allocation_id
+
+
 def test_same_association_again_is_the_same(network: Network) -> None:
     """AssociateAddress is idempotent. aws.md 2.3."""
     _, eni_id = network.launch()
@@ -87,6 +96,9 @@ def test_address_goes_to_the_private_address_named(network: Network) -> None:
     assert network.address()["PrivateIpAddress"] == "10.0.0.77"
     assert "PublicIpAddress" not in network.instance(instance_id)
     primary, secondary = network.interface(eni_id)["PrivateIpAddresses"]
+    assert "Association" not in primary
+    assert secondary["Association"]["PublicIp"] == network.address()["PublicIp"]
+    primary, secondary = network.instance(instance_id)["NetworkInterfaces"][0]["PrivateIpAddresses"]
     assert "Association" not in primary
     assert secondary["Association"]["PublicIp"] == network.address()["PublicIp"]
     refused = code(lambda: _associate(network, eni_id, PrivateIpAddress="10.0.0.78"))
@@ -140,6 +152,20 @@ def test_automatic_address_gives_way_and_comes_back_as_another(network: Network)
     network.ec2.disassociate_address(AssociationId=association_id)
     assert network.instance(instance_id)["PublicIpAddress"] not in {automatic, network.address()["PublicIp"]}
     network.ec2.stop_instances(InstanceIds=[instance_id])
+    assert "PublicIpAddress" not in network.instance(instance_id)
+
+
+def test_instance_with_two_interfaces_starts_without_an_automatic_address(network: Network) -> None:
+    """An instance with more than one interface gets no automatic address on restart. aws.md 2.3."""
+    spec = {"DeviceIndex": 0, "SubnetId": network.subnet_id, "AssociatePublicIpAddress": True}
+    instance_id, _ = network.launch(NetworkInterfaces=[spec])
+    nic = network.ec2.create_network_interface(SubnetId=network.subnet_id)["NetworkInterface"]
+    network.ec2.attach_network_interface(
+        NetworkInterfaceId=nic["NetworkInterfaceId"], InstanceId=instance_id, DeviceIndex=1
+    )
+    assert "PublicIpAddress" in network.instance(instance_id)
+    network.ec2.stop_instances(InstanceIds=[instance_id])
+    network.ec2.start_instances(InstanceIds=[instance_id])
     assert "PublicIpAddress" not in network.instance(instance_id)
 
 

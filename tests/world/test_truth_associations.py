@@ -73,10 +73,26 @@ def test_table_in_use_is_not_deleted(network: Network) -> None:
 
 def test_dry_run_of_an_association_changes_nothing(network: Network) -> None:
     """DryRunOperation, and nothing is associated. EC2 API reference, common parameters."""
-    asked = {"RouteTableId": network.table_id, "SubnetId": network.subnet_id, "DryRun": True}
-    assert code(lambda: network.ec2.associate_route_table(**asked)) == "DryRunOperation"
-    (table,) = network.ec2.describe_route_tables(RouteTableIds=[network.table_id])["RouteTables"]
-    assert table["Associations"] == []
+    ec2, idle = (
+        network.ec2,
+        network.ec2.create_route_table(VpcId=network.vpc_id)["RouteTable"]["RouteTableId"],
+    )
+    made = ec2.associate_route_table(RouteTableId=network.table_id, SubnetId=network.subnet_id)
+    this = {"AssociationId": made["AssociationId"], "DryRun": True}
+    for refused in (
+        code(
+            lambda: ec2.associate_route_table(
+                RouteTableId=idle, SubnetId=network.other_subnet_id, DryRun=True
+            )
+        ),
+        code(lambda: ec2.replace_route_table_association(RouteTableId=idle, **this)),
+        code(lambda: ec2.disassociate_route_table(**this)),
+        code(lambda: ec2.delete_route_table(RouteTableId=idle, DryRun=True)),
+    ):
+        assert refused == "DryRunOperation"
+    used, unused = ec2.describe_route_tables(RouteTableIds=[network.table_id, idle])["RouteTables"]
+    assert [one["SubnetId"] for one in used["Associations"]] == [network.subnet_id]
+    assert unused["Associations"] == []
 
 
 def test_filter_matches_any_of_a_table_s_subnets(network: Network) -> None:

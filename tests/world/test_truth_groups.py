@@ -181,6 +181,18 @@ def test_group_tells_of_launches_and_terminations(world: World, network: Network
     assert (event["detail"]["Origin"], event["detail"]["Destination"]) == ("EC2", "AutoScalingGroup")
 
 
+def test_detached_instance_is_no_longer_the_group_s(world: World, network: Network, scaling: Client) -> None:
+    """DetachInstances: what becomes of the instance is not the group's to tell any more."""
+    _group(scaling, _template(network), 1, network.subnet_id)
+    (member,) = _members(scaling)
+    scaling.detach_instances(
+        AutoScalingGroupName="routers", InstanceIds=[member], ShouldDecrementDesiredCapacity=True
+    )
+    network.ec2.terminate_instances(InstanceIds=[member])
+    assert _members(scaling) == []
+    assert not [one for one in world.events if one["detail-type"] == "EC2 Instance Terminate Successful"]
+
+
 def test_group_shrinks_and_its_instances_end(network: Network, scaling: Client) -> None:
     """A smaller desired capacity terminates instances; a deleted group all of them."""
     _group(scaling, _template(network), 2, network.subnet_id, network.other_subnet_id)

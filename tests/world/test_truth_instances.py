@@ -64,6 +64,7 @@ def test_replies_tell_the_transitional_state_and_describe_the_settled_one(networ
     assert change(network.ec2.stop_instances(**asked), "StoppingInstances") == ("running", "stopping")
     assert change(network.ec2.stop_instances(**asked), "StoppingInstances") == ("stopped", "stopped")
     assert change(network.ec2.start_instances(**asked), "StartingInstances") == ("stopped", "pending")
+    assert change(network.ec2.start_instances(**asked), "StartingInstances") == ("running", "running")
     assert change(network.ec2.terminate_instances(**asked), "TerminatingInstances") == (
         "running",
         "shutting-down",
@@ -121,7 +122,16 @@ def test_terminated_instance_stays_visible_but_in_no_vpc(network: Network) -> No
     network.ec2.terminate_instances(InstanceIds=[instance_id])
     instance = network.instance(instance_id)
     assert instance["NetworkInterfaces"] == []
+    assert instance["PrivateDnsName"] == instance["PublicDnsName"] == ""
     assert not {"VpcId", "SubnetId", "PrivateIpAddress", "PublicIpAddress"} & set(instance)
+    for name in ("private-ip-address", "ip-address", "private-dns-name", "dns-name", "subnet-id"):
+        before = [
+            {
+                "Name": name,
+                "Values": ["10.0.0.4", "ip-10-0-0-4.eu-west-1.compute.internal", network.subnet_id],
+            }
+        ]
+        assert not network.ec2.describe_instances(Filters=before)["Reservations"]
     by_tag = [{"Name": "tag:Role", "Values": ["router"]}]
     by_vpc = [{"Name": "vpc-id", "Values": [network.vpc_id]}]
     assert network.ec2.describe_instances(Filters=by_tag)["Reservations"]
@@ -196,6 +206,8 @@ def test_status_checks_of_a_running_instance_may_be_impaired(world: World, netwo
     assert statuses() == {healthy: ("ok", "ok"), sick: ("ok", "impaired")}
     assert statuses(IncludeAllInstances=True)[stopped] == ("not-applicable", "not-applicable")
     assert statuses(Filters=[{"Name": "system-status.status", "Values": ["impaired"]}]).keys() == {sick}
+    world.impair(sick, "instance", "initializing")
+    assert statuses()[sick] == ("initializing", "impaired")
     world.unimpair(sick)
     assert statuses()[sick] == ("ok", "ok")
 

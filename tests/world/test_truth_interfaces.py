@@ -65,6 +65,7 @@ def test_interfaces_never_share_an_address(network: Network) -> None:
     prepared = _prepared(network)
     assert code(lambda: _prepared(network)) == "InvalidIPAddress.InUse"
     assert code(lambda: _prepared(network, "10.0.7.8")) == "InvalidParameterValue"
+    assert code(lambda: network.interface("router")) == "InvalidNetworkInterfaceId.Malformed"
     addresses = [network.interface(network.launch()[1])["PrivateIpAddress"] for _ in range(6)]
     assert addresses == ["10.0.0.4", "10.0.0.5", "10.0.0.6", "10.0.0.7", "10.0.0.9", "10.0.0.10"]
     network.ec2.delete_network_interface(NetworkInterfaceId=prepared)
@@ -146,6 +147,9 @@ def test_groups_of_an_instance_are_its_primary_interface_s(network: Network) -> 
     assert [group["GroupId"] for group in network.instance(instance_id)["SecurityGroups"]] == [
         made["GroupId"]
     ]
+    second = _prepared(network)
+    network.ec2.attach_network_interface(NetworkInterfaceId=second, InstanceId=instance_id, DeviceIndex=1)
+    assert [group["GroupName"] for group in network.interface(second)["Groups"]] == ["default"]
 
 
 def test_security_group_rules_are_revoked_by_id(network: Network) -> None:

@@ -20,6 +20,10 @@ LISTINGS = [
     ("describe_instance_status", "InstanceStatuses"),
     ("describe_subnets", "Subnets"),
     ("describe_security_group_rules", "SecurityGroupRules"),
+    ("describe_security_groups", "SecurityGroups"),
+    ("describe_vpcs", "Vpcs"),
+    ("describe_dhcp_options", "DhcpOptions"),
+    ("describe_internet_gateways", "InternetGateways"),
 ]
 
 
@@ -28,33 +32,38 @@ def _pages(ec2: Client, operation: str, key: str, **asked: object) -> list[list[
     return [page[key] for page in paginator.paginate(**asked)]
 
 
-@pytest.mark.parametrize(("operation", "key"), LISTINGS)
-def test_listing_comes_in_pages_of_the_size_asked_for(network: Network, operation: str, key: str) -> None:
-    """MaxResults and NextToken. EC2 API reference of each operation."""
+def _populate(network: Network) -> None:
     for number in range(7):
         network.launch()
-        network.ec2.create_subnet(VpcId=network.vpc_id, CidrBlock=f"10.0.{number + 10}.0/24")
-        network.ec2.create_route_table(VpcId=network.vpc_id)
-        network.ec2.create_security_group(
-            GroupName=f"group {number}", Description="one more", VpcId=network.vpc_id
-        )
-    whole = getattr(network.ec2, operation)()[key]
-    pages = _pages(network.ec2, operation, key, PaginationConfig={"PageSize": 5})
-    assert len(pages) > 1
-    assert all(len(page) == 5 for page in pages[:-1])
-    assert [thing for page in pages for thing in page] == whole
+        vpc_id = network.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+        network.ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.9.0.0/24")
+        network.ec2.create_security_group(GroupName=f"group {number}", Description="more", VpcId=vpc_id)
+        network.ec2.create_internet_gateway()
+        servers = [{"Key": "domain-name-servers", "Values": [f"10.100.100.{number}"]}]
+        network.ec2.create_dhcp_options(DhcpConfigurations=servers)
 
 
-@pytest.mark.parametrize(("operation", "key"), LISTINGS)
-def test_world_pages_by_itself_when_told_to(world: World, network: Network, operation: str, key: str) -> None:
-    """AWS may page whether asked or not: who does not follow NextToken sees a part. EC2, pagination."""
-    for _ in range(3):
-        network.launch()
-    whole = getattr(network.ec2, operation)()[key]
+@pytest.mark.parametrize("pages", ["asked for", "by itself"])
+def test_listings_come_in_pages(world: World, network: Network, pages: str) -> None:
+    """MaxResults and NextToken; AWS may also page when it was not asked to. EC2 API reference, pagination."""
+    _populate(network)
+    for operation, key in LISTINGS:
+        world.page_size = None
+        whole = getattr(network.ec2, operation)()[key]
+        world.page_size = 5 if pages == "by itself" else None
+        size = {"PageSize": 5} if pages == "asked for" else {}
+        parts = _pages(network.ec2, operation, key, PaginationConfig=size)
+        assert len(parts) > 1, operation
+        assert {len(part) for part in parts[:-1]} == {5}, operation
+        assert [thing for part in parts for thing in part] == whole
+
+
+def test_things_asked_for_by_id_come_at_once(world: World, network: Network) -> None:
+    """Ids are no listing: AWS answers for all of them. EC2 API reference, pagination."""
+    wanted = [network.launch()[1] for _ in range(3)]
     world.page_size = 2
-    assert len(getattr(network.ec2, operation)()[key]) == 2
-    pages = _pages(network.ec2, operation, key)
-    assert [thing for page in pages for thing in page] == whole
+    found = network.ec2.describe_network_interfaces(NetworkInterfaceIds=wanted)["NetworkInterfaces"]
+    assert len(found) == 3
 
 
 def test_page_sizes_have_bounds(world: World) -> None:

@@ -49,7 +49,10 @@ def test_changes_of_a_parameter_are_told_without_its_value(world: World, ssm: Cl
     _put(ssm, 10)
     _put(ssm, 20)
     ssm.delete_parameter(Name=NAME)
-    assert [event["detail"]["operation"] for event in world.events] == ["Create", "Update", "Delete"]
+    _put(ssm, 10)
+    ssm.delete_parameters(Names=[NAME, "/unknown"])
+    told = [event["detail"]["operation"] for event in world.events]
+    assert told == ["Create", "Update", "Delete", "Create", "Delete"]
     event = world.events[0]
     assert (event["source"], event["detail-type"]) == ("aws.ssm", "Parameter Store Change")
     assert event["resources"] == ["arn:aws:ssm:eu-west-1:123456789012:parameter/mooring/topologies/office"]

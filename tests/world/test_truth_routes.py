@@ -154,6 +154,13 @@ def test_unknown_and_deleted_targets_are_refused(network: Network) -> None:
     assert code(lambda: network.point("eni-0123456789abcdef0")) == "InvalidNetworkInterfaceID.NotFound"
 
 
+def test_unknown_and_malformed_tables_are_refused(network: Network) -> None:
+    """InvalidRouteTableID.NotFound, with a capital, and InvalidRouteTableId.Malformed. aws.md 2.1."""
+    describe = network.ec2.describe_route_tables
+    assert code(lambda: describe(RouteTableIds=["rtb-0123456789abcdef0"])) == "InvalidRouteTableID.NotFound"
+    assert code(lambda: describe(RouteTableIds=["table"])) == "InvalidRouteTableId.Malformed"
+
+
 def test_target_in_another_vpc_is_refused(network: Network) -> None:
     """InvalidParameterValue: "… belong to different networks"."""
     vpc_id = network.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from moto.ec2.models import EC2Backend
-    from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 
     from tests.world.patches import Moto, Original
 
@@ -146,23 +145,13 @@ for _name in ("private_dns_name", "public_dns_name"):
     _until_terminated(_name, "")
 
 
+_subnet_id = Instance.subnet_id.fget
+
+
 @truth.attributes_of(Instance)
-def network_interfaces(instance: Instance) -> list[NetworkInterface]:
-    """List the interfaces by device index."""
-    return [nic for _, nic in sorted(instance.nics.items())]
-
-
-def _place(name: str) -> None:
-    compute = getattr(Instance, name).fget
-    truth.attribute(
-        Instance,
-        name,
-        property(lambda instance: None if instance.state == "terminated" else compute(instance)),
-    )
-
-
-for _name in ("vpc_id", "subnet_id"):
-    _place(_name)
+def subnet_id(instance: Instance) -> str | None:
+    """Name the subnet, and by it the VPC, until the instance is terminated."""
+    return None if instance.state == "terminated" else _subnet_id(instance)
 
 
 # -- source/dest check: one thing, on the primary interface ----------------------------------------------

@@ -34,8 +34,10 @@ def create(
     by_launch = "device_index" in kwargs  # a launch has already reserved the address
     listed = [one["PrivateIpAddress"] for one in (args and args[0]) or [] if isinstance(one, dict)]
     wanted = [str(private_ip_address)] if private_ip_address else listed
-    if not by_launch and wanted:
-        for address in wanted:
+    # moto draws addresses for its own interfaces (a NAT gateway's) without looking at the subnet.
+    inside = [address for address in wanted if ipaddress.ip_address(address) in subnet.cidr]
+    if not by_launch and inside:
+        for address in inside:
             _reserve(subnet, address)
     elif not by_launch:
         private_ip_address = subnet.get_available_subnet_ip(instance=None)
@@ -43,12 +45,20 @@ def create(
 
 
 def _reserve(subnet: Subnet, address: str) -> None:
-    if ipaddress.ip_address(address) not in subnet.cidr:
-        text = "Address does not fall within the subnet's address range"
-        raise EC2ClientError("InvalidParameterValue", text)
     if address in subnet._subnet_ips:
         raise EC2ClientError("InvalidIPAddress.InUse", f"Address {address} is in use.")
     subnet.request_ip(address, instance=None)
+
+
+@truth.around(ElasticNetworkInterfaces, "create_network_interface")
+def check_address(original: Original, response: ElasticNetworkInterfaces) -> Moto:
+    """Refuse an address outside the subnet."""
+    subnet = response.ec2_backend.get_subnet(response._get_param("SubnetId"))
+    address = response._get_param("PrivateIpAddress")
+    if address and ipaddress.ip_address(address) not in subnet.cidr:
+        text = "Address does not fall within the subnet's address range"
+        raise EC2ClientError("InvalidParameterValue", text)
+    return original(response)
 
 
 @truth.around(ElasticNetworkInterfaces, "delete_network_interface")

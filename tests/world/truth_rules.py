@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from moto.ec2.exceptions import InvalidSecurityGroupRuleIdNotFoundError
@@ -16,20 +15,14 @@ if TYPE_CHECKING:
     from tests.world.patches import Moto, Original
 
 
-def _revoke(
-    side: str, original: Original, backend: EC2Backend, group_name_or_id: str, *rule: Moto, **asked: Moto
+@truth.around(SecurityGroupBackend, "revoke_security_group_ingress")
+def revoke(
+    original: Original, backend: EC2Backend, group_name_or_id: str, *rule: Moto, **asked: Moto
 ) -> Moto:
     """Refuse an unknown rule id with its own error code, not with the one for a rule that is described."""
     group = backend.get_security_group_by_name_or_id(group_name_or_id, asked.get("vpc_id"))
-    known = {rule.id for rule in getattr(group, side, [])}
+    known = {one.id for one in group.ingress_rules} if group else set()
     for rule_id in asked.get("security_rule_ids") or []:
         if rule_id not in known:
             raise InvalidSecurityGroupRuleIdNotFoundError(rule_id)
     return original(backend, group_name_or_id, *rule, **asked)
-
-
-for _name, _side in (
-    ("revoke_security_group_ingress", "ingress_rules"),
-    ("revoke_security_group_egress", "egress_rules"),
-):
-    truth.around(SecurityGroupBackend, _name)(functools.partial(_revoke, _side))
