@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import stat
 import subprocess
@@ -16,10 +15,9 @@ from botocore.exceptions import ClientError
 from cfnlint.api import ManualArgs, lint_file  # type: ignore[import-untyped] # it has no types
 
 from chalicelib.core import declaration
-from tests.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.world import World
 
 TEMPLATE = Path(__file__).parent.parent / "examples" / "network.yaml"
 OUTPUTS = {
@@ -133,13 +131,10 @@ def deploy(world: World, stack: str, **parameters: object) -> Network:
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    """One AWS for all stacks of this file; another file's, emptied, if that still lives in this process."""
-    alive = World._alive
-    with contextlib.nullcontext(alive) if alive else World() as mine:
-        mine.reset()
-        yield mine
-        mine.reset()
+def world(embedded: World) -> World:
+    """One AWS for all stacks of this file."""
+    embedded.reset()
+    return embedded
 
 
 @pytest.fixture(scope="module")

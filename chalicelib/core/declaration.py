@@ -134,6 +134,8 @@ def _count(value: object) -> _Read[int]:
 
 
 def _name(value: object) -> _Read[str]:
+    if value == "topologies":
+        return None, "is taken: /mooring/topologies holds the declarations themselves"
     good = isinstance(value, str) and _NAME.fullmatch(value)
     return (cast("str", value) if good else None), "must be 1 to 40 of a-z, 0-9 and -, such as office"
 

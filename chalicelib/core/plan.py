@@ -179,7 +179,7 @@ def _associations(observation: Observation, declared: _Declared) -> Iterator[Cha
             was = current.id if current else None
             association = current.associations.get(subnet_id) if current else None
             yield AssociateRouteTable(
-                subnet_id, tables[0].id, association, was, f"{was} is not its declared table"
+                subnet_id, tables[0].id, association, was, f"{was or 'no table'} is not its declared table"
             )
 
 
@@ -187,7 +187,7 @@ def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Chan
     if topology.dhcp_options and topology.dhcp_options != observation.dhcp_options:
         was = observation.dhcp_options
         yield AssociateDhcpOptions(
-            topology.vpc_id, topology.dhcp_options, was, f"{was} is not the declared set"
+            topology.vpc_id, topology.dhcp_options, was, f"{was or 'no set'} is not the declared set"
         )
 
 

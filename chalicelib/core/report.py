@@ -74,7 +74,7 @@ class Report:
     @property
     def retryable(self) -> bool:
         """Whether another attempt soon can help."""
-        failures = (o.failure.retryable for o in self.outcomes if o.failure)
+        failures = (o.failure.retryable for o in self.outcomes if o.failure and o.result != "unneeded")
         return any(failures) or (self.error is not None and self.error.retryable)
 
 
@@ -115,7 +115,7 @@ def _tail(report: Report) -> str:
         parts.append(f"{good} of {_count(total, 'change')} verified")
         parts += [f"{_count(n, RESULTS[r])}" for r in ("unseen", "failed", "held") if (n := _of(report, r))]
     if report.problems:
-        parts.append(f"{_count(len(report.problems), 'problem')} that need an operator")
+        parts.append(f"{_count(len(report.problems), 'problem')} for an operator")
     if report.verdict == "drifting" and report.error:
         parts.append(_error(report))
     return "".join(f"; {part}" for part in parts)

@@ -1,0 +1,33 @@
+"""What tests share: hypothesis's profiles, so that a count of examples is a fact, and one embedded AWS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import Phase, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.world import World
+
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("mutants", settings.get_profile("steady"), max_examples=60, phases=[Phase.generate])
+settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Iterator[World]:
+    """One AWS for all files of a worker: a process has room for one, and starting it costs more than all else."""
+    from tests.world import World  # noqa: PLC0415 - loading moto takes a second, and most tests need none
+
+    with World() as world:
+        yield world
+
+
+@pytest.fixture
+def world(embedded: World) -> World:
+    """An empty AWS."""
+    embedded.reset()
+    return embedded

@@ -1,0 +1,187 @@
+"""What Mooring sees and does not own is told, and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from chalicelib.core.advice import advise
+from chalicelib.core.observation import IngressRule, Route, RouteTable
+from chalicelib.core.topology import Limits, Tags
+from tests.builders import (
+    FOREIGN,
+    GATEWAY,
+    MAIN,
+    PRIVATE_A,
+    PRIVATE_SUBNET_A,
+    PUBLIC,
+    SECOND_PUBLIC_SUBNET,
+    VPC,
+    an_id,
+    instance,
+    interface,
+    local,
+    private_table,
+    propagated,
+    public_table,
+    routed,
+    seen,
+    ssh_rule,
+    topology,
+    unrouted,
+    with_table,
+)
+
+WEB = an_id("i", 9)
+
+
+def test_network_that_is_as_declared_needs_no_advice() -> None:
+    """Nothing strange, nothing said."""
+    assert advise(topology(), seen()) == ()
+
+
+def test_main_table_with_more_than_local_routes_is_told() -> None:
+    """The main table should hold local routes only."""
+    observation = routed(seen(), MAIN, Route("0.0.0.0/0", GATEWAY), Route("10.100.0.0/16", "tgw-1"))
+
+    assert advise(topology(), observation) == (
+        f"main table {MAIN} should hold local routes only, but has 0.0.0.0/0 -> {GATEWAY}, 10.100.0.0/16 -> tgw-1",
+    )
+
+
+@pytest.mark.parametrize("table_id", [FOREIGN, PRIVATE_A])
+def test_blackhole_outside_the_declared_set_is_told(table_id: str) -> None:
+    """A dead route of somebody else's is told wherever it is."""
+    observation = seen()
+    if table_id == FOREIGN:
+        observation = with_table(observation, RouteTable(FOREIGN, routes=(local(),)))
+    observation = routed(observation, table_id, Route("172.16.0.0/12", "eni-gone", "blackhole"))
+
+    assert advise(topology(), observation) == (f"route {table_id} 172.16.0.0/12 -> eni-gone is a blackhole",)
+
+
+def test_blackhole_of_a_declared_route_is_the_plans_business() -> None:
+    """What a plan repairs or calls a problem is not told twice."""
+    assert advise(topology(), routed(seen(), PUBLIC, Route("10.100.100.0/24", "eni-gone", "blackhole"))) == ()
+
+
+@pytest.mark.parametrize(
+    ("route", "shadowed"),
+    [
+        pytest.param(
+            Route("10.100.100.128/25", "tgw-1"), "10.100.100.0/24", id="more specific than an office route"
+        ),
+        pytest.param(
+            propagated("192.168.0.0/28"), "192.168.0.0/24", id="propagated into the VPN clients' network"
+        ),
+    ],
+)
+def test_foreign_route_that_shadows_a_declared_one_is_told(route: Route, shadowed: str) -> None:
+    """The longest prefix wins, so a narrower foreign route takes traffic away."""
+    (advice,) = advise(topology(), routed(seen(), PUBLIC, route))
+
+    assert (
+        advice == f"route {PUBLIC} {route.destination} -> {route.target} takes traffic meant for {shadowed}"
+    )
+
+
+@pytest.mark.parametrize("destination", ["10.0.0.0/8", "10.100.100.0/24", "192.168.0.7/32"])
+def test_foreign_route_that_undercuts_a_private_default_is_told(destination: str) -> None:
+    """Where only the default leads to the office, every route for an office network takes its traffic."""
+    (advice,) = advise(topology(), routed(seen(), PRIVATE_A, Route(destination, "tgw-1")))
+
+    assert advice.startswith(f"route {PRIVATE_A} {destination} -> tgw-1 takes traffic meant for")
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        pytest.param(Route("10.100.0.0/16", "tgw-1"), id="wider than the declared routes"),
+        pytest.param(Route("172.16.0.0/12", "tgw-1"), id="elsewhere"),
+        pytest.param(Route("pl-6da54004", "vpce-1"), id="prefix list"),
+        pytest.param(Route("::/0", GATEWAY), id="IPv6"),
+        pytest.param(propagated("10.100.100.0/24"), id="propagated, and so weaker than the declared one"),
+    ],
+)
+def test_foreign_route_that_takes_nothing_away_is_not_told(route: Route) -> None:
+    """A route that loses against the declared ones, or leads elsewhere, is nobody's worry."""
+    observation = seen()
+    table = next(t for t in observation.tables if t.id == PUBLIC)
+    observation = with_table(observation, replace(table, routes=(*table.routes, route)))
+
+    assert advise(topology(), observation) == ()
+
+
+def test_vpc_of_another_cidr_than_declared_is_told() -> None:
+    """A declaration that contradicts the VPC's own local route is wrong somewhere."""
+    observation = seen()
+    for table in observation.tables:
+        observation = unrouted(observation, table.id, "10.0.0.0/16")
+        observation = routed(observation, table.id, Route("10.1.0.0/16", "local", origin="CreateRouteTable"))
+
+    assert advise(topology(), observation) == (f"vpc {VPC} has 10.1.0.0/16, not the declared 10.0.0.0/16",)
+
+
+def test_public_instance_without_a_public_address_is_told() -> None:
+    """In a public subnet the default leads to the internet gateway, which needs a public address to translate."""
+    card = interface("eni-9", "10.0.10.20", SECOND_PUBLIC_SUBNET)
+    web = replace(instance(WEB, card, tags={}), public_address=None)
+
+    assert advise(topology(), seen(None, instance(), web)) == (
+        f"{WEB} sits in a public subnet without a public address: it has no internet",
+    )
+
+
+@pytest.mark.parametrize(
+    ("subnet", "state", "address"),
+    [
+        (PRIVATE_SUBNET_A, "running", None),
+        (SECOND_PUBLIC_SUBNET, "stopped", None),
+        (SECOND_PUBLIC_SUBNET, "running", "203.0.113.20"),
+    ],
+)
+def test_instance_that_lacks_nothing_is_not_told(subnet: str, state: str, address: str | None) -> None:
+    """Private instances go through the router, stopped ones nowhere."""
+    card = interface("eni-9", "10.0.10.20", subnet)
+    web = replace(instance(WEB, card, tags={}, state=state), public_address=address)
+
+    assert advise(topology(), seen(None, instance(), web)) == ()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(ssh_rule(ports=(0, 65535)), id="all ports"),
+        pytest.param(IngressRule(an_id("sgr", 3), "-1", -1, -1, "0.0.0.0/0"), id="everything"),
+        pytest.param(ssh_rule(source="::/0"), id="IPv6"),
+    ],
+)
+def test_rule_wider_than_the_bootstrap_one_is_told_when_ssh_is_closed(rule: IngressRule) -> None:
+    """Ssh stays open by a rule that is not Mooring's to revoke."""
+    observation = replace(seen(), ingress=(rule,))
+
+    (advice,) = advise(topology(), observation)
+
+    assert advice.startswith(f"security group rule {rule.id} opens ssh to {rule.source}")
+    assert advise(topology(ssh="unmanaged"), observation) == ()
+
+
+@pytest.mark.parametrize("rule", [ssh_rule(), ssh_rule(source="10.100.0.0/16"), ssh_rule(ports=(443, 443))])
+def test_rule_that_is_revoked_or_harmless_is_not_told(rule: IngressRule) -> None:
+    """The bootstrap rule is the plan's business, others do not open ssh to the world."""
+    assert advise(topology(), replace(seen(), ingress=(rule,))) == ()
+
+
+def test_limit_that_would_refuse_a_failover_is_told_while_there_is_time() -> None:
+    """One declaration may select many tables by tag, so only a look can tell what a failover needs."""
+    declared = topology(
+        tables=(public_table(), private_table(Tags((("role", "private"),)), ())),
+        limits=Limits(changes=6, tables=2),
+    )
+    observation = with_table(seen(declared), RouteTable(an_id("rtb", 7), tags={"role": "private"}))
+
+    assert advise(declared, observation) == (
+        "limits.changes is 6, but a failover needs 7: it would be refused",
+        "limits.tables is 2, but a failover needs 3: it would be refused",
+    )

@@ -1,0 +1,322 @@
+"""Fakes of the controller's ports over a model VPC; what goes wrong, and when, is data that hypothesis can draw.
+
+A fault belongs to the n-th step of a kind, counted over a scene's whole life: the second observe, the fifth write.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from chalicelib.controller import Ports, Request, reconcile
+from chalicelib.core.errors import ApplyError, ObservationError
+from chalicelib.core.observation import History
+from chalicelib.core.report import Failure
+from tests.builders import NOON
+from tests.core.model import Model, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from chalicelib.core.change import Change
+    from chalicelib.core.observation import Observation
+    from chalicelib.core.report import Report
+    from chalicelib.core.topology import Topology
+
+Step: TypeAlias = Literal["observe", "read", "decide", "write", "close"]
+Kind: TypeAlias = Literal["refuse", "lose", "stale", "cut-before", "cut-after", "happen"]
+
+
+class CutOff(BaseException):
+    """The run ends here, as a Lambda that is killed: no handler runs, nothing is tidied up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong at the n-th step of a kind.
+
+    refuse: nothing happens, and the port says so; for a reading, it fails.
+    lose: it happens, and the port says that it failed; for a reading, it fails.
+    stale: a reading is of the VPC as it was `age` changes ago.
+    cut-before, cut-after: the run is cut off there.
+    happen: something happens in the VPC just before.
+    """
+
+    step: Step
+    nth: int
+    kind: Kind
+    age: int = 1
+    code: str = "RequestLimitExceeded"
+    event: Callable[[Model], None] | None = None
+
+
+class Script:
+    """The faults to come, until `stop`."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self.faults = tuple(faults)
+        self.steps: Counter[Step] = Counter()
+        self.fired: list[Fault] = []
+        self.stopped = False
+
+    def stop(self) -> None:
+        """End all faults."""
+        self.stopped = True
+
+    def at(self, step: Step) -> dict[Kind, Fault]:
+        """Take the next step of a kind and give the faults it meets."""
+        nth = self.steps[step]
+        self.steps[step] += 1
+        met = [f for f in self.faults if (f.step, f.nth) == (step, nth)]
+        if self.stopped:
+            return {}
+        self.fired += met
+        return {f.kind: f for f in met}
+
+
+def _cut(met: dict[Kind, Fault], kind: Literal["cut-before", "cut-after"]) -> None:
+    if kind in met:
+        raise CutOff(kind)
+
+
+class FakeClock:
+    """Time that passes only when somebody waits."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.time = now
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        self.time += timedelta(seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One look: the VPC that was shown, which a stale one is no more."""
+
+    shown: Model
+    stale: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write: the VPC just before and just after, and what the port said."""
+
+    change: Change
+    before: Model
+    after: Model
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One decision on record."""
+
+    after: History
+    decision: Report
+
+
+Entry: TypeAlias = Sight | Write | Decided
+
+
+@dataclass
+class FakeNetwork:
+    """The network port: everything it did is in `log`, in order.
+
+    `turn` shifts the order in which the changes of one `apply` are attempted, since the edge makes them in parallel.
+    `write_seconds` is how long each takes.
+    """
+
+    model: Model
+    clock: FakeClock = field(default_factory=FakeClock)
+    script: Script = field(default_factory=Script)
+    turn: int = 0
+    write_seconds: float = 0.0
+    log: list[Entry] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.past = [self.model.copy()]
+
+    @property
+    def writes(self) -> list[Write]:
+        """Every write so far."""
+        return [entry for entry in self.log if isinstance(entry, Write)]
+
+    @property
+    def sights(self) -> list[Sight]:
+        """Every look so far."""
+        return [entry for entry in self.log if isinstance(entry, Sight)]
+
+    def observe(self, topology: Topology) -> Observation:
+        """Look, maybe at the past."""
+        met = self.script.at("observe")
+        self._happen(met)
+        _cut(met, "cut-before")
+        if failed := met.get("refuse") or met.get("lose"):
+            raise ObservationError(f"ec2:DescribeRouteTables failed: {failed.code}", aws_code=failed.code)
+        shown = self.model.copy()
+        if stale := met.get("stale"):
+            shown = self.past[max(0, len(self.past) - 1 - stale.age)]
+        self.log.append(Sight(shown, stale is not None))
+        _cut(met, "cut-after")
+        return shown.observe(topology, self.clock.now())
+
+    def apply(self, changes: Sequence[Change], seconds: float) -> Sequence[Failure | None]:
+        """Attempt the changes one by one."""
+        deadline = self.clock.now() + timedelta(seconds=seconds)
+        failures: dict[int, Failure | None] = {}
+        for place in range(len(changes)):
+            index = (place + self.turn) % len(changes)
+            if self.clock.now() >= deadline:
+                failures[index] = Failure("OutOfTime", "there was no time left to attempt it", retryable=True)
+                continue
+            failures[index] = self._write(changes[index])
+            self.clock.sleep(self.write_seconds)
+        return [failures[index] for index in range(len(changes))]
+
+    def _write(self, change: Change) -> Failure | None:
+        met = self.script.at("write")
+        self._happen(met)
+        _cut(met, "cut-before")
+        before, failure = self.model.copy(), None
+        if refused := met.get("refuse"):
+            failure = Failure(refused.code, "refused", retryable=True)
+        else:
+            try:
+                self.model.apply(change)
+            except Refused as refusal:
+                failure = Failure(refusal.code, refusal.message, retryable=False)
+            else:
+                self._remember()
+                failure = Failure("ReadTimeoutError", "no reply", retryable=True) if "lose" in met else None
+        self.log.append(Write(change, before, self.model.copy(), failure))
+        _cut(met, "cut-after")
+        return failure
+
+    def happen(self, event: Callable[[Model], None]) -> None:
+        """Let something happen in the VPC."""
+        event(self.model)
+        self._remember()
+
+    def _happen(self, met: dict[Kind, Fault]) -> None:
+        if (fault := met.get("happen")) and fault.event:
+            self.happen(fault.event)
+
+    def _remember(self) -> None:
+        self.past.append(self.model.copy())
+
+
+@dataclass
+class FakeJournal:
+    """The journal port: the history of each topology, every decision (in `log`) and every outcome."""
+
+    script: Script = field(default_factory=Script)
+    log: list[Entry] = field(default_factory=list)
+    histories: dict[str, History] = field(default_factory=dict)
+    outcomes: list[Report] = field(default_factory=list)
+
+    def read(self, name: str) -> History:
+        """Give a topology's history."""
+        met = self.script.at("read")
+        _cut(met, "cut-before")
+        if "refuse" in met or "lose" in met:
+            raise ObservationError("dynamodb:GetItem failed: InternalServerError")
+        _cut(met, "cut-after")
+        return self.histories.get(name, History())
+
+    def decide(self, name: str, before: History, after: History, decision: Report) -> None:
+        """Write a decision down, unless another run was faster."""
+        met = self.script.at("decide")
+        _cut(met, "cut-before")
+        if "refuse" in met:
+            raise ApplyError("dynamodb:PutItem failed: InternalServerError")
+        if self.histories.get(name, History()) != before:
+            raise ObservationError("another run has decided since")
+        self.histories[name] = after
+        self.log.append(Decided(after, decision))
+        if "lose" in met:
+            raise ApplyError("dynamodb:PutItem failed: ReadTimeoutError")
+        _cut(met, "cut-after")
+
+    def close(self, name: str, report: Report) -> None:
+        """Write an outcome down."""
+        met = self.script.at("close")
+        _cut(met, "cut-before")
+        if "refuse" in met:
+            raise ApplyError("dynamodb:UpdateItem failed: InternalServerError")
+        self.outcomes.append(report)
+        if "lose" in met:
+            raise ApplyError("dynamodb:UpdateItem failed: ReadTimeoutError")
+        _cut(met, "cut-after")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as it was seen from outside; `report` is None when it was cut off."""
+
+    topology: Topology
+    request: Request
+    history: History
+    entries: tuple[Entry, ...]
+    report: Report | None
+
+    @property
+    def writes(self) -> list[Write]:
+        """Its writes, in order."""
+        return [entry for entry in self.entries if isinstance(entry, Write)]
+
+    @property
+    def sights(self) -> list[Sight]:
+        """Its looks, in order."""
+        return [entry for entry in self.entries if isinstance(entry, Sight)]
+
+
+class Scene:
+    """A topology, a VPC, a journal, a clock and what will go wrong: a stage for runs."""
+
+    def __init__(self, topology: Topology, model: Model, faults: Iterable[Fault] = (), turn: int = 0) -> None:
+        self.topology = topology
+        self.model = model
+        self.script = Script(faults)
+        self.clock = FakeClock()
+        self.network = FakeNetwork(model, self.clock, self.script, turn)
+        self.journal = FakeJournal(self.script, self.network.log)
+        self.runs: list[Run] = []
+
+    def __repr__(self) -> str:
+        """Show what hypothesis drew."""
+        return f"Scene({self.topology}, faults={self.script.faults}, turn={self.network.turn})"
+
+    @property
+    def ports(self) -> Ports:
+        """Give the ports a run needs."""
+        return Ports(self.network, self.journal, self.clock)
+
+    @property
+    def history(self) -> History:
+        """What the journal remembers."""
+        return self.journal.histories.get(self.topology.name, History())
+
+    def run(self, request: Request | None = None) -> Run:
+        """Reconcile once, a minute later."""
+        self.clock.sleep(60)
+        request, history, start = request or Request("schedule"), self.history, len(self.network.log)
+        try:
+            report = reconcile(self.topology, self.ports, request)
+        except CutOff:
+            report = None
+        self.runs.append(Run(self.topology, request, history, tuple(self.network.log[start:]), report))
+        return self.runs[-1]
+
+    def reconcile(self, request: Request | None = None) -> Report:
+        """Reconcile once, where nothing cuts the run off."""
+        report = self.run(request).report
+        assert report is not None
+        return report

@@ -1,0 +1,329 @@
+"""Plants known bugs one at a time: each must turn the fast tests red, else a guard is only believed to work.
+
+`make mutants`. A mutant whose old text is no longer there exactly once counts as one that survived: move it along.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+AT_ONCE = 2
+SECONDS = 120
+"""How long a mutant may make the tests take; one that hangs them is found out, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One bug: in a file below `chalicelib`, the old text becomes the new one."""
+
+    file: str
+    bug: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "core/plan.py",
+        "forgets the Elastic IP",
+        "        *_elastic_ip(topology, observation, election),\n",
+        "",
+    ),
+    Mutant(
+        "core/plan.py", "writes the main table", "if not t.main and claims[t.id] == 1", "if claims[t.id] == 1"
+    ),
+    Mutant(
+        "core/plan.py",
+        "writes a table that two declarations claim",
+        "if not t.main and claims[t.id] == 1",
+        "if not t.main",
+    ),
+    Mutant(
+        "core/plan.py",
+        "takes the Elastic IP's interface for the whole of where it is",
+        "if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):",
+        "if elastic_ip.interface_id == interface.id:",
+    ),
+    Mutant(
+        "core/plan.py",
+        "throws a squatting Elastic IP off",
+        "    if squatter:",
+        "    if squatter and not squatter:",
+    ),
+    Mutant(
+        "core/plan.py",
+        "revokes ssh from wherever it is allowed",
+        'if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):',
+        'if (rule.protocol, rule.from_port, rule.to_port) == ("tcp", 22, 22):',
+    ),
+    Mutant(
+        "core/plan.py",
+        "switches the check of stopped standbys off",
+        "or interface is None or ineligible(topology, standby):",
+        "or interface is None:",
+    ),
+    Mutant(
+        "core/plan.py",
+        "associates a subnet without replacing the association it has",
+        "association = current.associations.get(subnet_id) if current else None",
+        "association = None",
+    ),
+    Mutant(
+        "core/topology.py",
+        "forgets the VPN clients' network",
+        "return (*self.office_networks, self.vpn_clients)",
+        "return self.office_networks",
+    ),
+    Mutant(
+        "core/observation.py",
+        "takes a propagated route for a declared one",
+        'if r.destination == destination and r.origin == "CreateRoute")',
+        "if r.destination == destination)",
+    ),
+    Mutant(
+        "core/observation.py",
+        "lists tables in AWS's order of the day",
+        "return sorted((t for t in self.tables if selector.match(t.tags)), key=lambda table: table.id)",
+        "return [t for t in self.tables if selector.match(t.tags)]",
+    ),
+    Mutant(
+        "core/observation.py",
+        "forgets the moves it made",
+        "moves = (*self.moves, at) if counted else self.moves",
+        "moves = self.moves",
+    ),
+    Mutant("core/observation.py", "never ends a pause", "at < self.pause.until", "at"),
+    Mutant(
+        "core/election.py",
+        "elects an instance that is stopping",
+        'if instance.state != "running":',
+        'if instance.state not in ("running", "stopping"):',
+    ),
+    Mutant(
+        "core/election.py",
+        "elects an instance that fails its checks",
+        'if instance.checks == "impaired":',
+        'if instance.checks == "failed":',
+    ),
+    Mutant(
+        "core/election.py",
+        "moves off a healthy incumbent for a better candidate",
+        "elif incumbent in {c.id for c in eligible}:",
+        "elif incumbent in {c.id for c in eligible[:1]}:",
+    ),
+    Mutant(
+        "core/election.py",
+        "forgets whom the journal remembers",
+        "if history.router is not None and held.get(history.router):",
+        "if history.router is not None and not held:",
+    ),
+    Mutant(
+        "core/election.py",
+        "counts every attempt as a move",
+        "chosen.id not in (incumbent, history.router)",
+        "chosen.id != incumbent",
+    ),
+    Mutant("core/election.py", "breaks ties by AWS's order of the day", "rank[:-1]", "rank[:-2]"),
+    Mutant(
+        "core/election.py",
+        "lets a router sit in any subnet",
+        "if interface.subnet_id not in topology.public_subnets:",
+        "if not interface.subnet_id:",
+    ),
+    Mutant(
+        "core/guard.py", "ignores the declared pause", "    if topology.paused:", "    if not topology.name:"
+    ),
+    Mutant(
+        "core/guard.py",
+        "ignores an operator's pause",
+        "if pause := history.paused(observation.taken_at):",
+        "if (pause := history.pause) and pause.until:",
+    ),
+    Mutant("core/guard.py", "lets --force overrule a pause", "not (force and r.forceable)", "not force"),
+    Mutant(
+        "core/guard.py",
+        "is off by one in the hold-down",
+        "if len(recent) < limit:",
+        "if len(recent) <= limit:",
+    ),
+    Mutant("core/guard.py", "is off by one in the blast radius", "if count > limit:", "if count >= limit:"),
+    Mutant(
+        "core/guard.py",
+        "lets undeclared destinations through",
+        "return ours and IPv4Network(change.destination) in declared",
+        "return ours",
+    ),
+    Mutant(
+        "controller.py",
+        "calls a change verified without looking",
+        'return "verified" if wanted is False else "unseen"',
+        'return "verified"',
+    ),
+    Mutant(
+        "controller.py",
+        "takes the first look after writing for the last word",
+        "if isinstance(again, Look) and not done & _subjects(again.plan):",
+        "if isinstance(again, Look):",
+    ),
+    Mutant(
+        "controller.py",
+        "calls a run repaired though a fresh look wants more",
+        'verdict="drifting" if wanted or again.plan.problems else "repaired"',
+        'verdict="repaired"',
+    ),
+    Mutant(
+        "controller.py",
+        "writes before the decision is on record",
+        "        ports.journal.decide(topology.name, seen.history, after, draft)\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "controller.py",
+        "carries out a plan that a guard refused",
+        "if seen.refusal or not (",
+        "if not (",
+    ),
+    Mutant(
+        "controller.py",
+        "points routes at an interface whose check could not be switched off",
+        "still_on = {check.interface_id for check in first if results[subject(check)]}",
+        "still_on: set[str] = set()",
+    ),
+    Mutant(
+        "controller.py",
+        "switches the check off beside the routes that lean on it",
+        "isinstance(c, DisableSourceDestCheck) and c.interface_id in needed]",
+        "isinstance(c, DisableSourceDestCheck) and c.interface_id not in needed]",
+    ),
+    Mutant(
+        "controller.py",
+        "lets one failed write stop all others",
+        "[c for c in plan.changes if subject(c) not in results], deadline)",
+        "[c for c in plan.changes if subject(c) not in results and not any(results.values())], deadline)",
+    ),
+    Mutant(
+        "controller.py",
+        "applies another plan than the one agreed to",
+        "if request.agreed is not None and",
+        "if request.agreed is None and",
+    ),
+    Mutant("core/declaration.py", "accepts octet 256", "int(octet) > 255", "int(octet) > 256"),
+    Mutant(
+        "core/declaration.py",
+        "accepts host bits",
+        "if str(network.network_address) != address:",
+        "if network.prefixlen > 32:",
+    ),
+    Mutant(
+        "core/declaration.py",
+        "accepts office networks that overlap the VPC",
+        "_overlaps([*draft.vpc, *draft.remote])",
+        "_overlaps(draft.remote)",
+    ),
+    Mutant(
+        "core/declaration.py",
+        "accepts true for a number",
+        "isinstance(value, int) and not isinstance(value, bool)",
+        "isinstance(value, int)",
+    ),
+    Mutant(
+        "core/declaration.py",
+        "accepts limits that refuse a failover",
+        "    moved = 2 + sum(",
+        "    moved = 0 * sum(",
+    ),
+)
+
+
+def main() -> int:
+    """Plant each bug, run the tests, and say which bugs nobody noticed."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(_try, (None, *MUTANTS)))
+    survived = sum(not fine for fine in answers)
+    _say(f"{len(MUTANTS) - survived} of {len(MUTANTS)} planted bugs caught")
+    return 1 if survived else 0
+
+
+def _try(mutant: Mutant | None) -> bool:
+    """Run the tests on a copy with the bug, or with none: those must pass, or else nothing is proved."""
+    with tempfile.TemporaryDirectory(prefix="mooring-mutant-") as folder:
+        copy = Path(folder)
+        _copy_to(copy)
+        if mutant is None:
+            failed = _first_failure(copy)
+            if failed:
+                _say(f"BROKEN    without any bug planted: {failed}")
+            return not failed
+        path = copy / "chalicelib" / mutant.file
+        text = path.read_text()
+        if text.count(mutant.old) != 1:
+            _say(
+                f"MISSING   {mutant.file}: {mutant.bug}: its old text is there {text.count(mutant.old)} times"
+            )
+            return False
+        path.write_text(text.replace(mutant.old, mutant.new))
+        failed = _first_failure(copy)
+    _say(
+        f"{'caught  ' if failed else 'SURVIVED'}  {mutant.file}: {mutant.bug}"
+        + (f"  [{failed}]" if failed else "")
+    )
+    return bool(failed)
+
+
+def _copy_to(folder: Path) -> None:
+    """Copy what the fast tests need; the embedded AWS is none of it."""
+    for part in ("chalicelib", "tests"):
+        shutil.copytree(
+            ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "world", "aws", "bench")
+        )
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+def _first_failure(folder: Path) -> str:
+    """Run the fast tests and name the first that fails; empty when all pass."""
+    files = sorted(
+        (*folder.glob("tests/core/test_*.py"), *folder.glob("tests/test_controller*.py")), key=_patience
+    )
+    tests = [str(path.relative_to(folder)) for path in files]
+    command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider", "--tb=no"]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
+    try:
+        run = subprocess.run(  # noqa: S603 - our own interpreter and tests
+            [*command, "--hypothesis-profile=mutants", *tests],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"still running after {SECONDS} s"
+    if run.returncode not in (0, 1):
+        raise RuntimeError(f"pytest could not run: {run.stdout[-500:]}{run.stderr[-500:]}")
+    found = re.search(r"^(?:FAILED|ERROR) \S*?([\w.]+(?:::\w+)?)(?:\[| |$)", run.stdout, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _patience(path: Path) -> tuple[bool, str]:
+    """Put the examples, which are quick to tell, before what hypothesis draws."""
+    return (path.stem in ("test_invariants", "test_controller_chaos"), path.name)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
