@@ -1,0 +1,29 @@
+"""What can go wrong between an operator and a verb, before or beside AWS."""
+
+from __future__ import annotations
+
+from chalicelib.core.errors import ControllerError
+
+
+class UsageError(ControllerError):
+    """The command line asks for nothing that a verb can do."""
+
+    code = "UsageError"
+
+
+class ConsentNeeded(ControllerError):  # noqa: N818 - it names what to give, like the core's own such words
+    """Something would be changed, and nobody was asked."""
+
+    code = "ConsentNeeded"
+
+
+class FileUnusable(ControllerError):  # noqa: N818 - same
+    """A file cannot be read or written."""
+
+    code = "FileUnusable"
+
+
+class AlreadyClaimed(ControllerError):  # noqa: N818 - same
+    """Another declared topology keeps the same thing: two keepers would fight over it."""
+
+    code = "AlreadyClaimed"

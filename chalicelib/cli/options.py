@@ -1,0 +1,83 @@
+"""The options that every verb takes, before the verb or after it, with the meaning the AWS CLI gives them."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from chalicelib.cli.shell import Shell
+from chalicelib.core.errors import ControllerError
+
+
+def shared(
+    ctx: typer.Context,
+    region: Annotated[
+        str | None, typer.Option(metavar="REGION", help="The AWS region.", show_default=False)
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A profile of ~/.aws/config.", show_default=False)
+    ] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where AWS listens, when not at AWS.", show_default=False),
+    ] = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Answer with one JSON document.")] = False,
+) -> Shell:
+    """Make the shell; what stands after the verb overrules what stands before it."""
+    before = ctx.obj if isinstance(ctx.obj, Shell) else Shell()
+    shell = Shell(
+        region or before.region,
+        profile or before.profile,
+        endpoint_url or before.endpoint_url,
+        json or before.wants_json,
+    )
+    ctx.obj = shell
+    return shell
+
+
+_SHARED = inspect.signature(shared).parameters
+
+
+def verb(run: Callable[..., int]) -> Callable[..., int]:
+    """Make a verb of a function: the shared options become its first argument, a shell."""
+    _, *own = inspect.signature(run).parameters.values()
+
+    def call(**given: Any) -> int:  # noqa: ANN401 - typer has checked them against the signature below
+        options = {name: given.pop(name) for name in _SHARED}
+        return run(shared(**options), **given)
+
+    functools.update_wrapper(call, run)
+    parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*own, *_SHARED.values())]
+    call.__dict__["__signature__"] = inspect.Signature(parameters)
+    return call
+
+
+def declared_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a topology's name; in a shell's completion there is nobody to tell of an error."""
+    region, profile, endpoint_url = (
+        next((c.params.get(key) for c in (ctx, ctx.parent) if c and c.params.get(key)), None)
+        for key in ("region", "profile", "endpoint_url")
+    )
+    try:
+        names = Shell(region, profile, endpoint_url).edge.topologies.names()
+    except ControllerError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="A declared topology; needless when there is only one.",
+        show_default=False,
+        autocompletion=declared_names,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overrule the guards against large plans and many moves.")
+]

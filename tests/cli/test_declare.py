@@ -1,0 +1,121 @@
+"""`mooring declare` as a process: what it refuses, shows, stores and leaves alone."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.network import ROOT
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Mooring, Office
+
+EXAMPLE = (ROOT / "examples" / "office.toml").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (b"", "(file): empty"),
+        (b"name = ", "(file): not TOML: "),
+        (b'name = "\xff"', "(file): not UTF-8"),
+        (b"#" * 9000, "(file): 9000 bytes, but one parameter holds 8192"),
+        (EXAMPLE.replace(b"10.100.30.0", b"10.100.300.0"), "octet 3 is 300"),
+        (EXAMPLE.replace(b"cidr =", b"cdir ="), "did you mean cidr?"),
+        (EXAMPLE.replace(b'"office"', b"1979-05-27", 1), "name = 1979-05-27: "),
+        (EXAMPLE.replace(b"vpn_clients =", b"#"), "office.vpn_clients: missing"),
+    ],
+    ids=["empty", "not toml", "not utf-8", "too large", "octet 300", "unknown key", "wrong type", "missing"],
+)
+def test_a_bad_document_is_refused_before_aws_is_asked(offline: Mooring, document: bytes, words: str) -> None:
+    """What is wrong is told from the file alone; nothing is stored."""
+    (offline.folder / "office.toml").write_bytes(document)
+    ran = offline("declare", "office.toml")
+    assert (ran.code, ran.out) == (1, "")
+    assert words in ran.err
+    assert "hint: mend office.toml; nothing was stored" in ran.err
+
+
+def test_every_flaw_is_told_at_once_on_a_line_of_its_own(offline: Mooring) -> None:
+    """Key, value and what would be right, for a person and for a program."""
+    document = EXAMPLE.replace(b"10.100.30.0", b"10.100.300.0").replace(b"10.0.0.0/16", b"10.0.0.1/16")
+    ran = offline("declare", "-", stdin=document)
+    assert (ran.code, ran.err.splitlines()) == (
+        1,
+        [
+            "error: the topology has 2 flaws",
+            '  vpc.cidr = "10.0.0.1/16": has host bits set; the network is 10.0.0.0/16',
+            '  office.networks[2] = "10.100.300.0/24": octet 3 is 300; an octet is at most 255',
+            "hint: mend standard input; nothing was stored",
+        ],
+    )
+    flaws = offline("declare", "-", "--json", stdin=document).json["error"]["flaws"]
+    assert [flaw["key"] for flaw in flaws] == ["vpc.cidr", "office.networks[2]"]
+
+
+@pytest.mark.parametrize("file", ["nothing.toml", ".", "locked.toml", "a\x1bb"])
+def test_a_file_that_cannot_be_read_is_named(offline: Mooring, file: str) -> None:
+    """Missing, a directory, forbidden: the operator is told which and why."""
+    locked = offline.folder / "locked.toml"
+    locked.write_bytes(EXAMPLE)
+    locked.chmod(0)
+    if file == "locked.toml" and os.access(locked, os.R_OK):
+        pytest.skip("root may read everything")
+    ran = offline("declare", file)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"error: cannot read {file}: ".replace("\x1b", "\\x1b"))
+
+
+def test_an_argument_that_is_no_text_is_told_escaped(offline: Mooring) -> None:
+    """A file's name is bytes; what cannot be shown is escaped."""
+    ran = offline("declare", os.fsdecode(b"\xff.toml"), LC_ALL="C.UTF-8")
+    assert (ran.code, ran.err.splitlines()[0]) == (
+        1,
+        r"error: cannot read \udcff.toml: No such file or directory",
+    )
+
+
+def test_a_new_topology_is_stored_and_then_unchanged(office: Office, mooring: Mooring) -> None:
+    """Without a terminal it is stored without asking; the same again stores nothing."""
+    office.world.client("ssm").delete_parameter(Name="/mooring/topologies/office")
+    ran = mooring("declare", "-", "--json", stdin=office.document)
+    assert ran.code == 0
+    assert (ran.json["name"], ran.json["changed"], ran.json["version"]) == ("office", True, 1)
+    assert office.topologies.document("office") == office.document
+    ran = mooring("declare", "-", stdin=office.document)
+    assert (ran.code, ran.out) == (0, "office is unchanged\n")
+    assert office.writes == ["PutParameter"]
+    ran = mooring("declare", "-", "--json", stdin=office.document)
+    assert ran.json == {"name": "office", "changed": False, "version": None, "diff": ""}
+
+
+def test_a_difference_is_shown_and_a_dry_run_stores_nothing(office: Office, mooring: Mooring) -> None:
+    """The difference is from what is declared now."""
+    (mooring.folder / "office.toml").write_bytes(office.document.replace(b"10.100.30.0", b"10.100.31.0"))
+    ran = mooring("declare", "office.toml", "--dry-run")
+    assert (ran.code, office.writes) == (0, [])
+    assert ran.said[:2] == ["--- declared now", "+++ office.toml"]
+    assert [one[0] for one in ran.said if "10.100.3" in one] == ["-", "+"]
+    assert ran.said[-1] == "dry run: nothing was stored"
+    ran = mooring("declare", "office.toml", "--dry-run", "--json")
+    assert (ran.json["changed"], ran.json["version"]) == (True, None)
+    assert "+++ office.toml" in ran.json["diff"]
+
+
+def test_a_thing_that_another_topology_keeps_is_refused(office: Office, mooring: Mooring) -> None:
+    """Two keepers would fight: nothing is stored."""
+    ran = mooring("declare", "-", stdin=office.document.replace(b'"office"\n', b'"branch"\n', 1))
+    assert (ran.code, office.writes) == (1, [])
+    assert f"elastic ip {office.outputs['ElasticIpAllocationId']} is kept by office" in ran.err
+    assert f"route table {office.outputs['PrivateRouteTableAId']} is kept by office" in ran.err
+
+
+def test_a_denied_write_is_told_with_awss_code(office: Office, mooring: Mooring) -> None:
+    """What could not be stored is an error that names the call."""
+    office.world.deny("PutParameter")
+    ran = mooring("declare", "-", "--json", stdin=office.document + b"\n")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "ApplyError")
+    assert "ssm:PutParameter" in ran.json["error"]["message"]
+    assert office.topologies.document("office") == office.document
