@@ -83,12 +83,13 @@ class Ec2Network:
             elastic_ips = pool.submit(_reading, "ec2:DescribeAddresses", self._elastic_ips, topology)
             ingress = pool.submit(_reading, "ec2:DescribeSecurityGroupRules", self._ingress, topology)
             options = pool.submit(_reading, "ec2:DescribeVpcs", self._dhcp_options, topology)
-        _raise_together(tables, instances, statuses, elastic_ips, ingress, options)
-        if not tables.result():  # every VPC has a main table, so none means no such VPC
+        # Every VPC has a main table, so none means no such VPC; DescribeVpcs would say so less clearly.
+        if not tables.exception() and not tables.result():
             raise ObservationError(
                 f"{topology.vpc_id} is not in this account and region",
                 hint="check --region and --profile, and vpc.id in the topology",
             )
+        _raise_together(tables, instances, statuses, elastic_ips, ingress, options)
         return Observation(
             taken_at=taken_at,
             tables=tuple(map(_route_table, tables.result())),

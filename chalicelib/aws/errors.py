@@ -13,7 +13,25 @@ AwsError = (BotoCoreError, ClientError)
 THROTTLED = frozenset({"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException"})
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 _TRANSIENT = frozenset({"InternalError", "InternalFailure", "ServiceUnavailable", "Unavailable"})
-_CREDENTIALS = frozenset({"AuthFailure", "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"})
+_CREDENTIALS = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "UnrecognizedClientException",
+        # botocore's own, before any call is made: nobody signed in, or the sign-in ran out
+        "NoCredentialsError",
+        "PartialCredentialsError",
+        "CredentialRetrievalError",
+        "LoginRefreshRequired",
+        "LoginTokenLoadError",
+        "SSOTokenLoadError",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
+    }
+)
 
 
 def code_of(error: BotoCoreError | ClientError) -> str:
@@ -54,8 +72,10 @@ def blind(doing: str, error: BotoCoreError | ClientError) -> ObservationError:
 def _hint(doing: str, code: str) -> str:
     if code in DENIED:
         return f"allow {doing} to the identity that runs Mooring"
-    if code in _CREDENTIALS or code == "NoCredentialsError":
+    if code in _CREDENTIALS:
         return "sign in again, or name a profile with --profile or AWS_PROFILE"
+    if code in ("EndpointConnectionError", "ConnectTimeoutError"):
+        return "check the network, --region and --endpoint-url; the next run looks again"
     if code in THROTTLED:
         return "too many calls in this account and region; the next run looks again"
     return "the next run looks again"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import zlib
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError, ObservationError
@@ -12,7 +15,7 @@ from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import as_json
 
 if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutTypeDef
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 KEPT = timedelta(days=90)
 """How long a timeline entry lives; DynamoDB removes it within days after (TTL)."""
+
+READABLE = 300_000
+"""The most bytes of a report that are kept as plain text: an item holds 400 KB, and a report repeats itself."""
 
 _STATE = "state"
 
@@ -61,7 +67,7 @@ class DynamoJournal:
         try:
             self._dynamodb.transact_write_items(TransactItems=[{"Put": state}, {"Put": entry}])
         except AwsError as error:
-            if code_of(error) in ("TransactionCanceledException", "TransactionConflictException"):
+            if _outrun(error):
                 raise ObservationError(
                     f"another run has decided about {name} meanwhile",
                     hint="look again",
@@ -86,6 +92,16 @@ class DynamoJournal:
             hint="the next run tries again",
             aws_code=code_of(error),
         )
+
+
+def _outrun(error: BotoCoreError | ClientError) -> bool:
+    """Say whether another run was faster; a transaction is cancelled for a throttled table, too."""
+    if code_of(error) == "TransactionConflictException":
+        return True
+    if not isinstance(error, ClientError) or code_of(error) != "TransactionCanceledException":
+        return False
+    reasons = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
+    return bool(reasons & {"ConditionalCheckFailed", "TransactionConflict"})
 
 
 def _unread(table: str, error: BotoCoreError | ClientError) -> ObservationError:
@@ -135,9 +151,15 @@ def _entry(name: str, report: Report) -> dict[str, Any]:
     """Make the timeline entry of a run: one per run, since a run's start is unique within its topology."""
     return _key(name, f"run#{report.started_at.isoformat()}") | {
         "sentence": {"S": report.sentence},
-        "report": {"S": json.dumps(as_json(report))},
+        "report": _document(report),
         "ttl": {"N": str(int((report.started_at + KEPT).timestamp()))},
     }
+
+
+def _document(report: Report) -> dict[str, Any]:
+    """Give the report as JSON, to be read in any console; deflated where an item could not hold it."""
+    text = json.dumps(as_json(report), separators=(",", ":")).encode()
+    return {"S": text.decode()} if len(text) <= READABLE else {"B": zlib.compress(text)}
 
 
 def _iso(at: datetime | None) -> str | None:

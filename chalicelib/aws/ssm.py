@@ -28,10 +28,10 @@ class Topologies:
         Raises:
             ObservationError: Parameter Store could not be read.
         """
-        return sorted(self.documents())
+        return list(self.documents())
 
     def documents(self) -> dict[str, bytes]:
-        """Read every declared topology as it was written, by name.
+        """Read every declared topology as it was written, by name, sorted.
 
         Raises:
             ObservationError: Parameter Store could not be read.
@@ -41,7 +41,7 @@ class Topologies:
             found = [p for page in pages for p in page["Parameters"]]
         except AwsError as error:
             raise blind("ssm:GetParametersByPath", error) from error
-        return {p["Name"].removeprefix(PATH): p["Value"].encode() for p in found}
+        return dict(sorted((p["Name"].removeprefix(PATH), p["Value"].encode()) for p in found))
 
     def document(self, name: str) -> bytes | None:
         """Read one topology as it was written; None when it is not declared.

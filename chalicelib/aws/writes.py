@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
 from bisect import insort
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +23,10 @@ from chalicelib.core.change import (
     DisableSourceDestCheck,
     ReplaceRoute,
     RevokeIngress,
+    leans_on,
 )
 from chalicelib.core.report import Failure
+from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,6 +40,9 @@ PARALLEL = 16
 PACE = 0.2
 """Seconds between calls to an API once it throttles: EC2 refills 5 tokens a second per mutating API
 (EC2 developer guide, "Request throttling"; buckets hold 50)."""
+
+BUCKET = 50
+"""Calls that a full bucket of one mutating API holds; fewer changes than that never wait for each other."""
 
 ATTEMPTS = 3
 """Tries for a write that AWS failed or never answered; throttled tries are bounded by time instead."""
@@ -70,13 +77,23 @@ class _Job:
 
 
 class _Queue:
-    """The changes still to make: an API runs unpaced until it throttles, then at one call per `PACE`."""
+    """The changes still to make: an API runs unpaced until it throttles, then at one call per `PACE`.
+
+    Where an API has more changes than its bucket holds, its private default routes are answered before a lesser one
+    is sent: calls in flight together reach EC2 in any order, and the last tokens are the private subnets' way out.
+    """
 
     def __init__(self, changes: Sequence[Change], deadline: float) -> None:
         late = Failure("OutOfTime", "not attempted within the time of this run", retryable=True)
         self.results: list[Failure | None] = [late for _ in changes]
         self._deadline = deadline
         self._jobs = [_Job(place, change) for place, change in enumerate(changes)]
+        crowded = {kind for kind, count in Counter(map(type, changes)).items() if count > BUCKET}
+        self._ahead = {
+            job.place: job
+            for job in self._jobs
+            if type(job.change) in crowded and _is_private_default(job.change)
+        }
         self._free_at: dict[type[Change], float] = {}
         self._changed = threading.Condition()
 
@@ -84,19 +101,33 @@ class _Queue:
         """Wait for the most valuable job whose API is free; None when none is left or time is up."""
         with self._changed:
             while self._jobs and (now := time.monotonic()) < self._deadline:
-                free_at = [self._free_at.get(type(job.change), 0.0) for job in self._jobs]
-                ready = next((n for n, at in enumerate(free_at) if at <= now), None)
+                free_from = self._free_from()
+                ready = next((n for n, at in enumerate(free_from) if at <= now), None)
                 if ready is not None:
                     job = self._jobs.pop(ready)
                     if type(job.change) in self._free_at:
                         self._free_at[type(job.change)] = now + PACE * random.uniform(1.0, 1.1)  # noqa: S311 - jitter
                     return job
-                self._changed.wait(min(*free_at, self._deadline) - now)
+                self._changed.wait(min(*free_from, self._deadline) - now)
             return None
 
-    def done(self, job: _Job, result: Failure | None) -> None:
-        """Note what became of a job."""
-        self.results[job.place] = result
+    def _free_from(self) -> list[float]:
+        """Say from when on each job may be sent; never, while a private default route is ahead of it."""
+        waiting = {type(job.change) for job in self._ahead.values()}
+        return [
+            math.inf
+            if type(job.change) in waiting and job.place not in self._ahead
+            else self._free_at.get(type(job.change), 0.0)
+            for job in self._jobs
+        ]
+
+    def answered(self, job: _Job, result: Failure | None, *, throttled: bool = False) -> None:
+        """Note what became of a try; unless it was throttled, nobody waits for the job any more."""
+        with self._changed:
+            self.results[job.place] = result
+            if not throttled and job.place in self._ahead:
+                del self._ahead[job.place]
+                self._changed.notify_all()
 
     def again(self, job: _Job, *, throttled: bool) -> None:
         """Put a job back in its place; a throttled API is paced from now on."""
@@ -107,6 +138,14 @@ class _Queue:
             self._changed.notify()
 
 
+def _is_private_default(change: Change) -> bool:
+    return (
+        isinstance(change, CreateRoute | ReplaceRoute)
+        and change.destination == str(DEFAULT_ROUTE)
+        and leans_on(change) is not None
+    )
+
+
 def _work(client: EC2Client, queue: _Queue) -> None:
     while job := queue.take():
         try:
@@ -114,13 +153,13 @@ def _work(client: EC2Client, queue: _Queue) -> None:
         except AwsError as error:
             _settle(queue, job, error)
         else:
-            queue.done(job, None)
+            queue.answered(job, None)
 
 
 def _settle(queue: _Queue, job: _Job, error: BotoCoreError | ClientError) -> None:
     """Decide whether a refused write is tried again, tried as its sibling, or has failed."""
     throttled = code_of(error) in THROTTLED
-    queue.done(job, failure(error))  # stands if time runs out before the next try
+    queue.answered(job, failure(error), throttled=throttled)  # stands if time runs out before the next try
     job.tries += not throttled
     if throttled or (transient(error) and job.tries < ATTEMPTS):
         queue.again(job, throttled=throttled)

@@ -34,7 +34,9 @@ class Flaw:
 
 
 def _short(value: object) -> str:
-    if isinstance(value, int) and value.bit_length() > 64:  # Python refuses to print numbers of thousands of digits
+    if (
+        isinstance(value, int) and value.bit_length() > 64
+    ):  # Python refuses to print numbers of thousands of digits
         return "a huge number"
     text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,34 @@
+"""Mooring's edge on the embedded AWS, and clients that make a fault come out at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.config import Config
+
+from chalicelib.bootstrap import Edge
+from tests.aws.office import Office, deploy_office
+
+if TYPE_CHECKING:
+    from tests.world import Client, World
+
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+
+
+@pytest.fixture(scope="session")
+def edge(embedded: World) -> Edge:
+    """The edge as bootstrap wires it: its clients outlive what is on AWS, and take long to make."""
+    return Edge(embedded.session, embedded.endpoint_url)
+
+
+@pytest.fixture
+def office(world: World, edge: Edge) -> Office:
+    """The example network, on which nothing leads to a router yet."""
+    return deploy_office(world, edge)
+
+
+@pytest.fixture(scope="session")
+def once(embedded: World) -> Client:
+    """An EC2 client that asks once."""
+    return embedded.client("ec2", ONCE, by="product")

@@ -1,0 +1,155 @@
+"""Bootstrap reads the environment as the AWS CLI does, and gives every client its patience."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from chalicelib.aws.writes import PARALLEL
+from chalicelib.bootstrap import Edge, SystemClock, connect
+from chalicelib.core.errors import ControllerError, ObservationError
+from tests.builders import topology
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from botocore.client import BaseClient
+
+    from chalicelib.aws.ec2 import Ec2Network
+    from chalicelib.aws.journal import DynamoJournal
+    from tests.world import World
+
+ELSEWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment that says nothing of AWS, and a home with no AWS files."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MOORING_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
+
+
+def _clients(edge: Edge) -> dict[str, BaseClient]:
+    network, journal = cast("Ec2Network", edge.ports.network), cast("DynamoJournal", edge.ports.journal)
+    return {
+        "ec2, reading": network._reads,
+        "ec2, writing": network._writes,
+        "dynamodb": journal._dynamodb,
+        "ssm": edge.topologies._ssm,
+        "cloudformation": edge.cloudformation,
+    }
+
+
+@pytest.mark.usefixtures("bare")
+def test_no_region_is_an_error_that_says_how_to_name_one() -> None:
+    """Not botocore's NoRegionError from the depth of the first client."""
+    with pytest.raises(ControllerError, match="no AWS region is set") as nowhere:
+        connect()
+    assert nowhere.value.hint == "name one with --region or AWS_REGION"
+
+
+@pytest.mark.parametrize("variable", [None, "AWS_PROFILE"])
+def test_unknown_profile_is_an_error_that_says_where_profiles_are(
+    bare: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    """Named by --profile or by the environment alike, also when a region is known."""
+    if variable:
+        bare.setenv(variable, "nobody")
+    with pytest.raises(ControllerError, match="nobody") as unknown:
+        connect("eu-west-1", profile=None if variable else "nobody")
+    assert "list-profiles" in unknown.value.hint
+
+
+def test_profile_gives_region_and_credentials(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A profile is the AWS CLI's; --region overrules it."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[profile ops]\nregion = eu-north-1\naws_access_key_id = a\naws_secret_access_key = b\n"
+    )
+    bare.setenv("AWS_CONFIG_FILE", str(config))
+    assert connect(profile="ops").session.region_name == "eu-north-1"
+    assert connect("eu-west-3", profile="ops").session.region_name == "eu-west-3"
+
+
+@pytest.mark.parametrize("part", ["ports", "topologies", "ec2", "cloudformation"])
+def test_setting_no_client_can_be_made_with_is_an_error(bare: pytest.MonkeyPatch, part: str) -> None:
+    """It comes as one of ours, with the settings to check, not as a traceback of botocore's."""
+    bare.setenv("AWS_ACCESS_KEY_ID", "a")
+    bare.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    edge = connect("no region!")
+    with pytest.raises(ControllerError, match=r"no client for .*no region!") as wrong:
+        getattr(edge, part)
+    assert "--region" in wrong.value.hint
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["named", "in the environment"])
+@pytest.mark.parametrize("url", ["not a url", "127.0.0.1:5000", "http://", "http://host:port", "ftp://host"])
+def test_endpoint_that_is_no_url_is_an_error_that_shows_one(
+    bare: pytest.MonkeyPatch, url: str, *, named: bool
+) -> None:
+    """Whoever sets it learns at once, not from the depth of the first call."""
+    if not named:
+        bare.setenv("AWS_ENDPOINT_URL", url)
+    with pytest.raises(ControllerError, match="is no URL") as wrong:
+        connect("eu-west-1", endpoint_url=url if named else None)
+    assert "http://127.0.0.1:5000" in wrong.value.hint
+
+
+@pytest.mark.usefixtures("bare")
+def test_nobody_signed_in_is_blind_and_says_to_sign_in() -> None:
+    """Without credentials no call is made, and the error says what to do."""
+    with pytest.raises(ObservationError, match="NoCredentialsError") as nobody:
+        connect("eu-west-1", endpoint_url=ELSEWHERE).ports.network.observe(topology())
+    assert nobody.value.hint.startswith("sign in again")
+
+
+def test_environment_leads_to_the_embedded_aws(world: World, bare: pytest.MonkeyPatch) -> None:
+    """AWS_ENDPOINT_URL, AWS_REGION and the credentials are read; an endpoint that is named overrules the variable."""
+    for name, value in world.environment().items():
+        bare.setenv(name, value)
+    assert connect().topologies.names() == []
+    bare.setenv("AWS_ENDPOINT_URL", ELSEWHERE)
+    assert connect(endpoint_url=world.endpoint_url).topologies.names() == []
+
+
+def test_reading_clients_retry_and_the_writing_one_does_not(edge: Edge) -> None:
+    """Each client says its patience itself, whatever the machine's AWS settings: reads four times, writes once."""
+    attempts = {}
+    for name, client in _clients(edge).items():
+        config: Any = client.meta.config
+        assert config.retries["mode"] == "standard", name
+        assert (config.connect_timeout, config.read_timeout) == (2, 10), name
+        assert config.max_pool_connections == PARALLEL, name
+        attempts[name] = config.retries["total_max_attempts"]
+    assert attempts == {
+        "ec2, reading": 4,
+        "ec2, writing": 1,
+        "dynamodb": 4,
+        "ssm": 4,
+        "cloudformation": 4,
+    }
+
+
+@pytest.mark.parametrize("name", [None, "elsewhere"])
+def test_journal_is_the_table_the_environment_names(
+    embedded: World, bare: pytest.MonkeyPatch, name: str | None
+) -> None:
+    """MOORING_JOURNAL, or the name that .chalice/resources.yaml gives it."""
+    if name:
+        bare.setenv("MOORING_JOURNAL", name)
+    journal = cast("DynamoJournal", Edge(embedded.session).ports.journal)
+    assert journal._table == (name or "mooring-journal")
+
+
+def test_clock_gives_the_time_in_utc_and_waits() -> None:
+    """Times are compared and printed in UTC, wherever Mooring runs."""
+    clock = SystemClock()
+    before = clock.now()
+    clock.sleep(0.01)
+    assert (clock.now() - before).total_seconds() >= 0.01
+    assert before.tzname() == "UTC"
