@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.world import World
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
-settings.register_profile("mutants", settings.get_profile("steady"), max_examples=60, phases=[Phase.generate])
+settings.register_profile("mutants", settings.get_profile("steady"), max_examples=30, phases=[Phase.generate])
 settings.load_profile("steady")
 
 

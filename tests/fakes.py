@@ -36,7 +36,7 @@ class CutOff(BaseException):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong at the n-th step of a kind.
+    """What goes wrong at the n-th step of a kind, and at `times` - 1 more of them.
 
     refuse: nothing happens, and the port says so; for a reading, it fails.
     lose: it happens, and the port says that it failed; for a reading, it fails.
@@ -48,6 +48,7 @@ class Fault:
     step: Step
     nth: int
     kind: Kind
+    times: int = 1
     age: int = 1
     code: str = "RequestLimitExceeded"
     event: Callable[[Model], None] | None = None
@@ -70,7 +71,7 @@ class Script:
         """Take the next step of a kind and give the faults it meets."""
         nth = self.steps[step]
         self.steps[step] += 1
-        met = [f for f in self.faults if (f.step, f.nth) == (step, nth)]
+        met = [f for f in self.faults if f.step == step and f.nth <= nth < f.nth + f.times]
         if self.stopped:
             return {}
         self.fired += met

@@ -154,7 +154,9 @@ def _converges(scene: Scene) -> None:
         scene.network.happen(launch)
     last = scene.run()
     if _held_down(last):
-        assert len(scene.history.moves) >= scene.topology.limits.moves_per_hour
+        assert last.report
+        assert last.report.election
+        assert last.report.election.router.id != last.history.router, "a move that is under way is no new one"
         scene.clock.sleep(HOUR)
         last = scene.run()
     again = scene.run()

@@ -177,6 +177,16 @@ def test_paced_api_is_not_hammered(office: Office) -> None:
     assert len(refused) <= 2 * len(changes)
 
 
+def test_throttled_tries_are_not_counted(office: Office) -> None:
+    """Only time ends the patience with a throttled API: what AWS fails afterwards still has its tries."""
+    (change,) = _replacements(office, 1, LAN)
+    office.world.throttle("ReplaceRoute", times=ATTEMPTS)
+    office.world.fail("ReplaceRoute", times=ATTEMPTS - 1)
+    assert office.apply(change) == [None]
+    expected = ["RequestLimitExceeded"] * ATTEMPTS + ["InternalError"] * (ATTEMPTS - 1) + [None]
+    assert [c.error for c in office.asked()] == expected
+
+
 def test_private_defaults_are_moved_before_any_lesser_route(office: Office) -> None:
     """The last tokens of a bucket are the private subnets' way out, however slowly their calls arrive."""
     count = BUCKET // 2 + 1
@@ -200,7 +210,7 @@ def test_lesser_routes_do_not_wait_for_a_default_that_failed(office: Office) -> 
 def test_few_changes_wait_for_no_other(office: Office) -> None:
     """What a full bucket holds goes out together: a slow default route keeps no office route waiting."""
     changes = _replacements(office, 2, DEFAULT, LAN)
-    office.world.delay(0.2, "ReplaceRoute").when = lambda asked: asked["DestinationCidrBlock"] == DEFAULT
+    office.world.delay(2, "ReplaceRoute").when = lambda asked: asked["DestinationCidrBlock"] == DEFAULT
     assert office.apply(*changes) == [None] * 4
     assert [c.params["DestinationCidrBlock"] for c in office.asked()] == [LAN] * 2 + [DEFAULT] * 2
 

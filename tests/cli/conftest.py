@@ -115,7 +115,7 @@ class Dialogue:
 
     def wait_for(self, words: str) -> None:
         """Listen until the words are heard."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while words not in self.heard:
             assert time.monotonic() < deadline, f"never said {words!r}: {self.heard}"
             assert self._listen(), f"ended without {words!r}: {self.heard}"
@@ -130,7 +130,7 @@ class Dialogue:
 
     def end(self) -> Ran:
         """Listen to the end."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while self._listen():
             assert time.monotonic() < deadline, f"never ended: {self.heard}"
         return Ran(self._process.wait(30), self.heard.replace("\r\n", "\n"))

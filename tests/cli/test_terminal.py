@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
@@ -174,17 +173,15 @@ def test_help_needs_no_aws(offline: Mooring, arguments: list[str]) -> None:
     assert ran.out.startswith("Usage: ")
 
 
-def test_help_imports_no_boto3_and_is_quick() -> None:
+def test_help_imports_no_boto3() -> None:
     """What is only looked up must not wait for AWS's SDK."""
     script = (
         "import sys; sys.argv = ['mooring', '--help']\n"
         "from chalicelib.cli.main import main; main()\n"
         "sys.exit('boto3' in sys.modules or 'moto' in sys.modules)"
     )
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)  # noqa: S603 - our own
     assert (done.returncode, done.stderr) == (0, b"")
-    assert time.monotonic() - began < 2  # 0.15 s on an idle machine
 
 
 def test_version_and_console_script_are_there(offline: Mooring) -> None:

@@ -80,7 +80,7 @@ def topologies(draw: st.DrawFn) -> Topology:
         office=OFFICE[: draw(st.integers(1, 2))],
         ssh=draw(st.sampled_from(("closed", "unmanaged"))),
         dhcp_options=draw(st.sampled_from((None, OPTIONS))),
-        limits=Limits(moves_per_hour=draw(st.sampled_from((2, 100)))),
+        limits=Limits(moves_per_hour=draw(st.sampled_from((1, 100)))),
     )
 
 
@@ -156,6 +156,7 @@ def faults(draw: st.DrawFn) -> Fault:
         step=step,
         nth=draw(st.integers(0, soon[step])),
         kind=kind,
+        times=draw(st.sampled_from((1, 1, 1, 6) if kind in ("refuse", "lose", "stale") else (1,))),
         age=draw(st.integers(1, 20)) if kind == "stale" else 1,
         event=draw(happenings) if kind == "happen" else None,
     )

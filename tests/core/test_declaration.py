@@ -146,6 +146,7 @@ def test_example_of_the_documentation_is_valid() -> None:
             '"192.168.0.0/24"', '"10.100.30.0/24"', "office.vpn_clients", "10.100.30.0/24",
             "declared twice: office.networks[2] is the same", id="VPN clients are an office network",
         ),
+        pytest.param(CIDR, "cidr = 10", "vpc.cidr", 10, "must be a CIDR in quotes", id="no text for a CIDR"),
         pytest.param(CIDR, 'cidr = "10.0.0.0/15"', "vpc.cidr", "10.0.0.0/15", "between /16 and /28", id="VPC /15"),
         pytest.param(
             SUBNET, 'subnet-00000000000000003 = "10.1.1.0/24"', "private[0].subnets.subnet-00000000000000003",
@@ -181,6 +182,9 @@ def test_example_of_the_documentation_is_valid() -> None:
             '"rtb-00000000000000002"', "{}", "private[0].table", {}, "must be one or more tags", id="no tags",
         ),
         pytest.param('"vpc-00000000000000001"', "7", "vpc.id", 7, "must be an id such as vpc-", id="wrong type"),
+        pytest.param(
+            'name = "office"', 'name = "topologies"', "name", "topologies", "is taken", id="reserved name",
+        ),
         pytest.param('name = "office"', 'name = "Das Büro"', "name", "Das Büro", "1 to 40 of a-z", id="bad name"),
         pytest.param(
             'name = "office"', 'name = "office"\npaused = "false"', "paused", "false", "must be true or false",
@@ -283,6 +287,29 @@ def test_document_as_large_as_a_parameter_is_read() -> None:
     padding = b"#" * (MAX_BYTES - len(written()))
 
     assert parse(written() + padding).name == "office"
+
+
+def test_subnet_of_two_tables_is_refused() -> None:
+    """A subnet has one table: the same id twice is told, and so is the same CIDR."""
+    flaws = flaws_in(written((SUBNET, 'subnet-00000000000000002 = "10.0.10.0/24"')))
+
+    assert {flaw.key for flaw in flaws} == {"private[0].subnets.subnet-00000000000000002"}
+    assert "declared twice: public[0].subnets has it too" in [flaw.wanted for flaw in flaws]
+
+
+def test_topology_without_a_public_subnet_is_refused() -> None:
+    """A router sits in a declared public subnet, so there must be one."""
+    subnets = '{ subnet-00000000000000001 = "10.0.0.0/24", subnet-00000000000000002 = "10.0.10.0/24" }'
+
+    assert [flaw.key for flaw in flaws_in(written((subnets, "{}")))] == ["public[0].subnets"]
+
+
+def test_number_too_long_to_print_is_refused_all_the_same() -> None:
+    """A number of any notation and length is a flaw like another."""
+    (flaw,) = flaws_in(written(('name = "office"', f"name = 0x{'f' * 5000}")))
+
+    assert flaw.key == "name"
+    assert len(str(flaw)) < 200
 
 
 def test_many_flaws_are_told_at_once_each_under_the_key_it_was_written_at() -> None:

@@ -56,16 +56,14 @@ def test_parameters_of_json_services_keep_their_shape(world: World) -> None:
     assert call.params["Tags"] == [{"Key": "k", "Value": "v"}]
 
 
-def test_reset_leaves_nothing_and_costs_little(world: World, ec2: Client, product: Client) -> None:
-    """Resources, faults, calls, events, listeners and knobs are as in the beginning, within milliseconds."""
+def test_reset_leaves_nothing(world: World, ec2: Client, product: Client) -> None:
+    """Resources, faults, calls, events, listeners and knobs are as in the beginning."""
     heard: list[object] = []
     ec2.create_vpc(CidrBlock="10.0.0.0/16")
     world.deny("*")
     world.on_event(heard.append)
     world.page_size, world.dwell = 2, None
-    began = time.perf_counter()
     world.reset()
-    assert time.perf_counter() - began < 0.5
     assert not world.calls
     assert not world.events
     assert (world.page_size, world.dwell) == AS_IN_THE_BEGINNING
