@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from chalicelib.core.advice import advise
 from chalicelib.core.change import DisableSourceDestCheck, leans_on, line, subject
 from chalicelib.core.election import elect
-from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, UnsafePlan
+from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.guard import judge
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.report import Failure, Outcome, Report
@@ -134,7 +134,7 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
     """Observe, elect, plan and judge; never writes.
 
     Raises:
-        ObservationError: the network or the journal could not be read whole.
+        ObservationError: the network or the journal could not be read whole, or another run decided meanwhile.
         NoEligibleRouter: nobody, or not the instance named, may be the router.
         UnsafePlan: the plan is not the one agreed to.
     """
@@ -142,6 +142,11 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
         remembered = beside.submit(ports.journal.read, topology.name)
         observation = ports.network.observe(topology)
         history = remembered.result()
+    if history.decided_at and observation.taken_at <= history.decided_at <= ports.clock.now():
+        raise ObservationError(
+            f"another run decided about {topology.name} during this look", hint="look again"
+        )
+    observation = observation.with_notices(history.notices)
     election = elect(topology, observation, history, request.to)
     plan = make_plan(topology, observation, election)
     if request.agreed is not None and list(map(line, request.agreed)) != list(map(line, plan.changes)):
@@ -171,9 +176,8 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
     draft = _draft(topology, request, seen, ports.clock.now())
     if seen.refusal or not (seen.plan.changes or seen.election.router.id != seen.history.router):
         return draft
-    after = seen.history.decided(
-        seen.election.router.id, seen.observation.taken_at, counted=seen.election.counted
-    )
+    survivors = seen.history.surviving(seen.observation)
+    after = survivors.decided(seen.election.router.id, ports.clock.now(), counted=seen.election.counted)
     draft = replace(draft, since=after.since)
     try:
         ports.journal.decide(topology.name, seen.history, after, draft)
@@ -207,6 +211,7 @@ def _draft(topology: Topology, request: Request, seen: Look, finished: datetime)
         problems=seen.plan.problems,
         advice=advise(topology, seen.observation),
         refusal=seen.refusal,
+        notices=seen.history.notices,
     )
 
 
@@ -273,7 +278,7 @@ def _verify(
 def _look_again(topology: Topology, ports: Ports, decided: Look) -> Look | ControllerError:
     """Observe and plan anew for the router that was decided on, whoever a stale read would elect."""
     try:
-        observation = ports.network.observe(topology)
+        observation = ports.network.observe(topology).with_notices(decided.history.notices)
         election = elect(topology, observation, decided.history, to=decided.election.router.id)
     except ControllerError as error:
         return error

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.core.topology import TableSelector
+    from chalicelib.core.wake import Notice
+
+REMEMBERED = timedelta(days=1)
+"""How long a move is remembered: longer than any hold-down looks back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,12 @@ class Observation:
             return [t for t in self.tables if t.id == selector]
         return sorted((t for t in self.tables if selector.match(t.tags)), key=lambda table: table.id)
 
+    def with_notices(self, notices: tuple[Notice, ...]) -> Observation:
+        """Give the snapshot in which every instance that AWS is about to take carries the notice."""
+        reasons = {n.instance_id: n.reason for n in notices}
+        instances = tuple(replace(i, notice=reasons.get(i.id, i.notice)) for i in self.instances)
+        return replace(self, instances=instances)
+
     def table_of(self, subnet_id: str) -> RouteTable | None:
         """Find the table in force for a subnet: its explicit association, else the main table."""
         explicit = (t for t in self.tables if subnet_id in t.associations)
@@ -128,13 +139,18 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the journal remembers of a topology; `revision` grows with every decision."""
+    """What the journal remembers of a topology.
+
+    `revision` grows with everything that is written, `decided_at` is when the last decision was made.
+    """
 
     revision: int = 0
     router: str | None = None
     since: datetime | None = None
     moves: tuple[datetime, ...] = ()
     pause: Pause | None = None
+    notices: tuple[Notice, ...] = ()
+    decided_at: datetime | None = None
 
     def paused(self, at: datetime) -> Pause | None:
         """Give the pause in force at a moment; one that ran out is no pause."""
@@ -144,6 +160,21 @@ class History:
 
     def decided(self, router: str, at: datetime, *, counted: bool) -> History:
         """Give the history after a decision: the next revision, and the move if it counts for the hold-down."""
-        since = self.since if router == self.router else at
-        moves = (*self.moves, at) if counted else self.moves
-        return replace(self, revision=self.revision + 1, router=router, since=since, moves=moves)
+        return replace(
+            self,
+            revision=self.revision + 1,
+            router=router,
+            since=self.since if router == self.router else at,
+            moves=tuple(m for m in (*self.moves, *([at] if counted else [])) if m > at - REMEMBERED),
+            decided_at=at,
+        )
+
+    def surviving(self, observation: Observation) -> History:
+        """Give the history without the notices of instances that are gone."""
+        alive = {instance.id for instance in observation.instances}
+        return replace(self, notices=tuple(n for n in self.notices if n.instance_id in alive))
+
+    def noticed(self, notice: Notice) -> History:
+        """Give the history with AWS's word that it is about to take an instance, the latest word on each."""
+        others = tuple(n for n in self.notices if n.instance_id != notice.instance_id)
+        return replace(self, notices=(*others, notice))

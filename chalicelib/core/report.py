@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.core.election import Election
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.guard import Refusal
+    from chalicelib.core.wake import Notice
 
 SCHEMA = 1
 """The version of `as_json`: grows when a key changes its meaning or goes."""
@@ -65,6 +66,7 @@ class Report:
     advice: tuple[str, ...] = ()
     refusal: Refusal | None = None
     error: ControllerError | None = None
+    notices: tuple[Notice, ...] = ()
 
     @property
     def sentence(self) -> str:
