@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from chalicelib.aws import telemetry
 from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
+from chalicelib.aws.queue import FifoQueue
 from chalicelib.aws.ssm import Topologies
 from chalicelib.aws.writes import PARALLEL
 from chalicelib.controller import Ports
 from chalicelib.core.errors import ControllerError
+from chalicelib.wakeups import Doorbell
+from chalicelib.worker import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import boto3
+    from aws_lambda_powertools.logging import Logger
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
+
+    from chalicelib.core.wake import Hook, Whereabouts
 
 _READS = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
@@ -53,19 +63,81 @@ class SystemClock:
 
 @dataclass(frozen=True)
 class Edge:
-    """Everything outside the core, on one Session; clients are made when first used."""
+    """Everything outside the core, on one Session; clients are made when first used.
+
+    It is what the API works with (`api.Desk`), and what the worker and the doorbell reach other services through.
+    """
 
     session: boto3.Session
     endpoint_url: str | None = None
 
     @cached_property
+    def network(self) -> Ec2Network:
+        """The network port."""
+        with _making("ec2"):
+            writes = self.session.client("ec2", endpoint_url=self.endpoint_url, config=_WRITES)
+        return Ec2Network(self.ec2, writes)
+
+    @cached_property
+    def journal(self) -> DynamoJournal:
+        """The journal."""
+        with _making("dynamodb"):
+            dynamodb = self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_READS)
+        return DynamoJournal(dynamodb, os.environ.get("MOORING_JOURNAL", "mooring-journal"))
+
+    @cached_property
     def ports(self) -> Ports:
         """The controller's ports."""
-        with _making("ec2 and dynamodb"):
-            writes = self.session.client("ec2", endpoint_url=self.endpoint_url, config=_WRITES)
-            dynamodb = self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_READS)
-        table = os.environ.get("MOORING_JOURNAL", "mooring-journal")
-        return Ports(Ec2Network(self.ec2, writes), DynamoJournal(dynamodb, table), SystemClock())
+        return Ports(self.network, self.journal, SystemClock())
+
+    @cached_property
+    def queue(self) -> FifoQueue:
+        """The Reconcile queue."""
+        url = os.environ.get("MOORING_QUEUE_URL")
+        if url is None:
+            raise ControllerError(
+                "no queue is named", hint="set MOORING_QUEUE_URL; the deployed functions have it"
+            )
+        with _making("sqs"):
+            return FifoQueue(self.session.client("sqs", endpoint_url=self.endpoint_url, config=_READS), url)
+
+    @cached_property
+    def groups(self) -> ScalingGroups:
+        """Auto Scaling."""
+        with _making("autoscaling"):
+            return ScalingGroups(
+                self.session.client("autoscaling", endpoint_url=self.endpoint_url, config=_READS)
+            )
+
+    @property
+    def logger(self) -> Logger:
+        """The log of this process."""
+        return telemetry.logger
+
+    @cached_property
+    def bench(self) -> Bench:
+        """What the worker works with."""
+        return Bench(self.ports, self.journal, self, self, telemetry, self.topologies.read)
+
+    def doorbell(self, account: str) -> Doorbell:
+        """Give what an event needs on its way to the worker."""
+        return Doorbell(self.topologies, self, self.queue, SystemClock(), account, self.session.region_name)
+
+    def locate(self, resource_id: str) -> Whereabouts | None:
+        """Find a resource that an event mentions; the EC2 client is made only when one does."""
+        return self.network.locate(resource_id)
+
+    def complete(self, hook: Hook, instance_id: str) -> None:
+        """Complete a lifecycle hook; the client is made only when there is one."""
+        self.groups.complete(hook, instance_id)
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Log what went wrong; see `telemetry.complain`."""
+        telemetry.complain(what, error)
+
+    def postpone(self, receipt: str) -> None:
+        """Have a message come again soon; the client is made only when one fails."""
+        self.queue.postpone(receipt)
 
     @cached_property
     def topologies(self) -> Topologies:
@@ -102,6 +174,8 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
     Raises:
         ControllerError: no region is known, the profile does not exist, or the endpoint is no URL.
     """
+    import boto3  # noqa: PLC0415 - a tenth of a cold start, and the deployed functions do without: see _Session
+
     try:
         session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
         known = session.region_name
@@ -126,6 +200,33 @@ def _check_url(url: str) -> None:
             f"the endpoint {url} is no URL",
             hint="such as http://127.0.0.1:5000, in --endpoint-url or AWS_ENDPOINT_URL",
         )
+
+
+class _Session:
+    """boto3's Session as far as it is used here; importing boto3 imports S3's transfers."""
+
+    def __init__(self) -> None:
+        self._session = botocore.session.get_session()
+        self.region_name: str | None = self._session.get_config_variable("region")
+
+    def client(self, service: str, *, endpoint_url: str | None, config: Config) -> Any:  # noqa: ANN401 - one of many
+        """Make a client."""
+        return self._session.create_client(service, endpoint_url=endpoint_url, config=config)
+
+
+@cache
+def deployed() -> Edge:
+    """Open the edge once per Lambda environment; the worker, which always needs EC2, makes its clients at init.
+
+    Lambda names a function's handler in `_HANDLER` (Lambda developer guide, "Defined runtime environment variables").
+    """
+    edge = Edge(cast("boto3.Session", _Session()))
+    if os.environ.get("_HANDLER") == "app.reconcile":
+        gc.disable()  # what is made here stays: looking for garbage in it would take a tenth of the start, and
+        _ = edge.bench
+        gc.freeze()  # go on taking time in every run
+        gc.enable()
+    return edge
 
 
 @contextmanager

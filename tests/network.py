@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 if TYPE_CHECKING:
     from tests.world import World
@@ -27,8 +31,49 @@ def deploy(world: World, stack: str = "office", **parameters: str) -> dict[str, 
 
 def deploy_journal(world: World) -> None:
     """Create the journal's table from .chalice/resources.yaml."""
-    template = (ROOT / ".chalice" / "resources.yaml").read_text()
-    world.client("cloudformation").create_stack(StackName="mooring", TemplateBody=template)
+    _create(world, "mooring", "Journal")
+
+
+def deploy_queue(world: World) -> str:
+    """Create the Reconcile queue and its dead letters from .chalice/resources.yaml; give the queue's URL."""
+    _create(world, "mooring-queue", "ReconcileQueue", "ReconcileDeadLetters")
+    return str(world.client("sqs").get_queue_url(QueueName="mooring-reconcile.fifo")["QueueUrl"])
+
+
+def _create(world: World, stack: str, *logical_ids: str) -> None:
+    """Create some of the resources that `make package` merges into what Chalice writes, and nothing else."""
+    whole = _around()
+    template = {key: whole[key] for key in ("AWSTemplateFormatVersion", "Parameters", "Conditions")}
+    template["Resources"] = {name: whole["Resources"][name] for name in logical_ids}
+    world.client("cloudformation").create_stack(StackName=stack, TemplateBody=json.dumps(template))
+
+
+@cache
+def _around() -> dict[str, Any]:
+    template = yaml.load((ROOT / ".chalice" / "resources.yaml").read_text(), _Loader)  # noqa: S506 - a safe one
+    return dict(template)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags: `!Ref x` is {"Ref": x}, any other `!Name x` is {"Fn::Name": x}."""
+
+    def intrinsic(self, name: str, node: yaml.Node) -> dict[str, Any]:
+        """Spell a tag out."""
+        match node:
+            case yaml.ScalarNode():
+                value: Any = self.construct_scalar(node)
+            case yaml.SequenceNode():
+                value = self.construct_sequence(node, deep=True)
+            case yaml.MappingNode():
+                value = self.construct_mapping(node, deep=True)
+            case _:
+                raise TypeError(f"no node of YAML's: {node}")
+        if name == "GetAtt" and isinstance(value, str):
+            value = value.split(".", 1)
+        return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _Loader.intrinsic)
 
 
 def declaration(outputs: dict[str, str], more: str = "") -> bytes:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from chalicelib.aws.errors import AwsError, blind
+from chalicelib.aws.errors import AwsError, blind, code_of
 from chalicelib.aws.writes import write
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.observation import (
@@ -18,6 +18,7 @@ from chalicelib.core.observation import (
     Route,
     RouteTable,
 )
+from chalicelib.core.wake import Whereabouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,6 +103,34 @@ class Ec2Network:
     def apply(self, changes: Sequence[Change], seconds: float) -> list[Failure | None]:
         """Attempt every change, most valuable first, many at a time; see `writes.write`."""
         return write(self._writes, changes, seconds)
+
+    def locate(self, resource_id: str) -> Whereabouts | None:
+        """Find one instance, interface or route table with one call; None when AWS knows none of that id.
+
+        Raises:
+            ObservationError: AWS did not answer.
+        """
+        try:
+            return self._locate(resource_id)
+        except AwsError as error:
+            if code_of(error).endswith((".NotFound", ".Malformed")):
+                return None
+            raise blind(f"looking for {resource_id}", error) from error
+
+    def _locate(self, resource_id: str) -> Whereabouts | None:
+        match resource_id.partition("-")[0]:
+            case "i":
+                reservations = self._reads.describe_instances(InstanceIds=[resource_id])["Reservations"]
+                found = [i for reservation in reservations for i in reservation["Instances"]]
+                return Whereabouts(found[0].get("VpcId"), _tags(found[0].get("Tags", []))) if found else None
+            case "eni":
+                interfaces = self._reads.describe_network_interfaces(NetworkInterfaceIds=[resource_id])
+                return Whereabouts(interfaces["NetworkInterfaces"][0].get("VpcId"))
+            case "rtb":
+                tables = self._reads.describe_route_tables(RouteTableIds=[resource_id])
+                return Whereabouts(tables["RouteTables"][0].get("VpcId"))
+            case _:
+                return None
 
     def _route_tables(self, topology: Topology) -> list[RouteTableTypeDef]:
         """List the VPC's tables; unpaged, since a VPC has at most 200 (quota) and a page only 100."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 import zlib
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -13,8 +16,11 @@ from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import as_json
+from chalicelib.core.wake import Hook, Notice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from botocore.exceptions import BotoCoreError
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutTypeDef
@@ -27,7 +33,16 @@ KEPT = timedelta(days=90)
 READABLE = 300_000
 """The most bytes of a report that are kept as plain text: an item holds 400 KB, and a report repeats itself."""
 
-_STATE = "state"
+ANSWERED = timedelta(days=1)
+"""How long a request's answer is kept."""
+
+AMENDS = 10
+"""Tries to amend a history that others write at the same time; in each of them one of these gets through."""
+
+PACE = 0.02
+"""Seconds to wait, at most, for each try that others were faster in: who waits differently long meets less."""
+
+_STATE, _RUN, _REQUESTS = "state", "run#", "#requests"
 
 
 class DynamoJournal:
@@ -42,13 +57,7 @@ class DynamoJournal:
         Raises:
             ObservationError: the table could not be read.
         """
-        try:
-            answer = self._dynamodb.get_item(
-                TableName=self._table, Key=_key(name, _STATE), ConsistentRead=True
-            )
-        except AwsError as error:
-            raise _unread(self._table, error) from error
-        return _history(answer.get("Item", {}))
+        return _history(self._item(name, _STATE))
 
     def decide(self, name: str, before: History, after: History, decision: Report) -> None:
         """Write the decision and the new state, both or neither, unless another run decided since `before`.
@@ -57,12 +66,7 @@ class DynamoJournal:
             ObservationError: another run has decided since; look again.
             ApplyError: the table could not be written.
         """
-        state: PutTypeDef = {
-            "TableName": self._table,
-            "Item": _state(name, after),
-            "ConditionExpression": "attribute_not_exists(entry) OR revision = :before",
-            "ExpressionAttributeValues": {":before": {"N": str(before.revision)}},
-        }
+        state = self._if_latest(name, before, after)
         entry: PutTypeDef = {"TableName": self._table, "Item": _entry(name, decision)}
         try:
             self._dynamodb.transact_write_items(TransactItems=[{"Put": state}, {"Put": entry}])
@@ -86,6 +90,95 @@ class DynamoJournal:
         except AwsError as error:
             raise self._unwritten(error) from error
 
+    def amend(self, name: str, change: Callable[[History], History]) -> History:
+        """Change a topology's history, whatever others write meanwhile; what changes nothing is not written.
+
+        Raises:
+            ObservationError: it could not be read, or others were faster each time.
+            ApplyError: it could not be written.
+        """
+        for overtaken in range(AMENDS):
+            time.sleep(random.uniform(0, PACE * overtaken))  # noqa: S311 - no secret
+            before = self.read(name)
+            changed = change(before)
+            if changed == before:
+                return before
+            after = replace(changed, revision=before.revision + 1)
+            try:
+                self._dynamodb.put_item(**self._if_latest(name, before, after))
+            except AwsError as error:
+                if code_of(error) not in ("ConditionalCheckFailedException", "TransactionConflictException"):
+                    raise self._unwritten(error) from error
+            else:
+                return after
+        raise ObservationError(f"others keep deciding about {name}", hint="try again in a moment")
+
+    def timeline(self, name: str, limit: int) -> list[dict[str, Any]]:
+        """Read the latest runs that decided something, the newest first, each as `report.as_json` gave it.
+
+        Raises:
+            ObservationError: the table could not be read.
+        """
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="topology = :name AND begins_with(entry, :run)",
+            ExpressionAttributeValues={":name": {"S": name}, ":run": {"S": _RUN}},
+            ScanIndexForward=False,
+            PaginationConfig={"MaxItems": limit, "PageSize": limit},
+        )
+        try:
+            items = [item for page in pages for item in page["Items"]]
+        except AwsError as error:
+            raise _unread(self._table, "dynamodb:Query", error) from error
+        return [_content(item["report"]) for item in items]
+
+    def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
+        """Note how far a request has come: queued, running or done.
+
+        Raises:
+            ApplyError: the table could not be written.
+        """
+        known = {
+            "request_id": request_id,
+            "topology": name,
+            "state": state,
+            "report": report and as_json(report),
+        }
+        item = _key(_REQUESTS, request_id) | {
+            "answer": _document(known),
+            "ttl": {"N": str(int((datetime.now(UTC) + ANSWERED).timestamp()))},
+        }
+        try:
+            self._dynamodb.put_item(TableName=self._table, Item=item)
+        except AwsError as error:
+            raise self._unwritten(error) from error
+
+    def answered(self, request_id: str) -> dict[str, Any] | None:
+        """Read how far a request has come; None when there was none of that id.
+
+        Raises:
+            ObservationError: the table could not be read.
+        """
+        item = self._item(_REQUESTS, request_id)
+        return _content(item["answer"]) if item else None
+
+    def _item(self, name: str, entry: str) -> dict[str, Any]:
+        try:
+            answer = self._dynamodb.get_item(
+                TableName=self._table, Key=_key(name, entry), ConsistentRead=True
+            )
+        except AwsError as error:
+            raise _unread(self._table, "dynamodb:GetItem", error) from error
+        return answer.get("Item", {})
+
+    def _if_latest(self, name: str, before: History, after: History) -> PutTypeDef:
+        return {
+            "TableName": self._table,
+            "Item": _state(name, after),
+            "ConditionExpression": "attribute_not_exists(entry) OR revision = :before",
+            "ExpressionAttributeValues": {":before": {"N": str(before.revision)}},
+        }
+
     def _unwritten(self, error: BotoCoreError | ClientError) -> ApplyError:
         return ApplyError(
             f"the journal {self._table} could not be written: {code_of(error)}: {message_of(error)}",
@@ -104,14 +197,14 @@ def _outrun(error: BotoCoreError | ClientError) -> bool:
     return bool(reasons & {"ConditionalCheckFailed", "TransactionConflict"})
 
 
-def _unread(table: str, error: BotoCoreError | ClientError) -> ObservationError:
+def _unread(table: str, doing: str, error: BotoCoreError | ClientError) -> ObservationError:
     if code_of(error) == "ResourceNotFoundException":
         return ObservationError(
             f"there is no journal table {table} in this account and region",
-            hint="deploy .chalice/resources.yaml, or name the table in MOORING_JOURNAL",
+            hint="make deploy makes it; MOORING_JOURNAL names another",
             aws_code=code_of(error),
         )
-    return blind("dynamodb:GetItem", error)
+    return blind(doing, error)
 
 
 def _key(name: str, entry: str) -> dict[str, Any]:
@@ -123,8 +216,13 @@ def _state(name: str, history: History) -> dict[str, Any]:
         "revision": {"N": str(history.revision)},
         "moves": {"L": [{"S": at.isoformat()} for at in history.moves]},
     }
+    if history.notices:
+        notices = [asdict(notice) for notice in history.notices]
+        item["notices"] = {"S": json.dumps(notices, default=datetime.isoformat)}
     if history.router:
         item["router"] = {"S": history.router}
+    if history.decided_at:
+        item["decided_at"] = {"S": history.decided_at.isoformat()}
     if history.since:
         item["since"] = {"S": history.since.isoformat()}
     if history.pause:
@@ -141,25 +239,42 @@ def _history(item: dict[str, Any]) -> History:
     return History(
         revision=int(item["revision"]["N"]),
         router=item["router"]["S"] if "router" in item else None,
-        since=datetime.fromisoformat(item["since"]["S"]) if "since" in item else None,
+        since=_time(item, "since"),
+        decided_at=_time(item, "decided_at"),
         moves=tuple(datetime.fromisoformat(at["S"]) for at in item["moves"]["L"]),
+        notices=tuple(map(_notice, json.loads(item["notices"]["S"]))) if "notices" in item else (),
         pause=pause and Pause(pause["reason"], pause["until"] and datetime.fromisoformat(pause["until"])),
     )
 
 
+def _time(item: dict[str, Any], key: str) -> datetime | None:
+    return datetime.fromisoformat(item[key]["S"]) if key in item else None
+
+
+def _notice(raw: dict[str, Any]) -> Notice:
+    hook = raw["hook"]
+    return Notice(raw["instance_id"], raw["reason"], datetime.fromisoformat(raw["at"]), hook and Hook(**hook))
+
+
 def _entry(name: str, report: Report) -> dict[str, Any]:
     """Make the timeline entry of a run: one per run, since a run's start is unique within its topology."""
-    return _key(name, f"run#{report.started_at.isoformat()}") | {
+    return _key(name, f"{_RUN}{report.started_at.isoformat()}") | {
         "sentence": {"S": report.sentence},
-        "report": _document(report),
+        "report": _document(as_json(report)),
         "ttl": {"N": str(int((report.started_at + KEPT).timestamp()))},
     }
 
 
-def _document(report: Report) -> dict[str, Any]:
-    """Give the report as JSON, to be read in any console; deflated where an item could not hold it."""
-    text = json.dumps(as_json(report), separators=(",", ":")).encode()
+def _document(content: object) -> dict[str, Any]:
+    """Give it as JSON, to be read in any console; deflated where an item could not hold it."""
+    text = json.dumps(content, separators=(",", ":")).encode()
     return {"S": text.decode()} if len(text) <= READABLE else {"B": zlib.compress(text)}
+
+
+def _content(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what `_document` gave."""
+    text = document["S"] if "S" in document else zlib.decompress(document["B"])
+    return cast("dict[str, Any]", json.loads(text))
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.declaration import parse
-from chalicelib.core.errors import ApplyError, UnknownTopology
+from chalicelib.core.errors import ApplyError, TopologyError, UnknownTopology
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -15,12 +17,17 @@ if TYPE_CHECKING:
 
 PATH = "/mooring/topologies/"
 
+KNOWN_FOR = 60.0
+"""Seconds for which what was read answers whom an event concerns; the next tick would look anyway."""
+
 
 class Topologies:
     """The declared topologies of this account and region, one parameter each under `PATH`."""
 
     def __init__(self, ssm: SSMClient) -> None:
         self._ssm = ssm
+        self._known: dict[str, Topology | None] = {}
+        self._read_at = -math.inf
 
     def names(self) -> list[str]:
         """List the declared names, sorted.
@@ -42,6 +49,17 @@ class Topologies:
         except AwsError as error:
             raise blind("ssm:GetParametersByPath", error) from error
         return dict(sorted((p["Name"].removeprefix(PATH), p["Value"].encode()) for p in found))
+
+    def known(self, *, fresh: bool = False) -> dict[str, Topology | None]:
+        """Give every declared topology, None for one that is not valid; read at most `KNOWN_FOR` ago unless `fresh`.
+
+        Raises:
+            ObservationError: Parameter Store could not be read.
+        """
+        if fresh or time.monotonic() - self._read_at > KNOWN_FOR:
+            self._known = {name: _parse(document) for name, document in self.documents().items()}
+            self._read_at = time.monotonic()
+        return self._known
 
     def document(self, name: str) -> bytes | None:
         """Read one topology as it was written; None when it is not declared.
@@ -95,3 +113,10 @@ class Topologies:
                 hint="nothing was stored",
                 aws_code=code,
             ) from error
+
+
+def _parse(document: bytes) -> Topology | None:
+    try:
+        return parse(document)
+    except TopologyError:
+        return None

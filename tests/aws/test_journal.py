@@ -244,7 +244,7 @@ def test_missing_table_is_an_error_that_says_what_to_do(world: World, edge: Edge
     assert world.client("dynamodb").list_tables()["TableNames"] == []
     with pytest.raises(ObservationError, match=f"there is no journal table {JOURNAL}") as unread:
         journal.read("office")
-    assert "deploy .chalice/resources.yaml" in unread.value.hint
+    assert "make deploy" in unread.value.hint
     assert "MOORING_JOURNAL" in unread.value.hint
     for write in (_decide, _close):
         with pytest.raises(ApplyError, match=f"the journal {JOURNAL} could not be written") as unwritten:

@@ -1,0 +1,304 @@
+"""What the API answers: reads look for themselves, and whatever changes the network is asked of the worker."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+from chalicelib.controller import Request, preview
+from chalicelib.core.errors import ControllerError, TopologyError, UnknownTopology
+from chalicelib.core.observation import Pause
+from chalicelib.core.report import as_json
+from chalicelib.core.wake import INSTANCE, NAME, Wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from chalicelib.controller import Ports
+    from chalicelib.core.observation import History
+    from chalicelib.core.report import Report
+    from chalicelib.core.topology import Topology
+
+Answer: TypeAlias = "tuple[int, dict[str, Any]]"
+"""An HTTP status and a JSON object."""
+
+LONGEST_PAUSE = timedelta(days=30)
+MOST_ENTRIES = 100
+MOST_BYTES = 5_000_000
+"""Of runs in one answer: Lambda gives back 6 MB at most, and the report of a large failover is large."""
+
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_REASON = re.compile(
+    r"[^\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,200}"
+)
+"""One line that any terminal shows as it is: nothing that moves the cursor, turns the direction or is invisible."""
+_REQUEST = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Topologies(Protocol):
+    """What is declared."""
+
+    def names(self) -> Sequence[str]:
+        """List the declared names."""
+        ...
+
+    def read(self, name: str) -> Topology:
+        """Read one topology, or raise UnknownTopology."""
+        ...
+
+
+class Journal(Protocol):
+    """The journal, as far as the API reads and writes it."""
+
+    def read(self, name: str) -> History:
+        """Read a topology's history."""
+        ...
+
+    def amend(self, name: str, change: Callable[[History], History]) -> History:
+        """Change a topology's history."""
+        ...
+
+    def timeline(self, name: str, limit: int) -> list[dict[str, Any]]:
+        """Read the latest runs that decided something."""
+        ...
+
+    def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
+        """Note how far a request has come."""
+        ...
+
+    def answered(self, request_id: str) -> dict[str, Any] | None:
+        """Read how far a request has come."""
+        ...
+
+
+class Queue(Protocol):
+    """The way to the worker."""
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        """Put every wake-up on the queue."""
+        ...
+
+
+class Desk(Protocol):
+    """What the API works with; each is made when first asked for."""
+
+    @property
+    def topologies(self) -> Topologies:
+        """What is declared."""
+        ...
+
+    @property
+    def ports(self) -> Ports:
+        """The controller's ports."""
+        ...
+
+    @property
+    def journal(self) -> Journal:
+        """The journal."""
+        ...
+
+    @property
+    def queue(self) -> Queue:
+        """The way to the worker."""
+        ...
+
+
+class Refused(Exception):  # noqa: N818 - it is the caller's mistake, not an error of ours
+    """A request that is not served: an HTTP status, a code, what is wrong and what to do."""
+
+    def __init__(self, status: int, code: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.hint = status, code, message, hint
+
+
+def reply(serve: Callable[[], Answer], complain: Callable[[str, Exception], None]) -> Answer:
+    """Serve a request; whatever stops it becomes a status and a body of code, message and hint."""
+    try:
+        return serve()
+    except Refused as refused:
+        return refused.status, problem(refused.code, refused.message, refused.hint)
+    except UnknownTopology as error:
+        return 404, problem(error.code, error.message, "GET /topologies lists the declared ones")
+    except TopologyError as error:
+        return 409, problem(error.code, error.message, "declare it again with mooring declare")
+    except ControllerError as error:
+        complain("a request could not be served", error)
+        return 503, problem(error.code, error.message, error.hint or "try again in a moment")
+    except Exception as error:  # noqa: BLE001 - the outer edge of a process: it is logged, and the caller is told
+        complain("a request could not be served", error)
+        return 500, problem("InternalError", "this is a fault of Mooring's", "its log says where it is")
+
+
+def problem(code: str, message: str, hint: str) -> dict[str, Any]:
+    """Give the body of every answer that is not what was asked for."""
+    return {"code": code, "message": message, "hint": hint}
+
+
+def list_topologies(desk: Desk) -> Answer:
+    """List the declared names."""
+    return 200, {"topologies": list(desk.topologies.names())}
+
+
+def show(desk: Desk, caller: str, name: str) -> Answer:
+    """Look now: verdict, router, drift and advice; and the last run that decided something."""
+    report = preview(_declared(desk, name), desk.ports, Request(caller))
+    last = desk.journal.timeline(name, 1)
+    paused = desk.journal.read(name).paused(desk.ports.clock.now())
+    return 200, {
+        "now": as_json(report),
+        "last": last[0] if last else None,
+        "pause": paused and _pause_json(paused),
+    }
+
+
+def plan(desk: Desk, caller: str, name: str) -> Answer:
+    """Look now and give the report of what a run would do."""
+    return 200, as_json(preview(_declared(desk, name), desk.ports, Request(caller)))
+
+
+def reconcile(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """Ask the worker for a run: 202 with the id to ask after."""
+    asked = _fields(body, force=_flag)
+    return _ask(desk, caller, _declared(desk, name), force=bool(asked.get("force")))
+
+
+def switchover(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """Ask the worker to move the router: 202, or 409 with the reason where it would refuse."""
+    asked = _fields(body, required=("to",), to=_instance, force=_flag)
+    topology, force = _declared(desk, name), bool(asked.get("force"))
+    report = preview(topology, desk.ports, Request(caller, to=asked["to"], force=force))
+    if report.verdict in ("paused", "refused"):
+        refusal, error = report.refusal, report.error
+        hint = refusal.way_out if refusal else (error.hint if error else "")
+        code = "Paused" if report.verdict == "paused" else (error.code if error else "UnsafePlan")
+        raise Refused(409, code, report.sentence, hint)
+    return _ask(desk, caller, topology, to=asked["to"], force=force)
+
+
+def pause(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """Have the worker look and not touch for a while."""
+    asked = _fields(body, required=("for", "reason"), reason=_reason, **{"for": _duration})
+    _declared(desk, name)
+    wanted = Pause(f"{asked['reason']} ({caller})", desk.ports.clock.now() + asked["for"])
+    desk.journal.amend(name, lambda history: replace(history, pause=wanted))
+    return 200, {"topology": name, "pause": _pause_json(wanted)}
+
+
+def resume(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """End a pause and have the worker look at once; a pause that is declared only its declaration ends."""
+    _fields(body)
+    topology = _declared(desk, name)
+    if topology.paused:
+        message = f"{name} is declared paused"
+        raise Refused(409, "Paused", message, "declare it again with paused = false")
+    desk.journal.amend(name, lambda history: replace(history, pause=None))
+    return _ask(desk, caller, topology)
+
+
+def history(desk: Desk, name: str, query: Mapping[str, str]) -> Answer:
+    """Give the latest runs that decided something, the newest first."""
+    for unknown in query.keys() - {"limit"}:
+        raise Refused(400, "BadRequest", f"{_short(unknown)} is no parameter", "the one parameter is limit")
+    limit = query.get("limit", "20")
+    if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= MOST_ENTRIES):
+        raise _bad("limit", limit, f"a whole number from 1 to {MOST_ENTRIES}")
+    _declared(desk, name)
+    runs: list[dict[str, Any]] = []
+    room = MOST_BYTES
+    for run in desk.journal.timeline(name, int(limit)):
+        room -= len(json.dumps(run))
+        if room < 0:
+            break
+        runs.append(run)
+    return 200, {"topology": name, "runs": runs}
+
+
+def request(desk: Desk, request_id: str) -> Answer:
+    """Say how far a request has come: queued, running, or done with its report."""
+    known = desk.journal.answered(request_id) if _REQUEST.fullmatch(request_id) else None
+    if known is None:
+        message = "no such request is known"
+        raise Refused(404, "UnknownRequest", message, "answers are kept for a day; ask again")
+    return 200, known
+
+
+def _declared(desk: Desk, name: str) -> Topology:
+    """Read a topology; what cannot be a name is not looked for: Parameter Store reads `name:3` as a version."""
+    if not NAME.fullmatch(name):
+        raise UnknownTopology("no topology of such a name can be declared")
+    return desk.topologies.read(name)
+
+
+def _ask(
+    desk: Desk, caller: str, topology: Topology, *, to: str | None = None, force: bool = False
+) -> Answer:
+    """Put a request on the queue; its answer says queued before the worker can say running."""
+    request_id, now = str(uuid.uuid4()), desk.ports.clock.now()
+    desk.journal.answer(request_id, topology.name, "queued")
+    desk.queue.send([Wake(topology.name, caller, now, to=to, force=force, request_id=request_id)])
+    return 202, {"request_id": request_id, "topology": topology.name}
+
+
+def _pause_json(pause: Pause) -> dict[str, Any]:
+    return {"reason": pause.reason, "until": pause.until.isoformat() if pause.until else None}
+
+
+def _fields(
+    body: bytes, *, required: Sequence[str] = (), **readers: Callable[[object], object]
+) -> dict[str, Any]:
+    """Read a JSON object of known fields; an empty body is an empty object."""
+    try:
+        raw = json.loads(body) if body.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "BadRequest", "the body is not JSON", "send a JSON object") from error
+    if not isinstance(raw, dict):
+        raise Refused(400, "BadRequest", "the body is no JSON object", "send a JSON object")
+    fields = cast("dict[str, object]", raw)
+    for name in fields.keys() - readers.keys():
+        known = ", ".join(sorted(readers)) or "none"
+        raise Refused(400, "BadRequest", f"{_short(name)} is no field", f"fields are: {known}")
+    for name in required:
+        if name not in fields:
+            raise Refused(400, "BadRequest", f"{name} is missing", f"send {' and '.join(required)}")
+    return {name: readers[name](value) for name, value in fields.items()}
+
+
+def _bad(field: str, value: object, wanted: str) -> Refused:
+    return Refused(400, "BadRequest", f"{field} is {_short(value)}", f"it must be {wanted}")
+
+
+def _short(value: object) -> str:
+    """Quote what the caller sent back to it, in ASCII."""
+    return ascii(value)[:80]
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _bad("force", value, "true or false")
+    return value
+
+
+def _instance(value: object) -> str:
+    if not isinstance(value, str) or not INSTANCE.fullmatch(value):
+        raise _bad("to", value, "an instance id such as i-0123456789abcdef0")
+    return value
+
+
+def _reason(value: object) -> str:
+    if not isinstance(value, str) or not _REASON.fullmatch(value) or not value.strip():
+        raise _bad("reason", value, "1 to 200 characters on one line")
+    return value.strip()
+
+
+def _duration(value: object) -> timedelta:
+    """Read 90s, 30m, 2h or 1d."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    duration = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
+    if not timedelta(0) < duration <= LONGEST_PAUSE:
+        raise _bad("for", value, f"a duration such as 30m, 2h or 1d, at most {LONGEST_PAUSE.days}d")
+    return duration

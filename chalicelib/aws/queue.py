@@ -1,0 +1,81 @@
+"""The Reconcile queue: SQS FIFO, one message group per topology, so that each topology has one writer at a time."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from chalicelib.aws.errors import AwsError, code_of, message_of
+from chalicelib.core.errors import ApplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+    from chalicelib.core.wake import Wake
+
+BATCH = 10
+"""The most messages that one SendMessageBatch takes."""
+
+PARALLEL = 8
+
+AGAIN = 5
+"""Seconds until a message that could not be served comes again: until then nobody else of its group is served."""
+
+
+class FifoQueue:
+    """Sends wake-ups; implements `wakeups.Queue`."""
+
+    def __init__(self, sqs: SQSClient, url: str) -> None:
+        self._sqs, self._url = sqs, url
+
+    def send(self, wakes: Sequence[Wake]) -> None:
+        """Send every wake-up, ten to a call; each carries an id of its own, so that no wanted look is swallowed.
+
+        Raises:
+            ApplyError: names the topologies that could not be woken; the others were.
+        """
+        batches = [wakes[start : start + BATCH] for start in range(0, len(wakes), BATCH)]
+        with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
+            failures = [failure for failed in pool.map(self._send, batches) for failure in failed]
+        if failures:
+            raise ApplyError(
+                f"sqs:SendMessageBatch failed for {', '.join(failures)}", hint="the next tick wakes them"
+            )
+
+    def postpone(self, receipt: str) -> None:
+        """Have a message come again soon, not only when the queue's visibility timeout is over.
+
+        Raises:
+            ApplyError: it could not be changed; the queue's own timeout holds.
+        """
+        try:
+            self._sqs.change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=AGAIN
+            )
+        except AwsError as error:
+            raise ApplyError(
+                f"sqs:ChangeMessageVisibility failed: {code_of(error)}: {message_of(error)}",
+                hint="the message comes again when the queue's visibility timeout is over",
+                aws_code=code_of(error),
+            ) from error
+
+    def _send(self, batch: Sequence[Wake]) -> list[str]:
+        try:
+            answer = self._sqs.send_message_batch(
+                QueueUrl=self._url,
+                Entries=[
+                    {
+                        "Id": str(place),
+                        "MessageBody": wake.dumps(),
+                        "MessageGroupId": wake.topology,
+                        "MessageDeduplicationId": str(uuid.uuid4()),
+                    }
+                    for place, wake in enumerate(batch)
+                ],
+            )
+        except AwsError as error:
+            return [f"{wake.topology} ({code_of(error)}: {message_of(error)})" for wake in batch]
+        return [f"{batch[int(f['Id'])].topology} ({f['Code']})" for f in answer.get("Failed", [])]

@@ -1,0 +1,86 @@
+"""What the outside hears: one log line per run and its metrics (EMF), and of what went wrong what no secret can be in."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+from chalicelib.core.errors import ControllerError
+from chalicelib.core.report import as_json
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.core.report import Report
+
+NAMESPACE = "Mooring"
+SERVICE = "mooring"
+
+SHOWN = 50
+"""The most changes of a run that are logged: a log event holds 256 KB, and the journal has them all."""
+
+logger = Logger(service=SERVICE)
+
+
+def tell(report: Report, woken_at: datetime) -> None:
+    """Log a report and emit its metrics; `woken_at` is when what woke the run happened, UTC."""
+    level = logger.info if report.verdict in ("converged", "repaired", "paused") else logger.warning
+    shown = replace(report, outcomes=report.outcomes[:SHOWN])
+    level(report.sentence, report=as_json(shown) | {"sentence": report.sentence})
+    metrics = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=SERVICE)
+    metrics.add_dimension("service", SERVICE)
+    metrics.add_dimensions(service=SERVICE, topology=report.topology)
+    for name, (value, unit) in measures(report, woken_at).items():
+        metrics.add_metric(name, unit, value)
+    metrics.flush_metrics()
+
+
+def drop(what: str, reason: str) -> None:
+    """Log that something asks for nothing, and why."""
+    logger.info(what, reason=reason)
+
+
+def complain(what: str, error: Exception) -> None:
+    """Log an error: ours as it is, another's by its kind and place alone, since it may quote what it choked on."""
+    if isinstance(error, ControllerError):
+        logger.warning(what, error=error.message, code=error.code, aws_code=error.aws_code, hint=error.hint)
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        logger.error(what, error=type(error).__name__, where=where)
+
+
+def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, MetricUnit]]:
+    """Give every metric of a run: counts always, so that an alarm sees 0 and not silence; a repair's seconds if any."""
+    results = [outcome.result for outcome in report.outcomes]
+    counts = {
+        "Drift": len(results) + len(report.problems),
+        "Repaired": results.count("verified") + results.count("unneeded"),
+        "RepairFailed": sum(results.count(result) for result in ("failed", "held", "unseen")),
+        "RouterMoved": _moved(report),
+        "NoEligibleRouter": report.verdict == "no-router",
+        "Blind": report.verdict == "blind",
+        "Refused": report.verdict == "refused",
+        "Converged": report.verdict in ("converged", "repaired"),
+    }
+    found = {name: (float(count), MetricUnit.Count) for name, count in counts.items()}
+    found["ReconcileSeconds"] = ((report.finished_at - report.started_at).total_seconds(), MetricUnit.Seconds)
+    if report.verdict == "repaired":
+        since = (report.finished_at - woken_at).total_seconds()
+        found["SecondsFromEventToVerified"] = (max(0.0, since), MetricUnit.Seconds)
+    return found
+
+
+def _moved(report: Report) -> bool:
+    """Say whether this run took the network to another router; one change that failed does not undo that."""
+    if report.election is None or not report.election.moved:
+        return False
+    if report.verdict not in ("converged", "repaired", "drifting"):
+        return False
+    attempted = any(outcome.result != "planned" for outcome in report.outcomes)
+    return attempted or (not report.outcomes and report.error is None)

@@ -1,0 +1,293 @@
+"""The worker: a batch of messages, AWS's notices, and the hook that a terminating router waits for."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NoReturn
+
+import pytest
+
+from chalicelib.core.wake import Wake
+from chalicelib.worker import take
+from tests.app.functions import sample
+
+if TYPE_CHECKING:
+    from tests.app.functions import Event, Functions
+    from tests.app.office import Office
+
+GONE = "i-0123456789abcdef0"
+
+
+def _message(number: int, group: str, body: str | None = None) -> Event:
+    """Make a record of a message that was never on a queue."""
+    wake = Wake(group, "tick", datetime.now(UTC))
+    return {
+        "messageId": f"{group}-{number}",
+        "receiptHandle": f"receipt-{number}",
+        "body": wake.dumps() if body is None else body,
+        "attributes": {"MessageGroupId": group},
+    }
+
+
+def _terminating(functions: Functions, instance_id: str) -> Event:
+    """Have the group end an instance; gives the event that it waits for its hook."""
+    functions.world.client("autoscaling").terminate_instance_in_auto_scaling_group(
+        InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
+    )
+    kind = "EC2 Instance-terminate Lifecycle Action"
+    return next(event for event in functions.world.events if event["detail-type"] == kind)
+
+
+def _state(office: Office, instance_id: str) -> str:
+    reservation = office.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]
+    return str(reservation["Instances"][0]["State"]["Name"])
+
+
+# -- notices -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("spot-interruption", "gets a Spot terminate in two minutes"),
+        ("spot-rebalance", "has a Spot rebalance recommendation"),
+    ],
+)
+def test_notice_takes_the_network_off_a_router_that_still_runs(
+    functions: Functions, office: Office, name: str, reason: str
+) -> None:
+    """AWS's word is enough: the move is over before the router is, and the journal has the word."""
+    doomed = office.router
+    functions.deliver(sample(name, instance_id=doomed))
+    assert office.complaints() == []
+    assert office.router != doomed
+    assert _state(office, doomed) == "running"
+    assert f"because {doomed} {reason}" in office.runs()[0]["sentence"]
+    (notice,) = office.history().notices
+    assert (notice.instance_id, notice.reason, notice.hook) == (doomed, reason, None)
+    functions.tick()
+    assert office.router != doomed
+
+
+def test_notice_is_forgotten_when_its_instance_is_gone(functions: Functions, office: Office) -> None:
+    """The next decision after an instance's end clears what was said of it."""
+    doomed = office.router
+    functions.deliver(sample("spot-interruption", instance_id=doomed))
+    office.terminate(doomed)
+    office.delete_default_route()
+    functions.tick()
+    assert office.complaints() == []
+    assert office.history().notices == ()
+
+
+def test_notice_to_the_last_candidate_leaves_the_network_as_it_is(
+    functions: Functions, office: Office
+) -> None:
+    """With nowhere to go, what works goes on working, and the alarm is raised."""
+    functions.deliver(sample("spot-interruption", instance_id=office.standby))
+    before, doomed = office.facts(), office.router
+    functions.forget()
+    functions.deliver(sample("spot-interruption", instance_id=doomed))
+    assert office.facts() == before
+    (line,) = functions.log.lines
+    assert line["report"]["verdict"] == "no-router"
+
+
+def test_notice_that_cannot_be_noted_is_said_and_stops_nothing(functions: Functions, office: Office) -> None:
+    """A journal that takes no notice leaves a look, a complaint, and a queue that is not blocked."""
+    standby = office.standby
+    functions.world.deny("PutItem")
+    functions.deliver(sample("spot-rebalance", instance_id=standby))
+    complaint, run = functions.log.lines
+    assert complaint["message"] == "a notice about office could not be noted"
+    assert complaint["aws_code"] == "AccessDeniedException"
+    assert run["report"]["verdict"] == "converged"
+
+
+# -- the hook of a terminating router ----------------------------------------------------------------
+
+
+def test_terminating_router_goes_after_the_pins_and_once(functions: Functions, office: Office) -> None:
+    """Everything leads to the standby and is seen to, and only then is the old router let go, with one call."""
+    leaving = office.router
+    event = _terminating(functions, leaving)
+    functions.forget()
+    functions.deliver(event)
+    asked = functions.calls()
+    (completed,) = [n for n, call in enumerate(asked) if call.operation == "CompleteLifecycleAction"]
+    written = [n for n, call in enumerate(asked) if call.write and call.service == "ec2"]
+    seen = [n for n, call in enumerate(asked) if call.operation == "DescribeRouteTables"]
+    assert max(written) < max(seen) < completed
+    functions.world.settle()
+    assert _state(office, leaving) == "terminated"
+    assert office.complaints() == []
+    assert [notice.hook for notice in office.history().notices] == [None]
+
+
+def test_doubled_hook_lets_go_once(functions: Functions, office: Office) -> None:
+    """EventBridge delivers at least once; the second word finds that the first was done."""
+    event = _terminating(functions, office.router)
+    functions.deliver(event)
+    functions.deliver(copy.deepcopy(event))
+    functions.tick()
+    assert functions.asked().count("CompleteLifecycleAction") == 1
+
+
+def test_terminating_standby_is_let_go_at_once(functions: Functions, office: Office) -> None:
+    """Nothing leads to it, so nothing keeps it."""
+    router, standby = office.router, office.standby
+    functions.deliver(_terminating(functions, standby))
+    assert office.router == router
+    functions.world.settle()
+    assert _state(office, standby) == "terminated"
+
+
+def test_refused_completion_is_repeated_by_the_next_run(functions: Functions, office: Office) -> None:
+    """The pins are away and the message is served; the hook stays noted until it is completed."""
+    leaving = office.router
+    denied = functions.world.deny("CompleteLifecycleAction")
+    functions.deliver(_terminating(functions, leaving))
+    assert office.router != leaving
+    complaint = next(line for line in functions.log.lines if line["level"] == "WARNING")
+    assert complaint["message"] == f"{leaving} could not be let go"
+    denied.stop()
+    functions.tick()
+    functions.world.settle()
+    assert _state(office, leaving) == "terminated"
+
+
+def test_blind_run_keeps_the_terminating_router(functions: Functions, office: Office) -> None:
+    """What was not seen to be away is not let go; the next run that sees does it."""
+    leaving = office.router
+    event = _terminating(functions, leaving)
+    functions.world.deny("DescribeRouteTables")
+    functions.deliver(event)
+    assert "CompleteLifecycleAction" not in functions.asked()
+    functions.world.heal()
+    functions.tick()
+    functions.world.settle()
+    assert _state(office, leaving) == "terminated"
+    assert office.complaints() == []
+
+
+def test_hook_is_not_forgotten_for_a_later_word(functions: Functions, office: Office) -> None:
+    """A terminating router that gets a Spot warning besides still waits to be let go."""
+    leaving = office.router
+    event = _terminating(functions, leaving)
+    functions.world.deny("DescribeRouteTables")
+    functions.deliver(event)
+    functions.deliver(sample("spot-interruption", instance_id=leaving))
+    (notice,) = office.history().notices
+    assert notice.reason == "gets a Spot terminate in two minutes"
+    assert notice.hook is not None
+    functions.world.heal()
+    functions.tick()
+    assert functions.asked().count("CompleteLifecycleAction") == 1
+
+
+def test_hook_that_is_over_is_no_error(functions: Functions, office: Office) -> None:
+    """Its timeout was faster: AWS answers ValidationError, and nothing is said of it again."""
+    event = _terminating(functions, office.router)
+    functions.world.expire_hooks()
+    functions.forget()
+    functions.deliver(event)
+    functions.tick()
+    assert functions.asked().count("CompleteLifecycleAction") == 1
+    assert [line["level"] for line in functions.log.lines if line["message"].endswith("let go")] == []
+
+
+# -- a batch -----------------------------------------------------------------------------------------
+
+
+def test_poison_comes_again_in_a_moment_and_hinders_no_other(functions: Functions, office: Office) -> None:
+    """The batch says which message failed; the others are served, and its group waits seconds, not the queue's time."""
+    office.delete_default_route()
+    sqs = functions.world.client("sqs")
+    sqs.send_message(
+        QueueUrl=functions.queue_url,
+        MessageBody="not ours",
+        MessageGroupId="branch",
+        MessageDeduplicationId="poison",
+    )
+    functions.event(sample("scheduled"))
+    records = functions.waiting()
+    (poison,) = [record["messageId"] for record in records if record["body"] == "not ours"]
+    functions.forget()
+    assert functions.reconcile(records) == [poison]
+    assert office.complaints() == []
+    (postponed,) = [call for call in functions.calls() if call.operation == "ChangeMessageVisibility"]
+    assert postponed.params["VisibilityTimeout"] == 5
+    complaint = next(line for line in functions.log.lines if line["level"] == "ERROR")
+    assert (complaint["message"], complaint["error"]) == ("a message could not be served", "ValueError")
+
+
+def test_poison_ends_in_the_dead_letters(functions: Functions) -> None:
+    """After as many tries as the template says, the message is where an alarm looks."""
+    sqs = functions.world.client("sqs")
+    sqs.send_message(
+        QueueUrl=functions.queue_url,
+        MessageBody="{}",
+        MessageGroupId="office",
+        MessageDeduplicationId="poison",
+    )
+    for _ in range(5):
+        (record,) = functions.waiting()
+        assert functions.reconcile([record]) == [record["messageId"]]
+        sqs.change_message_visibility(
+            QueueUrl=functions.queue_url, ReceiptHandle=record["receiptHandle"], VisibilityTimeout=0
+        )
+    assert functions.waiting() == []
+    dead = sqs.get_queue_url(QueueName="mooring-reconcile-dead-letters.fifo")["QueueUrl"]
+    assert [m["Body"] for m in sqs.receive_message(QueueUrl=dead)["Messages"]] == ["{}"]
+
+
+def test_messages_behind_a_failed_one_of_their_group_come_again_with_it(functions: Functions) -> None:
+    """A group keeps its order: nothing of it is served past a message that was not; another group goes on."""
+    records = [
+        _message(1, "office", "poison"),
+        _message(2, "branch"),
+        _message(3, "office"),
+        _message(4, "branch"),
+    ]
+    assert take(records, functions.app.edge.bench) == ["office-1", "office-3"]
+    dropped = [line["reason"] for line in functions.log.lines if line["message"] == "wake-up ignored"]
+    assert dropped == ["branch is declared no more"] * 2
+
+
+def test_message_in_the_group_of_another_topology_is_poison(functions: Functions) -> None:
+    """Groups are what makes one writer per topology: a message that strayed is not served."""
+    strayed = _message(1, "office", Wake("branch", "tick", datetime.now(UTC)).dumps())
+    assert take([strayed], functions.app.edge.bench) == ["office-1"]
+
+
+def test_fault_of_our_own_fails_the_message_alone(functions: Functions) -> None:
+    """Whatever a run raises, the message stays and the next one is served; the log says where, not what it said."""
+
+    def read(name: str) -> NoReturn:
+        raise RuntimeError(f"{name} is a s3cr3t")
+
+    bench = replace(functions.app.edge.bench, read=read)
+    assert take([_message(1, "office"), _message(2, "branch")], bench) == ["office-1", "branch-2"]
+    first, *_ = functions.log.lines
+    assert first["error"] == "RuntimeError"
+    assert first["where"][-1].endswith(" read")
+    assert "s3cr3t" not in str(functions.log.text)
+
+
+def test_message_that_cannot_be_postponed_is_said_to_be_late(functions: Functions) -> None:
+    """The queue's own time holds; that is worth a line."""
+    assert take([_message(1, "office", "poison")], functions.app.edge.bench) == ["office-1"]
+    assert functions.log.lines[-1]["message"] == "a message comes again late"
+
+
+def test_broken_declaration_is_a_blind_run(functions: Functions) -> None:
+    """What cannot be parsed is not guessed at: the run says so, and the message is served."""
+    functions.world.client("ssm").put_parameter(
+        Name="/mooring/topologies/office", Value="name = 3", Type="String"
+    )
+    assert take([_message(1, "office")], functions.app.edge.bench) == []
+    (line,) = functions.log.lines
+    assert line["report"]["verdict"] == "blind"
+    assert line["report"]["error"]["code"] == "TopologyError"
