@@ -6,13 +6,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := .venv-audit
 READY := $(VENV)/.ready
-CODE := chalicelib tests
+CODE := app.py chalicelib tests
 
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help demo test check format bench mutants lock clean
+.PHONY: help demo test check format bench mutants package deploy undeploy audit sbom lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,7 +41,7 @@ check: $(READY)  ## format, lint, types, import rules, tests with coverage
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cfn-lint examples/*.yaml .chalice/*.yaml
+	$(BIN)/cfn-lint examples/*.yaml
 	$(BIN)/pytest --cov
 
 format: $(READY)  ## format and mend what the linter can
@@ -53,9 +54,40 @@ bench: $(READY)  ## count calls and rounds, and time them against a sequential l
 mutants: $(READY)  ## plant known bugs one at a time; every one must turn the tests red
 	@$(BIN)/python -m tests.mutants
 
+package: $(READY)  ## build/deployment.zip and build/sam.yaml, the same bytes each time
+	@$(BIN)/python -m chalicelib.cli.package
+
+# These two speak to the AWS that your CLI is set up for, after showing what they do and asking. Optional: YES=1 agrees
+# beforehand, ARTIFACT_BUCKET=name, SET="AlarmEmail=ops@example.com WatchApiCalls=yes" (see .chalice/resources.yaml).
+deploy undeploy: AWS_EC2_METADATA_DISABLED := false
+deploy: package  ## make or update the stack mooring-STAGE: make deploy STAGE=prod
+	@$(BIN)/python -m chalicelib.cli.deploy deploy --stage "$(STAGE)" --artifact-bucket "$(ARTIFACT_BUCKET)" \
+		--set "$(SET)" $(if $(YES),--yes)
+
+undeploy: $(READY)  ## remove the stack mooring-STAGE, and say what is left
+	@$(BIN)/python -m chalicelib.cli.deploy undeploy --stage "$(STAGE)" --artifact-bucket "$(ARTIFACT_BUCKET)" \
+		$(if $(YES),--yes)
+
+# Checkov pins its own boto3 and takes 300 MB: it gets a place of its own. Every skip has its reason in resources.yaml.
+$(AUDIT)/.ready: Makefile
+	@$(PYTHON) -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@touch $@
+
+audit: package $(AUDIT)/.ready  ## cfn-lint and checkov over the package's template, in SAM's words and in CloudFormation's
+	@$(BIN)/python -m tests.package.template build
+	$(BIN)/cfn-lint build/sam.yaml build/cloudformation.json
+	$(AUDIT)/bin/checkov --framework cloudformation --compact --quiet --skip-download \
+		--file build/sam.yaml build/cloudformation.json
+
+sbom: $(READY)  ## build/sbom.json: what the package is made of, in CycloneDX; Chalice puts its runtime in by itself
+	@mkdir -p build
+	@{ cat requirements.txt; sed -n 's/^\(chalice==[0-9.]*\).*/\1/p' requirements-dev.txt; } \
+		| $(BIN)/uvx --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --output-reproducible --output-file build/sbom.json -
+
 lock: $(READY)  ## pin pyproject.toml's requirements anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --extra dev pyproject.toml -o requirements-dev.txt
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build *.egg-info
+	rm -rf $(VENV) $(AUDIT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build *.egg-info

@@ -108,6 +108,13 @@ class Network:
         data: dict[str, Any] = version["LaunchTemplateData"]
         return data
 
+    def hooks(self) -> list[dict[str, Any]]:
+        """The lifecycle hooks of the Auto Scaling group."""
+        name = self.physical_id("Routers")
+        asked = self.world.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=name)
+        found: list[dict[str, Any]] = asked["LifecycleHooks"]
+        return found
+
     def group(self) -> dict[str, Any]:
         """The Auto Scaling group."""
         name = self.physical_id("Routers")
@@ -258,6 +265,7 @@ def test_everything_that_can_be_tagged_says_whose_it_is(network: Network) -> Non
         *network.subnets("PrivateSubnetsB"), network.physical_id("RouterTemplate"),
         *({out["DhcpOptionsId"]} if "DhcpOptionsId" in out else set()),
         *(router["InstanceId"] for router in network.routers),
+        *(one["NetworkInterfaceId"] for router in network.routers for one in router["NetworkInterfaces"]),
     }  # fmt: skip
     for resource_id in named:
         assert tagged[resource_id]["mooring:topology"] == out["TopologyName"], resource_id
@@ -401,6 +409,20 @@ def test_standby_sits_in_the_other_zone(pair: Network) -> None:
     assert all(router["PublicIpAddress"] for router in pair.routers)
     group = pair.group()
     assert (group["MinSize"], group["DesiredCapacity"], group["MaxSize"]) == (2, 2, 3)
+
+
+def test_router_that_its_group_ends_waits_to_be_let_go(lone: Network, pair: Network) -> None:
+    """Two minutes in which what leads to it can move away; then it goes on, whatever happened."""
+    for network in (lone, pair):
+        (hook,) = network.hooks()
+        assert hook["AutoScalingGroupName"] == network.physical_id("Routers")
+        assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_TERMINATING"
+        assert (hook["HeartbeatTimeout"], hook["DefaultResult"]) == (120, "CONTINUE")
+
+
+def test_prepared_router_is_not_waited_for(prepared: Network) -> None:
+    """Its successor needs the interface: a hook would only keep the two apart for longer."""
+    assert prepared.hooks() == []
 
 
 def test_prepared_router_holds_the_address_the_interface_brings(prepared: Network) -> None:

@@ -78,6 +78,25 @@ def terminated(group: FakeAutoScalingGroup, instance: Instance) -> Event:
     return _scaled(group, instance, "Terminate Successful", "Terminating EC2 instance", why)
 
 
+def terminating(
+    group: FakeAutoScalingGroup, hook: str, token: str, instance_id: str, metadata: str | None
+) -> Event:
+    """Make an Auto Scaling notification that a terminating instance waits for a lifecycle hook."""
+    detail = {
+        "LifecycleActionToken": token,
+        "AutoScalingGroupName": group.name,
+        "LifecycleHookName": hook,
+        "EC2InstanceId": instance_id,
+        "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
+        "Origin": "AutoScalingGroup",
+        "Destination": "EC2",
+    }
+    if metadata:
+        detail["NotificationMetadata"] = metadata
+    kind = "EC2 Instance-terminate Lifecycle Action"
+    return event(group.region, "aws.autoscaling", kind, [group.arn], detail)
+
+
 def launch_refused(group: FakeAutoScalingGroup, subnet_id: str, message: str) -> Event:
     """Make an Auto Scaling notification of a launch that EC2 refused."""
     why = "an instance was launched in response to a difference between desired and actual capacity."

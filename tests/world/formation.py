@@ -23,6 +23,7 @@ from moto.ec2.utils import random_eip_association_id
 from moto.iam.models import Role
 
 from tests.world.patches import truth
+from tests.world.truth_hooks import LifecycleHookOfStack
 
 if TYPE_CHECKING:
     from typing import Self
@@ -274,6 +275,7 @@ def _models(original: Original) -> dict[str, Any]:
     """Know these types as well."""
     return {
         **original(),
+        "AWS::AutoScaling::LifecycleHook": LifecycleHookOfStack,
         "AWS::EC2::DHCPOptions": DhcpOptions,
         "AWS::EC2::VPCDHCPOptionsAssociation": DhcpOptionsAssociation,
         "AWS::EC2::EIPAssociation": ElasticIpAssociation,

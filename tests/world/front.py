@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from tests.world import truth_groups
+from tests.world import truth_groups, truth_hooks
 from tests.world.faults import Faults
 from tests.world.past import answering
 from tests.world.reality import aws
@@ -72,6 +73,15 @@ class Front:
         """End the transitions now under way, and say how many."""
         with aws.lock:
             ended = aws.transitions.end_all()
+            truth_groups.look()
+            self.end_due()
+        self.deliver()
+        return ended
+
+    def expire(self) -> int:
+        """Let the timeout of every lifecycle hook run out, and say how many were waited for."""
+        with aws.lock:
+            ended = truth_hooks.expire(math.inf)
             truth_groups.look()
             self.end_due()
         self.deliver()

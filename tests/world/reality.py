@@ -16,6 +16,8 @@ from tests.world.transitions import Transitions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.world.truth_hooks import Wait
+
 
 def _addresses(network: str) -> Iterator[str]:
     """Count through a documentation range (RFC 5737), again from the start when it is used up."""
@@ -34,6 +36,8 @@ class Reality:
     # Held while moto works: its backends are not made for threads.
     lock: threading.RLock = field(default_factory=threading.RLock)
     bus: Bus = field(default_factory=Bus)
+    # Who waits for which lifecycle hook.
+    waits: list[Wait] = field(default_factory=list)
     transitions: Transitions = field(default_factory=Transitions)
     elastic_addresses: Iterator[str] = field(default_factory=lambda: _addresses("203.0.113"))
     public_addresses: Iterator[str] = field(default_factory=lambda: _addresses("198.51.100"))
@@ -42,6 +46,7 @@ class Reality:
         """Forget all that happened, and put every knob back."""
         self.page_size = None
         self.checks.clear()
+        self.waits.clear()
         self.bus.reset()
         self.transitions.reset()
         self.elastic_addresses = _addresses("203.0.113")

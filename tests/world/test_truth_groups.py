@@ -24,7 +24,10 @@ def _template(network: Network, **nic: object) -> str:
         "ImageId": "ami-12345678",
         "InstanceType": "t4g.nano",
         "NetworkInterfaces": [{"DeviceIndex": 0, **nic}],
-        "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "router"}]}],
+        "TagSpecifications": [
+            {"ResourceType": kind, "Tags": [{"Key": "Name", "Value": f"router's {kind}"}]}
+            for kind in ("instance", "network-interface")
+        ],
         "BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True}}],
         "MetadataOptions": {"HttpTokens": "required"},
     }
@@ -64,12 +67,14 @@ def test_launched_instance_has_the_template_s_data_and_the_group_s_subnet(
     assert [one["SubnetId"] for one in instances] == [network.subnet_id, network.other_subnet_id]
     for one in instances:
         tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}
-        assert tags["Name"] == tags["Role"] == "router"
+        assert (tags["Name"], tags["Role"]) == ("router's instance", "router")
         assert tags["aws:autoscaling:groupName"] == "routers"
         assert one["InstanceType"] == "t4g.nano"
         assert one["PublicIpAddress"].startswith("198.51.100.")
         assert one["MetadataOptions"]["HttpTokens"] == "required"
         assert one["NetworkInterfaces"][0]["Attachment"]["DeleteOnTermination"]
+        nic = network.interface(one["NetworkInterfaces"][0]["NetworkInterfaceId"])
+        assert nic["TagSet"] == [{"Key": "Name", "Value": "router's network-interface"}]
 
 
 def test_terminated_instance_is_replaced_once_it_is_gone(
@@ -125,6 +130,7 @@ def test_successor_takes_over_the_prepared_interface(world: World, network: Netw
     (new,) = _members(scaling)
     assert new != old
     assert network.instance(new)["NetworkInterfaces"][0]["NetworkInterfaceId"] == eni_id
+    assert network.interface(eni_id)["TagSet"] == []  # a launch tags what it makes
     assert network.route() | {"InstanceId": new, "State": "active"} == network.route()
     assert network.address()["InstanceId"] == new
 

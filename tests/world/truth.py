@@ -10,6 +10,7 @@ from tests.world import (  # noqa: F401 - each import adds its patches to `truth
     truth_addresses,
     truth_associations,
     truth_groups,
+    truth_hooks,
     truth_instances,
     truth_interfaces,
     truth_launches,

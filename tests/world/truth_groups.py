@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from moto.autoscaling.models import (
@@ -14,7 +15,7 @@ from moto.autoscaling.models import (
 )
 from moto.core.exceptions import ServiceException
 
-from tests.world import events
+from tests.world import events, truth_hooks
 from tests.world.patches import truth
 from tests.world.reality import aws
 
@@ -28,6 +29,7 @@ def look() -> None:
     A group ends an instance that is stopped or said to be unhealthy; failing status checks, which AWS
     acts on after some minutes, are left alone here: `SetInstanceHealth` is the way to say so at once.
     """
+    truth_hooks.expire(time.monotonic())
     regions = dict.get(autoscaling_backends, aws.account_id, {})
     backend = dict.get(regions, aws.region)
     for group in list(backend.autoscaling_groups.values()) if backend else []:
@@ -40,7 +42,7 @@ def _heal(group: FakeAutoScalingGroup) -> None:
     if not off & {"HealthCheck", "ReplaceUnhealthy", "Terminate"}:
         for one in group.active_instances():
             if one.instance.state in {"stopping", "stopped"} or one.health_status == "Unhealthy":
-                one.instance.terminate()
+                truth_hooks.end(group, one)
     missing = (group.desired_capacity or 0) - len(group.active_instances())
     if missing > 0 and "Launch" not in off:
         group.replace_autoscaling_group_instances(missing, group.get_propagated_tags())
@@ -119,5 +121,28 @@ def terminate(original: Original, backend: AutoScalingBackend, instance_id: str,
     before = group.desired_capacity
     if fewer:
         group.desired_capacity -= 1
-    backend.ec2_backend.terminate_instances([instance_id])
+    (member,) = (one for one in group.instance_states if one.instance is instance)
+    truth_hooks.end(group, member)
     return TerminateInstanceActivity(instance, before)
+
+
+@truth.around(FakeAutoScalingGroup, "set_desired_capacity")
+def resize(original: Original, group: FakeAutoScalingGroup, new_capacity: int | None) -> None:
+    """Let the surplus members end when their hooks are over; moto ends them at once."""
+    wanted = group.min_size if new_capacity is None else new_capacity
+    free = [one for one in group.active_instances() if not one.protected_from_scale_in]
+    surplus = len(group.active_instances()) - wanted
+    if surplus <= 0:
+        original(group, new_capacity)
+        return
+    group.desired_capacity = wanted
+    for member in free[:surplus]:
+        truth_hooks.end(group, member)
+
+
+@truth.around(AutoScalingBackend, "delete_auto_scaling_group")
+def delete(original: Original, backend: AutoScalingBackend, group_name: str) -> None:
+    """End every member of a deleted group at once: no hook is waited for."""
+    for hook in backend.describe_lifecycle_hooks(group_name):
+        backend.delete_lifecycle_hook(group_name, hook.name)
+    original(backend, group_name)

@@ -34,6 +34,26 @@ def from_template(backend: EC2Backend, launch: dict[str, Moto]) -> dict[str, Mot
     return added
 
 
+def _interface_tags(backend: EC2Backend, launch: dict[str, Moto]) -> dict[str, str]:
+    """Read the tags that a launch gives to the interfaces it makes: the template's and, over them, its own.
+
+    Amazon EC2 API reference, RunInstances, TagSpecification; moto tags instances and volumes alone.
+    """
+    specifications: list[dict[str, Moto]] = []
+    if launch.get("launch_template"):
+        specifications = backend._get_template_from_args(launch["launch_template"]).data.get(
+            "TagSpecifications", []
+        )
+    tags: dict[str, str] = {
+        tag["Key"]: tag["Value"]
+        for specification in specifications
+        if specification["ResourceType"] == "network-interface"
+        for tag in specification.get("Tags") or specification.get("Tag") or []
+    }
+    tags |= (launch.get("tags") or {}).get("network-interface", {})
+    return tags
+
+
 @truth.around(InstanceBackend, "run_instances")
 def run_instances(
     original: Original,
@@ -46,6 +66,7 @@ def run_instances(
 ) -> Reservation:
     """Launch with the template's interfaces, metadata options and profile; refuse an interface in use."""
     profile: dict[str, str] = {}
+    tags = _interface_tags(backend, launch)
     if launch.get("launch_template"):
         profile = (
             backend._get_template_from_args(launch["launch_template"]).data.get("IamInstanceProfile") or {}
@@ -58,7 +79,11 @@ def run_instances(
         elif "AssociatePublicIpAddress" in spec:
             spec["AssociatePublicIpAddress"] = _is(spec["AssociatePublicIpAddress"])
     reservation = original(backend, image_id, count, user_data, security_group_names, **launch)
+    given = {spec.get("NetworkInterfaceId") for spec in launch.get("nics") or []}
     for instance in reservation.instances:
+        for nic in instance.nics.values():
+            if nic.id not in given:
+                nic.add_tags(tags)
         if (
             profile
             and not launch.get("iam_instance_profile_name")

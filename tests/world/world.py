@@ -153,6 +153,10 @@ class World:
         """End the transitional states now under way and say how many; what that sets off is under way next."""
         return self._front.settle()
 
+    def expire_hooks(self) -> int:
+        """Let the timeout of every lifecycle hook that an instance waits for run out, and say how many."""
+        return self._front.expire()
+
     @property
     def dwell(self) -> float | None:
         """Seconds an instance stays in a transitional state; None: until `settle`."""

@@ -1,0 +1,160 @@
+"""Mooring as it is deployed, on one machine: the zip's functions, the stack's resources, and networks to keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.aws.ssm import PATH
+from chalicelib.core.declaration import parse
+from tests.network import declaration
+from tests.network import deploy as deploy_network
+from tests.oracle import facts_from_aws, judge
+from tests.package.deployment import deploy, unpack
+from tests.package.router import Router
+from tests.package.runtime import Function, managed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from chalicelib.cli.package import Package
+    from chalicelib.core.topology import Topology
+    from tests.oracle import Facts
+    from tests.package.router import Served
+    from tests.world import World
+
+ON_EVENT, WORKER, API = "OnEvent", "Reconcile", "APIHandler"
+"""The functions, by the logical ids that Chalice gives them."""
+
+
+class Stage:
+    """A deployed Mooring in a world; its processes end with the block."""
+
+    def __init__(self, world: World, package: Package, folder: Path) -> None:
+        self.world, self.package = world, package
+        self.task = unpack(package, folder / "task")
+        self.deployment = deploy(world, package)
+        settings = self.deployment.settings(world, self.task, managed(folder / "runtime"))
+        self.functions = {name: Function(known) for name, known in settings.items()}
+        self.router = Router(world, self.deployment, self.functions)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for function in self.functions.values():
+            function.close()
+
+    def function(self, logical: str) -> Function:
+        """Give a function by its logical id in the template."""
+        return self.functions[self.deployment.names[logical]]
+
+    def served(self, logical: str) -> list[Served]:
+        """Give what a function has served since `forget`, in the order in which it was done."""
+        return [one for one in self.router.served if one.function == self.deployment.names[logical]]
+
+    def forget(self) -> None:
+        """Count invocations and AWS calls anew."""
+        self.router.served.clear()
+        self.world.forget_calls()
+
+    def metric(self, name: str, topology: str) -> list[float]:
+        """Give the values of a metric of one topology since `forget`."""
+        wanted = {"service": "mooring", "topology": topology}
+        return [
+            metric.value
+            for one in self.router.served
+            for metric in one.answer.metrics
+            if metric.name == name and metric.dimensions == wanted
+        ]
+
+    def writes(self) -> list[str]:
+        """Name the changes that Mooring has asked of EC2 since `forget`."""
+        return [
+            call.operation
+            for call in self.world.calls
+            if call.service == "ec2" and call.write and call.by == "product"
+        ]
+
+    def open(self, name: str) -> Office:
+        """Deploy an example network with two routers, declare it, and let Mooring take it over within the minute."""
+        outputs = deploy_network(self.world, name, TopologyName=name, RouterCount="2", BootstrapSsh="open")
+        document = declaration(outputs)
+        self.router.settle()
+        self.world.client("ssm").put_parameter(Name=PATH + name, Value=document.decode(), Type="String")
+        self.router.settle()
+        self.router.tick()  # events of a new topology count from its first tick on
+        self.router.settle()
+        self.forget()
+        return Office(self, name, outputs, parse(document))
+
+
+@dataclass(frozen=True)
+class Office:
+    """One declared network, seen by the oracle."""
+
+    stage: Stage
+    name: str
+    outputs: dict[str, str]
+    topology: Topology
+
+    @property
+    def ec2(self) -> Any:  # noqa: ANN401 - a boto3 client, made at run time
+        """A hand's client."""
+        return self.stage.world.client("ec2")
+
+    @property
+    def router(self) -> str:
+        """The instance that holds the Elastic IP, as AWS says."""
+        addresses = self.ec2.describe_addresses(AllocationIds=[self.topology.elastic_ip])["Addresses"]
+        return str(addresses[0]["InstanceId"])
+
+    @property
+    def standby(self) -> str:
+        """A running candidate that is not the router."""
+        tagged = [{"Name": "tag:mooring:router", "Values": [self.name]}]
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        found = self.ec2.describe_instances(Filters=tagged + running)["Reservations"]
+        ids = {str(i["InstanceId"]) for reservation in found for i in reservation["Instances"]}
+        return min(ids - {self.router})
+
+    def state(self, instance_id: str) -> str:
+        """Say how an instance is."""
+        found = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        return str(found[0]["Instances"][0]["State"]["Name"])
+
+    @property
+    def facts(self) -> Facts:
+        """What is."""
+        return facts_from_aws(self.ec2, self.topology.vpc_id)
+
+    @property
+    def complaints(self) -> list[str]:
+        """What is not as declared."""
+        return judge(self.topology, self.facts)
+
+    def terminate_router(self) -> str:
+        """End the router; give its id."""
+        router = self.router
+        self.ec2.terminate_instances(InstanceIds=[router])
+        return router
+
+    def delete_default_route(self) -> None:
+        """Do what somebody's hand does; AWS has no event of it."""
+        self.ec2.delete_route(
+            RouteTableId=self.outputs["PrivateRouteTableAId"], DestinationCidrBlock="0.0.0.0/0"
+        )
+
+    def last_run(self) -> dict[str, Any]:
+        """Give the newest entry of the journal's timeline, through the API."""
+        reply = self.stage.router.call("GET", f"/topologies/{self.name}/history", query={"limit": "1"})
+        return dict(reply.body["runs"][0])
+
+    def close(self) -> None:
+        """Declare it no more, and let what is on its way arrive."""
+        self.stage.world.heal()
+        self.stage.world.client("ssm").delete_parameter(Name=PATH + self.name)
+        while self.stage.router.visible_again():
+            self.stage.router.settle()
+        self.stage.router.settle()

@@ -1,0 +1,132 @@
+"""Every grant is taken away in turn: what happens is said, nothing crashes, and nothing else stops."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.package.policies_denied import LOGS, deny, granted, names_the_call
+from tests.package.policies_lambda import api_call, at_work, minute
+from tests.package.policies_office import REPAIRS, broken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.package.policies_lambda import Lambda
+    from tests.package.policies_office import Office
+    from tests.world import World
+
+ELSEWHERE = {
+    "autoscaling:CompleteLifecycleAction",
+    "sqs:ChangeMessageVisibility",
+    "sqs:DeleteMessage",
+}
+"""What no repair waits for."""
+
+BEFOREHAND = {"sqs:ReceiveMessage", "sqs:GetQueueAttributes"}
+"""What Lambda does before the worker runs at all."""
+
+
+@pytest.fixture
+def office(world: World) -> Office:
+    """A network with everything wrong, in an AWS where nothing else is."""
+    return broken(world)
+
+
+@pytest.fixture
+def mooring(office: Office) -> Iterator[Lambda]:
+    """The functions, at work since the network was made."""
+    with at_work(office.world) as mooring:
+        yield mooring
+
+
+@pytest.mark.parametrize("action", granted("reconcile"))
+def test_worker_denied_one_action_says_so_and_does_everything_else(
+    action: str, office: Office, mooring: Lambda
+) -> None:
+    """A write: all others are made. A reading or the journal: nothing is touched. Given back, all is put right."""
+    deny(mooring, "reconcile", action)
+    office.declare()
+    said = "".join(mooring.settle())
+    if action in REPAIRS:
+        assert office.wanting() == {action}
+    elif action in ELSEWHERE | LOGS:
+        assert office.wanting() == set()
+    else:
+        assert office.wanting() == REPAIRS
+    assert names_the_call(said, action) is (action not in BEFOREHAND | ELSEWHERE | LOGS)
+    office.world.heal()
+    mooring.tick()
+    assert office.wanting() == set()
+    assert mooring.failures == []
+    assert mooring.queued() == 0
+
+
+def test_worker_that_cannot_let_a_router_go_has_moved_everything_away_and_tries_again(
+    office: Office, mooring: Lambda
+) -> None:
+    """CompleteLifecycleAction denied: the refusal is said, and the hook is completed once it may be."""
+    office.declare()
+    mooring.settle()
+    deny(mooring, "reconcile", "autoscaling:CompleteLifecycleAction")
+    scaling = office.world.client("autoscaling")
+    scaling.terminate_instance_in_auto_scaling_group(
+        InstanceId=office.router, ShouldDecrementDesiredCapacity=False
+    )
+    said = "".join(mooring.settle())
+    assert names_the_call(said, "autoscaling:CompleteLifecycleAction")
+    assert office.route("PrivateRouteTableAId", "0.0.0.0/0") not in {None, office.interface}
+    assert _lifecycle_state(office) == "Terminating:Wait"
+    office.world.heal()
+    mooring.tick()
+    assert _lifecycle_state(office) is None
+    assert mooring.queued() == 0
+
+
+def _lifecycle_state(office: Office) -> str | None:
+    (group,) = office.world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    found = (one["LifecycleState"] for one in group["Instances"] if one["InstanceId"] == office.router)
+    return next(found, None)
+
+
+def test_worker_that_cannot_postpone_a_message_says_so_and_the_queue_keeps_it(
+    office: Office, mooring: Lambda
+) -> None:
+    """ChangeMessageVisibility denied: what could not be served still comes again, if late; nobody else waits."""
+    deny(mooring, "reconcile", "sqs:ChangeMessageVisibility")
+    said = "".join(mooring.poison())
+    assert names_the_call(said, "sqs:ChangeMessageVisibility")
+    office.declare()
+    mooring.settle()
+    assert office.wanting() == set()
+
+
+@pytest.mark.parametrize("action", granted("on_event"))
+def test_event_denied_one_action_is_put_aside_and_the_others_are_passed_on(
+    action: str, office: Office, mooring: Lambda
+) -> None:
+    """It fails once, with the name of the call, and is kept; what does not need the action is served as ever."""
+    foreign = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
+    needs = {
+        "ec2:DescribeInstances": api_call(office.world, "StopInstances", id=office.router),
+        "ec2:DescribeNetworkInterfaces": api_call(
+            office.world, "DetachNetworkInterface", id=office.interface
+        ),
+        "ec2:DescribeRouteTables": api_call(office.world, "CreateRoute", id=foreign["RouteTableId"]),
+        "ssm:GetParametersByPath": minute(office.world),
+    }
+    deny(mooring, "on_event", action)
+    office.declare()
+    mooring.settle()
+    if action in needs:
+        mooring.event(needs[action])
+    assert [names_the_call(str(failure), action) for failure in mooring.failures] == [True] * (
+        action not in LOGS
+    )
+    # Lambda may not put it aside either when it may not send at all; the tick looks anyway.
+    assert mooring.put_aside() == (action not in LOGS | {"sqs:SendMessage"})
+    assert office.wanting() == (REPAIRS if action == "sqs:SendMessage" else set())
+    office.world.heal()
+    mooring.tick()
+    assert office.wanting() == set()
