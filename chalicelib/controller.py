@@ -142,7 +142,7 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
         remembered = beside.submit(ports.journal.read, topology.name)
         observation = ports.network.observe(topology)
         history = remembered.result()
-    if history.decided_at and observation.taken_at <= history.decided_at <= ports.clock.now():
+    if history.decided_at and observation.taken_at < history.decided_at <= ports.clock.now():
         raise ObservationError(
             f"another run decided about {topology.name} during this look", hint="look again"
         )

@@ -36,7 +36,7 @@ from tests.builders import (
 )
 from tests.core.inspection import inspect
 from tests.core.model import Model
-from tests.fakes import Decided, FakeJournal, Fault, Scene, Sight, Write
+from tests.fakes import Decided, FakeClock, FakeJournal, Fault, Scene, Sight, Write
 from tests.oracle import judge
 
 if TYPE_CHECKING:
@@ -300,6 +300,32 @@ class Overtaken(FakeJournal):
         if other:
             reconcile(other.topology, other.ports, Request("the other run"))
         super().decide(name, before, after, decision)
+
+
+class Late(FakeJournal):
+    """A journal in which another run decided after this one's look was taken, and a moment before it was read."""
+
+    clock: FakeClock | None = None
+
+    def read(self, name: str) -> History:
+        """Let a moment pass, and the other run's decision with it."""
+        assert self.clock
+        self.clock.sleep(1)
+        return History(revision=7, router=ROUTER, decided_at=self.clock.now())
+
+
+def test_look_that_another_run_outdated_makes_no_plan() -> None:
+    """What was seen before another run decided is no ground for a decision after it (invariant 5)."""
+    scene = moored()
+    scene.model.terminate(ROUTER)
+    seen = scene.network.observe(scene.topology)
+    late = Late()
+    late.clock = scene.clock
+    scene.network.observe = lambda _: seen  # type: ignore[method-assign] # the look was taken before
+
+    report = reconcile(scene.topology, replace(scene.ports, journal=late), Request("schedule"))
+
+    assert (report.verdict, scene.network.writes) == ("blind", [])
 
 
 def test_older_plan_never_overwrites_a_newer_one() -> None:
