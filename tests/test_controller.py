@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.controller import APPLY_SECONDS, VERIFY_PAUSES, Request, preview, reconcile
 from chalicelib.core.change import DisableSourceDestCheck, ReplaceRoute, subject
-from chalicelib.core.observation import ElasticIp, History, Instance, Pause
+from chalicelib.core.observation import ElasticIp, History, Instance, Observation, Pause
 from chalicelib.core.topology import Limits, Topology
 from tests.builders import (
     EIP,
@@ -36,7 +36,7 @@ from tests.builders import (
 )
 from tests.core.inspection import inspect
 from tests.core.model import Model
-from tests.fakes import Decided, FakeClock, FakeJournal, Fault, Scene, Sight, Write
+from tests.fakes import Decided, FakeClock, FakeJournal, FakeNetwork, Fault, Scene, Sight, Write
 from tests.oracle import judge
 
 if TYPE_CHECKING:
@@ -302,6 +302,16 @@ class Overtaken(FakeJournal):
         super().decide(name, before, after, decision)
 
 
+class Early(FakeNetwork):
+    """A network that was looked at a while ago."""
+
+    seen: Observation | None = None
+
+    def observe(self, topology: Topology) -> Observation:
+        """Give that look."""
+        return self.seen or super().observe(topology)
+
+
 class Late(FakeJournal):
     """A journal in which another run decided after this one's look was taken, and a moment before it was read."""
 
@@ -318,14 +328,14 @@ def test_look_that_another_run_outdated_makes_no_plan() -> None:
     """What was seen before another run decided is no ground for a decision after it (invariant 5)."""
     scene = moored()
     scene.model.terminate(ROUTER)
-    seen = scene.network.observe(scene.topology)
-    late = Late()
-    late.clock = scene.clock
-    scene.network.observe = lambda _: seen  # type: ignore[method-assign] # the look was taken before
+    network, late = Early(scene.model, scene.clock), Late()
+    network.seen, late.clock = scene.network.observe(scene.topology), scene.clock
 
-    report = reconcile(scene.topology, replace(scene.ports, journal=late), Request("schedule"))
+    report = reconcile(
+        scene.topology, replace(scene.ports, network=network, journal=late), Request("schedule")
+    )
 
-    assert (report.verdict, scene.network.writes) == ("blind", [])
+    assert (report.verdict, network.writes) == ("blind", [])
 
 
 def test_older_plan_never_overwrites_a_newer_one() -> None:
