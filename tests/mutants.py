@@ -98,8 +98,8 @@ MUTANTS = (
     Mutant(
         "core/observation.py",
         "forgets the moves it made",
-        "moves = (*self.moves, at) if counted else self.moves",
-        "moves = self.moves",
+        "*([at] if counted else [])",
+        "*([] if counted else [])",
     ),
     Mutant("core/observation.py", "never ends a pause", "at < self.pause.until", "at"),
     Mutant(
