@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.bootstrap import deployed
 from tests.app.functions import Functions, Log, forget_what_is_declared
 from tests.app.office import Office, deploy_office
 from tests.network import deploy_journal, deploy_queue
@@ -27,6 +28,7 @@ def app(embedded: World) -> Iterator[ModuleType]:
         for name, value in embedded.environment().items():
             patch.setenv(name, value)
         patch.delitem(sys.modules, "app", raising=False)
+        deployed.cache_clear()
         yield importlib.import_module("app")
 
 

@@ -170,6 +170,13 @@ def test_largest_report_is_kept_and_read_back(journal: DynamoJournal) -> None:
     assert (journal.answered(request_id) or {})["report"] == as_json(report)
 
 
+def test_timeline_that_is_denied_says_so(functions: Functions, journal: DynamoJournal) -> None:
+    """A history that cannot be read is not an empty one."""
+    functions.world.deny("Query")
+    with pytest.raises(ObservationError, match="dynamodb:Query failed: AccessDenied"):
+        journal.timeline("office", 10)
+
+
 # -- requests ----------------------------------------------------------------------------------------
 
 
@@ -186,6 +193,13 @@ def test_answer_is_what_was_last_said(journal: DynamoJournal) -> None:
             "report": report and as_json(report),
         }
     assert journal.timeline("office", 10) == []
+
+
+def test_answer_that_is_denied_says_so(functions: Functions, journal: DynamoJournal) -> None:
+    """Nobody is told that they will be answered when they will not be."""
+    functions.world.deny("PutItem")
+    with pytest.raises(ApplyError, match="could not be written: AccessDenied"):
+        journal.answer(str(uuid.uuid4()), "office", "queued")
 
 
 def test_answers_and_runs_expire_and_the_state_does_not(functions: Functions, journal: DynamoJournal) -> None:

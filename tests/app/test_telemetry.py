@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +15,7 @@ from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, NoEligibleRouter, ObservationError
 from chalicelib.core.guard import Refusal
 from chalicelib.core.report import Outcome, Report
-from tests.app.functions import Log
+from tests.app.functions import Log, sample
 from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, instance, interface
 
 if TYPE_CHECKING:
@@ -203,10 +203,10 @@ def test_deployed_run_says_and_counts_once(
     """From the tick to standard output: one line and one set of metrics per run."""
     office.delete_default_route()
     capsys.readouterr()
-    functions.tick()
+    functions.deliver(sample("scheduled", at=datetime.now(UTC) - timedelta(minutes=2)))
     (emitted,) = _emitted(capsys.readouterr().out)
     assert (emitted["Drift"], emitted["Repaired"], emitted["Converged"]) == ([1.0], [1.0], [1.0])
-    assert 0 <= emitted["SecondsFromEventToVerified"][0] < 60
+    assert 120 <= emitted["SecondsFromEventToVerified"][0] < 180
     (line,) = functions.log.lines
     assert line["message"] == office.runs()[0]["sentence"]
     assert line["function_name"] == "mooring-reconcile"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NoReturn
@@ -106,6 +107,16 @@ def test_notice_that_cannot_be_noted_is_said_and_stops_nothing(functions: Functi
     assert run["report"]["verdict"] == "converged"
 
 
+def test_answer_that_cannot_be_written_stops_nothing(functions: Functions) -> None:
+    """Who asked does not hear of it; the run is made, once, and the queue is not blocked."""
+    wake = Wake("office", "anna", datetime.now(UTC), request_id=str(uuid.UUID(int=1)))
+    functions.world.deny("PutItem")
+    assert take([_message(1, "office", wake.dumps())], functions.app.edge.bench) == []
+    said = [line["message"] for line in functions.log.lines]
+    assert said.count(f"request {wake.request_id} could not be answered") == 2
+    assert "wake-up ignored" in said
+
+
 # -- the hook of a terminating router ----------------------------------------------------------------
 
 
@@ -170,6 +181,22 @@ def test_blind_run_keeps_the_terminating_router(functions: Functions, office: Of
     functions.world.settle()
     assert _state(office, leaving) == "terminated"
     assert office.complaints() == []
+
+
+@pytest.mark.parametrize("hindered", ["paused", "drifting"])
+def test_router_that_something_still_leads_to_is_kept(
+    functions: Functions, office: Office, hindered: str
+) -> None:
+    """A run that changed nothing, or not all, lets nobody go; its timeout is the bound."""
+    leaving = office.router
+    if hindered == "paused":
+        functions.call("POST", "/topologies/office/pause", {"for": "1h", "reason": "lunch"})
+    else:
+        functions.world.deny("ReplaceRoute")
+    functions.deliver(_terminating(functions, leaving))
+    assert functions.log.lines[-1]["report"]["verdict"] == hindered
+    assert "CompleteLifecycleAction" not in functions.asked()
+    assert _state(office, leaving) == "running"
 
 
 def test_hook_is_not_forgotten_for_a_later_word(functions: Functions, office: Office) -> None:
