@@ -21,6 +21,7 @@ from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2 import Ec2Network
 from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
+from chalicelib.aws.machines import Document, SystemsManager
 from chalicelib.aws.queue import FifoQueue
 from chalicelib.aws.ssm import Topologies
 from chalicelib.aws.writes import PARALLEL
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.logging import Logger
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ssm import SSMClient
 
     from chalicelib.core.wake import Hook, Whereabouts
 
@@ -88,7 +90,17 @@ class Edge:
     @cached_property
     def ports(self) -> Ports:
         """The controller's ports."""
-        return Ports(self.network, self.journal, SystemClock())
+        return Ports(self.network, self.journal, SystemClock(), self.machines)
+
+    @cached_property
+    def machines(self) -> SystemsManager:
+        """The candidates' operating systems; our documents' hashes are in the deployed functions' environment."""
+        documents = {}
+        for what in ("configure", "inspect", "confirm"):
+            digest = os.environ.get(f"MOORING_{what.upper()}_DOCUMENT_HASH")
+            if digest:
+                documents[what] = Document(f"Mooring-{what.capitalize()}Router", digest)
+        return SystemsManager(self.ssm, documents)
 
     @cached_property
     def queue(self) -> FifoQueue:
@@ -142,8 +154,13 @@ class Edge:
     @cached_property
     def topologies(self) -> Topologies:
         """Where topologies are declared."""
+        return Topologies(self.ssm)
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager: Parameter Store and Run Command."""
         with _making("ssm"):
-            return Topologies(self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS))
+            return self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS)
 
     @cached_property
     def ec2(self) -> EC2Client:

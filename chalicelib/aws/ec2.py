@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         TagTypeDef,
     )
 
-    from chalicelib.core.change import Change
+    from chalicelib.core.change import NetworkChange
     from chalicelib.core.report import Failure
     from chalicelib.core.topology import Topology
 
@@ -100,7 +100,7 @@ class Ec2Network:
             dhcp_options=options.result(),
         )
 
-    def apply(self, changes: Sequence[Change], seconds: float) -> list[Failure | None]:
+    def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
         """Attempt every change, most valuable first, many at a time; see `writes.write`."""
         return write(self._writes, changes, seconds)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+if TYPE_CHECKING:
+    from chalicelib.core.router import Bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,20 @@ class RevokeIngress:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PushConfig:
+    """Give a candidate its configuration; `was` is the digest in force, `address` its private one, `confirm_within` seconds."""
+
+    instance_id: str
+    address: str
+    bundle: Bundle
+    was: str | None
+    reason: str
+    confirm_within: int | None = None
+
+
 RouteChange: TypeAlias = CreateRoute | ReplaceRoute
-Change: TypeAlias = (
+NetworkChange: TypeAlias = (
     DisableSourceDestCheck
     | RouteChange
     | AssociateAddress
@@ -86,6 +101,9 @@ Change: TypeAlias = (
     | AssociateDhcpOptions
     | RevokeIngress
 )
+"""What EC2 is asked to change."""
+
+Change: TypeAlias = NetworkChange | PushConfig
 
 
 def subject(change: Change) -> str:
@@ -103,6 +121,8 @@ def subject(change: Change) -> str:
             return f"dhcp options {change.vpc_id}"
         case RevokeIngress():
             return f"ingress {change.group_id} {change.rule_id}"
+        case PushConfig():
+            return f"configuration {change.instance_id}"
         case _:
             assert_never(change)
 
@@ -124,6 +144,10 @@ def line(change: Change) -> str:
             return f"~ {subject(change)}: {change.was or 'none'} -> {change.options_id}"
         case RevokeIngress():
             return f"- {subject(change)}: {change.was}"
+        case PushConfig():
+            was, wanted = short(change.was), short(change.bundle.digest)
+            trial = f", unless confirmed within {change.confirm_within} s back again" if change.confirm_within else ""
+            return f"~ {subject(change)}: {was} -> {wanted}{trial}"
         case _:
             assert_never(change)
 
@@ -135,3 +159,8 @@ def leans_on(change: Change) -> str | None:
             return target
         case _:
             return None
+
+
+def short(digest: str | None) -> str:
+    """Print as much of a digest as a person compares."""
+    return digest[:12] if digest else "none"

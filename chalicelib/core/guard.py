@@ -14,6 +14,7 @@ from chalicelib.core.change import (
     Change,
     CreateRoute,
     DisableSourceDestCheck,
+    PushConfig,
     ReplaceRoute,
     RevokeIngress,
     line,
@@ -77,7 +78,7 @@ def _paused(topology: Topology, observation: Observation, history: History) -> R
 def _blast_radius(topology: Topology, plan: Plan) -> Refusal | None:
     limits = topology.limits
     for what, count, limit in (
-        ("changes", len(plan.changes), limits.changes),
+        ("changes", sum(not isinstance(c, PushConfig) for c in plan.changes), limits.changes),
         ("tables", len(plan.tables), limits.tables),
     ):
         if count > limit:
@@ -107,8 +108,9 @@ def _hold_down(
 def _foreign(topology: Topology, observation: Observation, election: Election, plan: Plan) -> Refusal | None:
     """Refuse a plan that touches what is not declared: the planner makes none, and nobody trusts one mind alone."""
     tables = {t.id for d in topology.tables for t in observation.select(d.selector) if not t.main}
-    interfaces = {i.id for c in candidates(topology, observation) if (i := router_interface(topology, c))}
-    foreign = [line(c) for c in plan.changes if not _ours(topology, election, c, tables, interfaces)]
+    found = candidates(topology, observation)
+    owned = {c.id for c in found} | {i.id for c in found if (i := router_interface(topology, c))}
+    foreign = [line(c) for c in plan.changes if not _ours(topology, election, c, tables, owned)]
     if not foreign:
         return None
     reason = f"{len(foreign)} changes touch what {topology.name} does not own: {'; '.join(foreign)}"
@@ -118,11 +120,12 @@ def _foreign(topology: Topology, observation: Observation, election: Election, p
 
 
 def _ours(
-    topology: Topology, election: Election, change: Change, tables: set[str], interfaces: set[str]
+    topology: Topology, election: Election, change: Change, tables: set[str], owned: set[str]
 ) -> bool:
+    """Say whether a change touches only what is declared; `owned` are the candidates and their interfaces."""
     match change:
         case DisableSourceDestCheck():
-            return change.interface_id in interfaces
+            return change.interface_id in owned
         case CreateRoute() | ReplaceRoute():
             declared = {d for t in topology.tables for d in topology.router_destinations(t)} | {DEFAULT_ROUTE}
             targets = {election.interface.id, topology.internet_gateway}
@@ -137,5 +140,7 @@ def _ours(
             return (change.vpc_id, change.options_id) == (topology.vpc_id, topology.dhcp_options)
         case RevokeIngress():
             return change.group_id == topology.security_group and topology.ssh == "closed"
+        case PushConfig():
+            return change.instance_id in owned
         case _:
             assert_never(change)

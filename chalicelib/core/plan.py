@@ -16,6 +16,7 @@ from chalicelib.core.change import (
     ReplaceRoute,
     RevokeIngress,
 )
+from chalicelib.core.configuration import pinned_address
 from chalicelib.core.election import candidates, ineligible, router_interface
 from chalicelib.core.topology import DEFAULT_ROUTE
 
@@ -33,10 +34,19 @@ _Declared: TypeAlias = "list[tuple[Table, list[RouteTable]]]"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to change, most valuable first; and `problems`: what is declared but cannot be kept, and why."""
+    """What to change, most valuable first; `problems`: what is declared but cannot be kept, and why; `waiting`: on its way."""
 
     changes: tuple[Change, ...] = ()
     problems: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    def __add__(self, other: Plan) -> Plan:
+        """Give both plans as one, this one's changes first."""
+        return Plan(
+            (*self.changes, *other.changes),
+            (*self.problems, *other.problems),
+            (*self.waiting, *other.waiting),
+        )
 
     @property
     def tables(self) -> frozenset[str]:
@@ -136,7 +146,7 @@ def _elastic_ip(topology: Topology, observation: Observation, election: Election
         yield f"elastic ip {topology.elastic_ip} is not in this account and region"
         return
     interface = election.interface
-    address = str(topology.private_address or interface.addresses[0])
+    address = pinned_address(topology, interface)
     if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):
         return
     squatter = next(
