@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from chalicelib import errands
 from chalicelib.core.advice import advise
-from chalicelib.core.change import DisableSourceDestCheck, PushConfig, leans_on, line, subject
+from chalicelib.core.change import DisableSourceDestCheck, leans_on, line, subject
 from chalicelib.core.election import elect
 from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.guard import judge
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from chalicelib.core.change import Change, NetworkChange
+    from chalicelib.core.change import Change, NetworkChange, PushConfig
     from chalicelib.core.election import Election
     from chalicelib.core.guard import Refusal
     from chalicelib.core.machine import Order
@@ -147,12 +147,12 @@ class Look:
     recorded: History
     history: History
     election: Election
-    network: Plan
-    pushes: Plan
+    network: Plan[NetworkChange]
+    pushes: Plan[PushConfig]
     refusal: Refusal | None = None
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> Plan[Change]:
         """All that would be changed, the network first."""
         return self.network + self.pushes
 
@@ -238,7 +238,7 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
 
 def _push(topology: Topology, ports: Ports, decided: Look, report: Report) -> tuple[Look, Report]:
     """Send what the candidates should have; what becomes of it a later run hears."""
-    pushes = [change for change in decided.pushes.changes if isinstance(change, PushConfig)]
+    pushes = decided.pushes.changes
     history, failures = errands.push(topology, ports.machines, pushes, decided.history, ports.clock.now())
     sent = [Outcome(c, "failed" if f else "sent", f) for c, f in zip(pushes, failures, strict=True)]
     verdict = report.verdict
@@ -298,7 +298,7 @@ def _stopped(
     return Report(topology.name, verdict, request.woken_by, started, finished, error=error)
 
 
-def _apply(ports: Ports, changes: Sequence[Change]) -> list[Failure | None]:
+def _apply(ports: Ports, changes: Sequence[NetworkChange]) -> list[Failure | None]:
     """Attempt every change of the network; routes wait for the source/dest check of the interface they lead to."""
     deadline = ports.clock.now() + timedelta(seconds=APPLY_SECONDS)
     needed = {leans_on(change) for change in changes}
@@ -313,7 +313,7 @@ def _apply(ports: Ports, changes: Sequence[Change]) -> list[Failure | None]:
     return [results[subject(change)] for change in changes]
 
 
-def _attempt(ports: Ports, changes: Sequence[Change], deadline: datetime) -> dict[str, Failure | None]:
+def _attempt(ports: Ports, changes: Sequence[NetworkChange], deadline: datetime) -> dict[str, Failure | None]:
     seconds = max(0.0, (deadline - ports.clock.now()).total_seconds())
     failures = ports.network.apply(changes, seconds) if changes else []
     return dict(zip(map(subject, changes), failures, strict=True))
@@ -354,11 +354,14 @@ def _look_again(topology: Topology, ports: Ports, decided: Look) -> Look | Contr
     except ControllerError as error:
         return error
     return replace(
-        decided, observation=observation, election=election, network=make_plan(topology, observation, election)
+        decided,
+        observation=observation,
+        election=election,
+        network=make_plan(topology, observation, election),
     )
 
 
-def _subjects(plan: Plan) -> set[str]:
+def _subjects(plan: Plan[Change]) -> set[str]:
     return {subject(change) for change in plan.changes}
 
 

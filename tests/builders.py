@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from chalicelib.core.observation import (
@@ -20,11 +20,10 @@ from chalicelib.core.observation import (
     Route,
     RouteTable,
 )
-from chalicelib.core.topology import DEFAULT_ROUTE, Limits, Table, Tags, Topology
+from chalicelib.core.topology import DEFAULT_ROUTE, Limits, Table, Tags, Topology, Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv4Address
     from typing import Literal
 
 
@@ -46,6 +45,7 @@ BOOTSTRAP = an_id("sgr", 1)
 OPTIONS = an_id("dopt", 1)
 OFFICE = (IPv4Network("10.100.100.0/24"), IPv4Network("10.100.30.0/24"))
 CLIENTS = IPv4Network("192.168.0.0/24")
+TUNNEL = Tunnel("vpn.example.com", "aws-router", "office-vpn", IPv4Address("192.168.0.254"))
 ROUTER_TAGS = {"mooring:router": "office"}
 CANDIDATES = Tags((("mooring:router", "office"),))
 
@@ -79,6 +79,7 @@ def topology(  # noqa: PLR0913 - each is one thing that can be declared otherwis
     dhcp_options: str | None = None,
     limits: Limits | None = None,
     paused: bool = False,
+    tunnel: Tunnel | None = None,
 ) -> Topology:
     """Declare the network."""
     standard = (public_table(), private_table(), private_table(PRIVATE_B, (PRIVATE_SUBNET_B,)))
@@ -98,6 +99,7 @@ def topology(  # noqa: PLR0913 - each is one thing that can be declared otherwis
         dhcp_options=dhcp_options,
         limits=limits or Limits(),
         paused=paused,
+        tunnel=tunnel,
     )
 
 

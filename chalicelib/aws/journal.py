@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from chalicelib.core.report import Report
 
-_T = TypeVar("_T", Command, Inspection, Setback, Trial)
+_T = TypeVar("_T")
 
 KEPT = timedelta(days=90)
 """How long a timeline entry lives; DynamoDB removes it within days after (TTL)."""
@@ -273,11 +273,11 @@ def _machine(raw: dict[str, Any]) -> Machine:
     )
 
 
-def _made(kind: type[_T], raw: dict[str, Any] | None, *times: str) -> _T | None:
+def _made(kind: Callable[..., _T], raw: dict[str, Any] | None, *times: str) -> _T | None:
     """Make a value of its fields; JSON has neither times nor tuples, and another version may have written more."""
     if raw is None:
         return None
-    known = {field.name for field in fields(kind)}
+    known = {field.name for field in fields(cast("type[Any]", kind))}
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
     return kind(**plain | {key: datetime.fromisoformat(raw[key]) for key in times if raw.get(key)})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import base64
 import json
 import zlib
@@ -79,8 +78,7 @@ class SystemsManager:
             if code_of(error) == "InvocationDoesNotExist":
                 return None
             raise blind("ssm:GetCommandInvocation", error) from error
-        details = said.get("StatusDetails") or said.get("Status") or "Pending"
-        return Invocation(details.replace(" ", ""), said.get("StandardOutputContent", ""))
+        return Invocation(said["StatusDetails"].replace(" ", ""), said.get("StandardOutputContent", ""))
 
     def push(self, topology: str, change: PushConfig) -> str:
         """Store a configuration, unless it lies there already, and have a machine take exactly that version.
@@ -175,7 +173,9 @@ def parcel(bundle: Bundle, confirm_within: int | None) -> str:
     `confirm_within` (seconds) is no part of what the digest is of: it says how to take it, not what it is.
     """
     packed = base64.b64encode(zlib.compress(bundle.canonical, 9)).decode()
-    return json.dumps({"schema": 1, "confirm_within": confirm_within, "packed": packed}, separators=(",", ":"))
+    return json.dumps(
+        {"schema": 1, "confirm_within": confirm_within, "packed": packed}, separators=(",", ":")
+    )
 
 
 def _unsent(doing: str, error: BotoCoreError | ClientError) -> PushError:

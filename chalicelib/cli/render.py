@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _VERDICTS: dict[Verdict, str] = {
     "converged": "green",
     "repaired": "green",
+    "pending": "cyan",
     "drifting": "yellow",
     "paused": "yellow",
     "refused": "red",
@@ -31,6 +32,7 @@ _VERDICTS: dict[Verdict, str] = {
 _RESULTS: dict[Result, str] = {
     "verified": "green",
     "unneeded": "green",
+    "sent": "cyan",
     "unseen": "yellow",
     "held": "yellow",
     "failed": "red",
@@ -47,7 +49,7 @@ def exit_code(report: Report) -> int:
             return 0
         case "blind" | "no-router":
             return 1
-        case "drifting" | "paused" | "refused":
+        case "pending" | "drifting" | "paused" | "refused":
             return 2
 
 
@@ -165,6 +167,8 @@ def _outcome(outcome: Outcome) -> Text:
 def _remarks(report: Report) -> Iterator[Text]:
     for problem in report.problems:
         yield line(("problem  ", "red"), problem)
+    for waiting in report.waiting:
+        yield line(("waiting  ", "cyan"), waiting)
     for advice in report.advice:
         yield line(("advice   ", "cyan"), advice)
     if report.refusal:

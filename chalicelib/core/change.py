@@ -146,7 +146,11 @@ def line(change: Change) -> str:
             return f"- {subject(change)}: {change.was}"
         case PushConfig():
             was, wanted = short(change.was), short(change.bundle.digest)
-            trial = f", unless confirmed within {change.confirm_within} s back again" if change.confirm_within else ""
+            trial = (
+                f", unless confirmed within {change.confirm_within} s back again"
+                if change.confirm_within
+                else ""
+            )
             return f"~ {subject(change)}: {was} -> {wanted}{trial}"
         case _:
             assert_never(change)

@@ -46,7 +46,7 @@ def judge(
     observation: Observation,
     history: History,
     election: Election,
-    plan: Plan,
+    plan: Plan[Change],
     *,
     force: bool = False,
 ) -> Refusal | None:
@@ -75,7 +75,7 @@ def _paused(topology: Topology, observation: Observation, history: History) -> R
     return None
 
 
-def _blast_radius(topology: Topology, plan: Plan) -> Refusal | None:
+def _blast_radius(topology: Topology, plan: Plan[Change]) -> Refusal | None:
     limits = topology.limits
     for what, count, limit in (
         ("changes", sum(not isinstance(c, PushConfig) for c in plan.changes), limits.changes),
@@ -105,7 +105,9 @@ def _hold_down(
     return Refusal("hold-down", reason, "find out why it moves, then apply with --force, or wait")
 
 
-def _foreign(topology: Topology, observation: Observation, election: Election, plan: Plan) -> Refusal | None:
+def _foreign(
+    topology: Topology, observation: Observation, election: Election, plan: Plan[Change]
+) -> Refusal | None:
     """Refuse a plan that touches what is not declared: the planner makes none, and nobody trusts one mind alone."""
     tables = {t.id for d in topology.tables for t in observation.select(d.selector) if not t.main}
     found = candidates(topology, observation)
@@ -119,9 +121,7 @@ def _foreign(topology: Topology, observation: Observation, election: Election, p
     )
 
 
-def _ours(
-    topology: Topology, election: Election, change: Change, tables: set[str], owned: set[str]
-) -> bool:
+def _ours(topology: Topology, election: Election, change: Change, tables: set[str], owned: set[str]) -> bool:
     """Say whether a change touches only what is declared; `owned` are the candidates and their interfaces."""
     match change:
         case DisableSourceDestCheck():

@@ -39,7 +39,7 @@ def plan_pushes(
     history: History,
     election: Election,
     order: Order | None = None,
-) -> Plan:
+) -> Plan[PushConfig]:
     """Compare what every candidate should have with what it said it has; the same arguments always give the same plan.
 
     Standbys are pushed before they are needed. What is declared anew waits, on the current router alone, for the
@@ -77,14 +77,20 @@ def check(topology: Topology, observation: Observation, history: History, order:
         )
     names = {candidate.id for candidate in candidates(topology, observation)}
     if order.to is not None and order.to not in names:
-        raise UnsafePlan(f"{order.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}")
+        raise UnsafePlan(
+            f"{order.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}"
+        )
     if order.kind == "confirm" and not on_trial(history, order):
-        raise UnsafePlan("no configuration waits for a confirmation", hint="`mooring status` tells what is in force")
+        raise UnsafePlan(
+            "no configuration waits for a confirmation", hint="`mooring status` tells what is in force"
+        )
 
 
 def on_trial(history: History, order: Order) -> list[tuple[str, Trial]]:
     """List the machines whose configuration an order confirms."""
-    return [(m.instance_id, m.trial) for m in history.machines if m.trial and order.to in (None, m.instance_id)]
+    return [
+        (m.instance_id, m.trial) for m in history.machines if m.trial and order.to in (None, m.instance_id)
+    ]
 
 
 def due(topology: Topology, observation: Observation, history: History) -> list[str]:
@@ -123,7 +129,9 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
     ordered = order if order and order.kind == "push" and order.to in (None, seat.instance.id) else None
     word = machine.inspection
     if machine.command and machine.command.kind == "push":
-        yield _Waiting(f"{seat.instance.id} has been sent {short(machine.command.digest)}; its answer is awaited")
+        yield _Waiting(
+            f"{seat.instance.id} has been sent {short(machine.command.digest)}; its answer is awaited"
+        )
     elif (away := _away(seat)) is not None:
         yield away
     elif ordered:
@@ -132,7 +140,9 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
         yield _Waiting(f"{seat.instance.id} has been asked how it stands")
     elif machine.trial:
         until = f"{machine.trial.until:%H:%M:%S} UTC"
-        yield _Waiting(f"{seat.instance.id} goes back at {until} unless `mooring confirm {seat.topology.name}`")
+        yield _Waiting(
+            f"{seat.instance.id} goes back at {until} unless `mooring confirm {seat.topology.name}`"
+        )
     elif machine.fresh(seat.observation.taken_at) is None:
         yield f"{seat.instance.id} has not said how it stands since {word.at:%H:%M} UTC, though its agent is online"
     elif (reason := _reason(seat, word)) is not None:
@@ -165,14 +175,20 @@ def _reason(seat: _Seat, word: Inspection) -> str | None:
 def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | None:
     """Say what keeps a push back: one that failed before, or the change window."""
     setback, now = machine.setback, seat.observation.taken_at
-    if setback and setback.digest == seat.bundle.digest and (setback.again_at is None or now < setback.again_at):
+    if (
+        setback
+        and setback.digest == seat.bundle.digest
+        and (setback.again_at is None or now < setback.again_at)
+    ):
         ask = f"`mooring push {seat.topology.name} --to {machine.instance_id}` tries again"
         again = f"the next try is at {setback.again_at:%H:%M} UTC" if setback.again_at else ask
         return f"{machine.instance_id} did not take {short(setback.digest)}: {setback.reason}; {again}"
     window = seat.topology.tunnel and seat.topology.tunnel.change_window
     declared_anew = word.digest is not None and not word.drift
     if seat.current and window and declared_anew and not window.contains(now):
-        return _Waiting(f"{machine.instance_id} is given {short(seat.bundle.digest)} in the change window {window}")
+        return _Waiting(
+            f"{machine.instance_id} is given {short(seat.bundle.digest)} in the change window {window}"
+        )
     return None
 
 

@@ -123,9 +123,15 @@ def _tail(report: Report) -> str:
         parts.append(f"{_count(total, 'change')} to make")
     elif total:
         parts.append(f"{good} of {_count(total, 'change')} verified")
-        parts += [f"{_count(n, RESULTS[r])}" for r in ("sent", "unseen", "failed", "held") if (n := _of(report, r))]
+        parts += [
+            f"{_count(n, RESULTS[r])}" for r in ("sent", "unseen", "failed", "held") if (n := _of(report, r))
+        ]
     if report.waiting:
-        parts.append(report.waiting[0] if len(report.waiting) == 1 else f"{len(report.waiting)} machines are waited for")
+        parts.append(
+            report.waiting[0]
+            if len(report.waiting) == 1
+            else f"{len(report.waiting)} machines are waited for"
+        )
     if report.problems:
         parts.append(f"{_count(len(report.problems), 'problem')} for an operator")
     if report.verdict == "drifting" and report.error:
@@ -210,7 +216,8 @@ def _machine_json(machine: Machine) -> dict[str, object]:
             "received": word.received,
             "certificate_expires": word.expires and word.expires.isoformat(),
         },
-        "command": command and {"id": command.id, "kind": command.kind, "sent_at": command.sent_at.isoformat()},
+        "command": command
+        and {"id": command.id, "kind": command.kind, "sent_at": command.sent_at.isoformat()},
         "setback": setback
         and {
             "digest": setback.digest,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from chalicelib.core.errors import Flaw
 from chalicelib.core.reading import octet_flaw, read_address, word_reader
 from chalicelib.core.topology import Tunnel
+from chalicelib.core.window import read_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ def read_tunnel(section: Section) -> Tunnel | None:
     protocol = section.take("protocol", word_reader("udp4", "tcp4"), required=False)
     poll = section.take("poll_seconds", _between(1, 60), required=False)
     probe = section.take("probe", read_address, required=False)
+    window = section.take("change_window", read_window, required=False)
     section.close()
     if server is None or common_name is None or server_name is None or own is None:
         return None
@@ -44,6 +46,7 @@ def read_tunnel(section: Section) -> Tunnel | None:
         cast('Literal["udp4", "tcp4"]', protocol or "udp4"),
         poll or 1,
         probe,
+        window,
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chalicelib.core.advice import advise
-from chalicelib.core.change import CreateRoute, DisableSourceDestCheck, ReplaceRoute, leans_on
+from chalicelib.core.change import CreateRoute, DisableSourceDestCheck, NetworkChange, ReplaceRoute, leans_on
 from chalicelib.core.election import Election, elect
 from chalicelib.core.errors import NoEligibleRouter
 from chalicelib.core.guard import judge as guard
@@ -33,7 +33,7 @@ def worlds(draw: st.DrawFn, *, awkward: bool = False) -> tuple[Topology, Model]:
     return declared, draw(models(declared, awkward=awkward))
 
 
-def _decide(topology: Topology, model: Model, history: History) -> tuple[Election, Plan]:
+def _decide(topology: Topology, model: Model, history: History) -> tuple[Election, Plan[NetworkChange]]:
     """Elect and plan for the VPC as it is; examples without any router to elect are of no interest here."""
     observation = model.observe(topology, NOON)
     try:

@@ -13,6 +13,7 @@ from chalicelib.core.change import (
     AssociateRouteTable,
     CreateRoute,
     DisableSourceDestCheck,
+    NetworkChange,
     ReplaceRoute,
     RevokeIngress,
     line,
@@ -65,7 +66,7 @@ ROLE = Tags((("role", "private"),))
 
 def plan_for(
     observation: Observation, declared: Topology | None = None, history: History = REMEMBERED
-) -> Plan:
+) -> Plan[NetworkChange]:
     """Elect and plan."""
     declared = declared or topology()
     return make_plan(declared, observation, elect(declared, observation, history))
