@@ -9,6 +9,8 @@ from tests.world import (  # noqa: F401 - each import adds its patches to `truth
     formation,
     truth_addresses,
     truth_associations,
+    truth_commands,
+    truth_documents,
     truth_groups,
     truth_hooks,
     truth_instances,
