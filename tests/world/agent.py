@@ -24,7 +24,8 @@ from tests.world.reality import aws
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.world.nodes import Invocation, Node
+    from tests.world.commands import Invocation
+    from tests.world.nodes import Node
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from tests.world import (  # noqa: F401 - each import adds its patches to `truth
     truth_instances,
     truth_interfaces,
     truth_launches,
+    truth_nodes,
     truth_paging,
     truth_parameters,
     truth_routes,

@@ -12,21 +12,19 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from moto.core.responses import ActionResult, EmptyResult
-from moto.ssm.exceptions import InvalidDocument, SSMException, ValidationException
+from moto.ssm.exceptions import InvalidDocument, SSMException
 from moto.ssm.responses import SimpleSystemManagerResponse as Response
 
-from tests.world.nodes import Command, Invocation, Node
+from tests.world.commands import Command, Invocation
 from tests.world.patches import truth
 from tests.world.reality import aws
+from tests.world.truth_nodes import called, constraint, page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from moto.ssm.models import Document
 
 DETAILS = 2_500
 """Characters of a plugin's output in ListCommandInvocations."""
-INSTANCE_ID = re.compile(r"i-(\w{8}|\w{17})")
 
 
 # -- sending -----------------------------------------------------------------------------------------
@@ -41,11 +39,11 @@ def send_command(response: Response) -> ActionResult:
     name = response._get_param("DocumentName")
     document = _document(response, name, asked["DocumentVersion"])
     if len(asked["Comment"] or "") > 100:
-        raise _constraint("comment", "Member must have length less than or equal to 100")
+        raise constraint("comment", "Member must have length less than or equal to 100")
     timeout = response._get_param("TimeoutSeconds")
     timeout = 3600 if timeout is None else timeout
     if not 30 <= timeout <= 2_592_000:
-        raise _constraint("timeoutSeconds", "Member must be between 30 and 2592000")
+        raise constraint("timeoutSeconds", "Member must be between 30 and 2592000")
     parameters = _parameters(document.content_json, response._get_param("Parameters") or {})
     command = Command(
         asked=asked,
@@ -56,7 +54,7 @@ def send_command(response: Response) -> ActionResult:
         timeout_seconds=timeout,
         execution_timeout=_execution_timeout(document.content_json, parameters),
     )
-    aws.fleet.send(command, _nodes(response._get_param("InstanceIds") or [], asked["Targets"] or []))
+    aws.fleet.send(command, called(response._get_param("InstanceIds") or [], asked["Targets"] or []))
     shown = _command(command) | {"Status": "Pending", "StatusDetails": "Pending"}
     return ActionResult({"Command": shown | {"CompletedCount": 0, "ErrorCount": 0}})
 
@@ -111,37 +109,8 @@ def _execution_timeout(content: dict[str, Any], parameters: dict[str, list[str]]
     return int(parameters[named[1]][0] if named else asked)
 
 
-def _nodes(instance_ids: list[str], targets: list[dict[str, Any]]) -> list[str]:
-    """Find whom it is for. An id must be one of a node that can be reached; a tag may well match nobody."""
-    if bool(instance_ids) == bool(targets):
-        raise ValidationException("Either InstanceIds or Targets is required, and not both.")
-    if len(instance_ids) > 50:
-        raise _constraint("instanceIds", "Member must have length less than or equal to 50")
-    if len(set(instance_ids)) < len(instance_ids):
-        raise SSMException("DuplicateInstanceId", "An instance is named twice.")
-    for target in targets:
-        if target["Key"] == "InstanceIds":
-            instance_ids = [*instance_ids, *target["Values"]]
-    reached = {one.instance_id for one in _listed() if one.online}
-    missing = [one for one in instance_ids if one not in reached]
-    if missing:
-        text = f"Instances [[{', '.join(missing)}]] not in a valid state for account {aws.account_id}"
-        raise SSMException("InvalidInstanceId", text)
-    tags = [target for target in targets if target["Key"].startswith("tag:")]
-    for node in _listed() if tags else ():
-        if all(node.tags.get(one["Key"].removeprefix("tag:")) in one["Values"] for one in tags):
-            instance_ids = [*instance_ids, node.instance_id]
-    return instance_ids
-
-
 def _invalid(text: str) -> SSMException:
     return SSMException("InvalidParameters", text)
-
-
-def _constraint(name: str, wanted: str) -> ValidationException:
-    return ValidationException(
-        f"1 validation error detected: Value at '{name}' failed to satisfy constraint: {wanted}"
-    )
 
 
 # -- looking -----------------------------------------------------------------------------------------
@@ -205,7 +174,7 @@ def list_command_invocations(response: Response) -> ActionResult:
         and not _unseen(one)
     ]
     details = bool(response._get_param("Details"))
-    return _page(response, "CommandInvocations", [_invocation(one, details=details) for one in found])
+    return page(response, "CommandInvocations", [_invocation(one, details=details) for one in found])
 
 
 def list_commands(response: Response) -> ActionResult:
@@ -220,7 +189,7 @@ def list_commands(response: Response) -> ActionResult:
         if command_id in {None, one.command_id}
         and (instance_id is None or instance_id in {each.node.instance_id for each in one.invocations})
     ]
-    return _page(response, "Commands", [_command(one) for one in found])
+    return page(response, "Commands", [_command(one) for one in found])
 
 
 def cancel_command(response: Response) -> EmptyResult:
@@ -235,45 +204,12 @@ def cancel_command(response: Response) -> EmptyResult:
     return EmptyResult()
 
 
-def describe_instance_information(response: Response) -> ActionResult:
-    """List nodes whose instances run. An id asked for by filter that is none of them is simply not in the list."""
-    found = _listed()
-    for one in response._get_param("Filters") or []:
-        found = [node for node in found if _matches(node, one["Key"], one["Values"])]
-    for one in response._get_param("InstanceInformationFilterList") or []:
-        found = [node for node in found if _matches(node, one["key"], one["valueSet"])]
-    size = response._get_param("MaxResults")
-    if size is not None and not 5 <= size <= 50:
-        raise _constraint("maxResults", "Member must be between 5 and 50")
-    return _page(response, "InstanceInformationList", [node.described for node in found], usual=10)
-
-
-def _matches(node: Node, key: str, values: list[str]) -> bool:
-    described = {
-        "InstanceIds": node.instance_id,
-        "PingStatus": node.described["PingStatus"],
-        "AgentVersion": node.agent_version,
-        "PlatformTypes": "Linux",
-        "ResourceType": "EC2Instance",
-    }
-    if key == "InstanceIds" and (bad := [one for one in values if not INSTANCE_ID.fullmatch(one)]):
-        raise SSMException("InvalidInstanceId", f"{bad[0]} is no instance id.")
-    if key.startswith("tag:"):
-        return node.tags.get(key.removeprefix("tag:")) in values
-    if key == "tag-key":
-        return not node.tags.keys().isdisjoint(values)
-    if key not in described:
-        raise SSMException("InvalidFilterKey", f"{key} is no filter of the embedded AWS.")
-    return described[key] in values
-
-
 for _operation in (
     send_command,
     get_command_invocation,
     list_command_invocations,
     list_commands,
     cancel_command,
-    describe_instance_information,
 ):
     truth.attribute(Response, _operation.__name__, _operation)
 
@@ -298,10 +234,6 @@ def _unseen(invocation: Invocation) -> bool:
         return False
     invocation.unseen -= 1
     return True
-
-
-def _listed() -> list[Node]:
-    return [node for node in aws.fleet.nodes.values() if node.listed]
 
 
 def _stamp(moment: Any) -> str:  # noqa: ANN401 - a datetime or None
@@ -367,18 +299,3 @@ def _output(stdout: str, stderr: str) -> str:
     text = stdout + (f"\n----------ERROR-------\n{stderr}" if stderr else "")
     cut = "\n---Output truncated---"
     return text if len(text) <= DETAILS else text[: DETAILS - len(cut)] + cut
-
-
-def _page(
-    response: Response, key: str, everything: Iterable[dict[str, Any]], usual: int = 50
-) -> ActionResult:
-    """Cut one page out of a listing; AWS may give fewer than asked for."""
-    everything, token = list(everything), response._get_param("NextToken")
-    if token is not None and not token.isdigit():
-        raise SSMException("InvalidNextToken", "The specified token is not valid.")
-    size = min(response._get_param("MaxResults") or usual, aws.page_size or 50)
-    start = int(token or 0)
-    end = start + size
-    return ActionResult(
-        {key: everything[start:end], "NextToken": str(end) if end < len(everything) else None}
-    )

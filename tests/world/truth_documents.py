@@ -23,14 +23,19 @@ LARGEST = 64 * 1024
 PARAMETER_TYPES = {"String", "StringList", "Integer", "Boolean", "MapList", "StringMap"}
 
 
+@truth.around(SimpleSystemManagerBackend, "create_document")
+def create(original: Original, backend: SimpleSystemManagerBackend, **kwargs: Moto) -> Documents:
+    """Take a stack's content, which is an object, and its default format."""
+    kwargs["document_format"] = kwargs["document_format"] or "JSON"
+    if isinstance(kwargs["content"], dict):
+        kwargs["content"] = json.dumps(kwargs["content"])
+    return original(backend, **kwargs)
+
+
 @truth.around(Document, "__init__")
 def make(original: Original, document: Document, *args: Moto, **kwargs: Moto) -> None:
     """Hold a Command document against its schema; it runs where its steps' plugins do."""
-    content = kwargs.get("content")
-    if isinstance(content, dict):  # from a stack's template
-        kwargs["content"] = content = json.dumps(content)
-    kwargs["document_format"] = kwargs.get("document_format") or "JSON"
-    if len((content or "").encode()) > LARGEST:
+    if len((kwargs["content"] or "").encode()) > LARGEST:
         raise SSMException("MaxDocumentSizeExceeded", "The size limit of a document is 64 KB.")
     original(document, *args, **kwargs)
     if document.document_type == "Command" and document.schema_version == "2.2":
@@ -77,24 +82,18 @@ def find(
 
 
 @truth.around(Document, "update_from_cloudformation_json")
-def update(
-    original: Original,
-    was: Document,
-    name: str,
-    template: dict[str, Any],
-    account_id: str,
-    region: str,
-) -> Document:
+def update(original: Original, **given: Moto) -> Document:
     """Make a new version, and the default one, where UpdateMethod says so; moto deletes the document first."""
-    properties = template["Properties"]
+    properties = given["cloudformation_json"]["Properties"]
     if properties.get("UpdateMethod", "Replace") != "NewVersion":
-        replaced: Document = original(was, name, template, account_id, region)
+        replaced: Document = original(**given)
         return replaced
-    backend: SimpleSystemManagerBackend = ssm_backends[account_id][region]
+    name = given["original_resource"].name
+    backend: SimpleSystemManagerBackend = ssm_backends[given["account_id"]][given["region_name"]]
     content, form = properties["Content"], properties.get("DocumentFormat") or "JSON"
     text = json.dumps(content) if isinstance(content, dict) else content
-    documents = backend._documents[was.name]
+    documents = backend._documents[name]
     if documents.get_latest_version().content != text:
-        made = backend.update_document(text, [], was.name, None, "$LATEST", form, None)
+        made = backend.update_document(text, [], name, None, "$LATEST", form, None)
         documents.update_default_version(made["DocumentVersion"])
     return documents.get_default_version()
