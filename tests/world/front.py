@@ -72,7 +72,7 @@ class Front:
     def settle(self) -> int:
         """End the transitions now under way, and say how many."""
         with aws.lock:
-            ended = aws.transitions.end_all()
+            ended = aws.transitions.end_all() + aws.deliveries.end_all()
             truth_groups.look()
             self.end_due()
         self.deliver()
@@ -87,6 +87,13 @@ class Front:
         self.deliver()
         return ended
 
+    def expire_commands(self) -> int:
+        """Let the time of every command run out, and say how many had not ended."""
+        with aws.lock:
+            ended = aws.fleet.expire(math.inf)
+        self.deliver()
+        return ended
+
     def wake(self) -> None:
         """End the transitions whose time has come: a timer's call."""
         with aws.lock:
@@ -95,7 +102,7 @@ class Front:
 
     def end_due(self) -> None:
         """End the transitions whose time has come, and those that they set off."""
-        while aws.transitions.end_due():
+        while aws.transitions.end_due() or aws.deliveries.end_due():
             truth_groups.look()
 
     def deliver(self) -> None:
