@@ -24,6 +24,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from chalicelib.cli import documents
 from chalicelib.core.errors import ControllerError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ TARGET = {"platform_machine": "aarch64", "platform_system": "Linux", "sys_platfo
 """What a requirement's marker sees on Lambda's arm64."""
 
 _SHIPPED = ("app.py", "requirements.txt", ".chalice", "chalicelib")
-_LEFT_OUT = ("cli", "tests", "__pycache__", "deployments", "deployed")
+_LEFT_OUT = ("cli", "command", "tests", "__pycache__", "deployments", "deployed")
 _PIPS_OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
@@ -203,13 +204,15 @@ def _compile(tree: Path) -> None:
 
 
 def _plain_yaml(template: str) -> str:
-    """Write the template anew without aliases, which CloudFormation does not read ("Template formats")."""
+    """Write the template anew with the documents' scripts, and without aliases, which CloudFormation does not read."""
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, _: object) -> bool:
             return True
 
-    dumped: str = yaml.dump(yaml.safe_load(template), Dumper=Plain, allow_unicode=True, width=120)
+    dumped: str = yaml.dump(
+        documents.fill(yaml.safe_load(template)), Dumper=Plain, allow_unicode=True, width=120
+    )
     return dumped
 
 
