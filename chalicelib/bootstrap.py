@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import time
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2 import Ec2Network
 from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
-from chalicelib.aws.machines import Document, SystemsManager
+from chalicelib.aws.machines import SystemsManager
 from chalicelib.aws.queue import FifoQueue
 from chalicelib.aws.ssm import Topologies
 from chalicelib.aws.writes import PARALLEL
@@ -94,13 +95,8 @@ class Edge:
 
     @cached_property
     def machines(self) -> SystemsManager:
-        """The candidates' operating systems; our documents' hashes are in the deployed functions' environment."""
-        documents = {}
-        for what in ("configure", "inspect", "confirm"):
-            digest = os.environ.get(f"MOORING_{what.upper()}_DOCUMENT_HASH")
-            if digest:
-                documents[what] = Document(f"Mooring-{what.capitalize()}Router", digest)
-        return SystemsManager(self.ssm, documents)
+        """The candidates' operating systems; only the deployed worker knows the fingerprints of our documents."""
+        return SystemsManager(self.ssm, json.loads(os.environ.get("MOORING_DOCUMENTS", "{}")))
 
     @cached_property
     def queue(self) -> FifoQueue:

@@ -39,7 +39,7 @@ class Machines(Protocol):
         """
         ...
 
-    def push(self, topology: str, change: PushConfig) -> str:
+    def push(self, topology: Topology, change: PushConfig) -> str:
         """Store a configuration and have a machine take it; gives the command's id, and does not wait.
 
         Raises:
@@ -99,7 +99,7 @@ def push(
         machine = history.machine(change.instance_id)
         digest = change.bundle.digest
         try:
-            command_id = machines.push(topology.name, change)
+            command_id = machines.push(topology, change)
         except PushError as error:
             failures.append(Failure(error.aws_code or error.code, error.message, error.retryable))
             history = history.knows(machine.refused(digest, error.message, now))

@@ -299,7 +299,7 @@ class FakeMachines:
             raise ObservationError("ssm:GetCommandInvocation failed: InternalServerError")
         return self.answers.get(f"{command_id} {instance_id}", Invocation("InProgress"))
 
-    def push(self, topology: str, change: PushConfig) -> str:
+    def push(self, topology: Topology, change: PushConfig) -> str:
         """Take a push."""
         return self._send(Sent("push", (change.instance_id,), change.bundle.digest, change.confirm_within))
 

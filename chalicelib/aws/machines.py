@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
+from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
+from chalicelib.core.envelope import seal, tier
 from chalicelib.core.errors import PushError
 from chalicelib.core.machine import Agent, Invocation
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import InstanceInformationStringFilterTypeDef
 
     from chalicelib.core.change import PushConfig
-    from chalicelib.core.router import Bundle
     from chalicelib.core.topology import Topology
 
 PATH = "/mooring/{topology}/router/{address}"
@@ -28,23 +27,20 @@ PATH = "/mooring/{topology}/router/{address}"
 DELIVERED_WITHIN = 60
 """Seconds for a command to reach its machine; what is late must not run at all: it would be out of date."""
 
-STANDARD = 4096
-"""The most bytes of a parameter of the standard tier, which costs nothing (Systems Manager endpoints and quotas)."""
 
+class _Pin(NamedTuple):
+    """One version of a document, and the hash by which SendCommand refuses any other content."""
 
-class Document(NamedTuple):
-    """A Command document of ours, by name, and the SHA-256 of its content: any other content is refused."""
-
-    name: str
+    version: str
     hash: str
 
 
 class SystemsManager:
-    """Implements `errands.Machines`. `documents` are ours by what they do: configure, inspect, confirm."""
+    """Implements `errands.Machines`. `fingerprints` are those of our documents, by name (`core.document.fingerprint`)."""
 
-    def __init__(self, ssm: SSMClient, documents: Mapping[str, Document]) -> None:
-        self._ssm, self._documents = ssm, documents
-        self._versions: dict[str, str] = {}
+    def __init__(self, ssm: SSMClient, fingerprints: Mapping[str, str]) -> None:
+        self._ssm, self._fingerprints = ssm, fingerprints
+        self._pins: dict[str, _Pin] = {}
 
     def agents(self, topology: Topology) -> dict[str, Agent]:
         """Read the agents of the declared candidates: one call per selector, more only where AWS pages.
@@ -80,16 +76,24 @@ class SystemsManager:
             raise blind("ssm:GetCommandInvocation", error) from error
         return Invocation(said["StatusDetails"].replace(" ", ""), said.get("StandardOutputContent", ""))
 
-    def push(self, topology: str, change: PushConfig) -> str:
+    def push(self, topology: Topology, change: PushConfig) -> str:
         """Store a configuration, unless it lies there already, and have a machine take exactly that version.
 
         Raises:
             PushError: it could not be stored or sent.
         """
-        path = PATH.format(topology=topology, address=change.address)
-        version = self._stored(path, parcel(change.bundle, change.confirm_within))
+        path = PATH.format(topology=topology.name, address=change.address)
+        probe = topology.tunnel.probe if topology.tunnel else None
+        try:
+            value = seal(change.bundle.canonical, probe=probe, confirm_within=change.confirm_within)
+            version = self._stored(path, value, tier(value))
+        except ValueError as error:
+            hint = "declare fewer office networks, or larger ones that hold them"
+            raise PushError(
+                f"{change.instance_id} cannot be sent its configuration: {error}", hint=hint
+            ) from error
         parameters = {"Path": [path], "Version": [str(version)], "Digest": [change.bundle.digest]}
-        return self._send("configure", [change.instance_id], parameters)
+        return self._send(CONFIGURE, [change.instance_id], parameters)
 
     def inspect(self, instance_ids: Sequence[str]) -> str:
         """Ask machines how they stand, at most 50 of them (API reference, SendCommand).
@@ -97,7 +101,7 @@ class SystemsManager:
         Raises:
             PushError: it could not be sent.
         """
-        return self._send("inspect", instance_ids[:50], {})
+        return self._send(INSPECT, instance_ids[:50], {})
 
     def confirm(self, instance_id: str, digest: str) -> str:
         """Have a machine keep the configuration that is on trial.
@@ -105,13 +109,13 @@ class SystemsManager:
         Raises:
             PushError: it could not be sent.
         """
-        return self._send("confirm", [instance_id], {"Digest": [digest]})
+        return self._send(CONFIRM, [instance_id], {"Digest": [digest]})
 
-    def _stored(self, path: str, parcel: str) -> int:
-        """Put a value into Parameter Store; gives its version. The advanced tier only where it must be, for it costs."""
+    def _stored(self, path: str, value: str, tier: Literal["Standard", "Advanced"]) -> int:
+        """Put a value into Parameter Store, unless it lies there; gives its version."""
         try:
             known = self._ssm.get_parameter(Name=path)["Parameter"]
-            if known["Value"] == parcel:
+            if known["Value"] == value:
                 return known["Version"]
         except AwsError as error:
             if code_of(error) != "ParameterNotFound":
@@ -119,63 +123,53 @@ class SystemsManager:
         try:
             return self._ssm.put_parameter(
                 Name=path,
-                Description="What a router of Mooring's is configured with; holds no secret",
-                Value=parcel,
+                Description="What a router is configured with; holds no secret",
+                Value=value,
                 Type="String",
-                Tier="Standard" if len(parcel.encode()) <= STANDARD else "Advanced",
+                Tier=tier,
                 Overwrite=True,
             )["Version"]
         except AwsError as error:
             raise _unsent(f"ssm:PutParameter {path}", error) from error
 
-    def _send(self, what: str, instance_ids: Sequence[str], parameters: Mapping[str, Sequence[str]]) -> str:
-        document = self._documents.get(what)
-        if document is None:
-            raise PushError(
-                f"no document to {what} routers with is known here",
-                hint="the deployed functions know theirs; let one of them do it",
-            )
-        version = self._version(document)
+    def _send(self, name: str, instance_ids: Sequence[str], parameters: Mapping[str, Sequence[str]]) -> str:
+        pin = self._pins.get(name) or self._pinned(name)
         try:
-            return self._ssm.send_command(
-                DocumentName=document.name,
-                DocumentVersion=version,
-                DocumentHash=document.hash,
+            answer = self._ssm.send_command(
+                DocumentName=name,
+                DocumentVersion=pin.version,
+                DocumentHash=pin.hash,
                 DocumentHashType="Sha256",
                 InstanceIds=instance_ids,
                 Parameters=parameters,
                 TimeoutSeconds=DELIVERED_WITHIN,
-                Comment=f"Mooring: {what}",
-            )["Command"]["CommandId"]
+            )
         except AwsError as error:
-            self._versions.pop(document.name, None)
-            raise _unsent(f"ssm:SendCommand {document.name}", error) from error
+            self._pins.pop(name, None)  # the next run looks at the document anew
+            raise _unsent(f"ssm:SendCommand {name}", error) from error
+        self._pins[name] = pin
+        return answer["Command"]["CommandId"]
 
-    def _version(self, document: Document) -> str:
-        """Find the version of a document that has our content, once per process."""
-        if document.name not in self._versions:
-            try:
-                known = self._ssm.describe_document(Name=document.name)["Document"]
-            except AwsError as error:
-                raise _unsent(f"ssm:DescribeDocument {document.name}", error) from error
-            if known["Hash"] != document.hash:
+    def _pinned(self, name: str) -> _Pin:
+        """Find the version of a document that is ours, word for word, once per process."""
+        if name not in self._fingerprints:
+            raise PushError(
+                f"which {name} is the right one is not known here",
+                hint="the deployed worker knows; let it do this: make deploy STAGE=...",
+            )
+        try:
+            kept = self._ssm.get_document(Name=name, DocumentVersion="$LATEST", DocumentFormat="JSON")
+            if fingerprint(json.loads(kept["Content"])) != self._fingerprints[name]:
                 raise PushError(
-                    f"the document {document.name} is not the one that was deployed with this Mooring",
-                    hint="make deploy puts the right one back; find out who changed it",
+                    f"the document {name} is not the one that was deployed with this Mooring",
+                    hint="find out who changed it; make deploy puts the right one back",
                 )
-            self._versions[document.name] = known["DocumentVersion"]
-        return self._versions[document.name]
-
-
-def parcel(bundle: Bundle, confirm_within: int | None) -> str:
-    """Pack a configuration for Parameter Store: deflated, since most then fit the tier that costs nothing.
-
-    `confirm_within` (seconds) is no part of what the digest is of: it says how to take it, not what it is.
-    """
-    packed = base64.b64encode(zlib.compress(bundle.canonical, 9)).decode()
-    return json.dumps(
-        {"schema": 1, "confirm_within": confirm_within, "packed": packed}, separators=(",", ":")
-    )
+            version = kept["DocumentVersion"]
+            return _Pin(
+                version, self._ssm.describe_document(Name=name, DocumentVersion=version)["Document"]["Hash"]
+            )
+        except AwsError as error:
+            raise _unsent(f"reading the document {name}", error) from error
 
 
 def _unsent(doing: str, error: BotoCoreError | ClientError) -> PushError:
