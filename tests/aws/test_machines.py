@@ -64,14 +64,14 @@ def instance_id(office: Office, world: World) -> str:
     return instance_id
 
 
-def change(office: Office, declared: Topology, instance_id: str, **more: Any) -> PushConfig:  # noqa: ANN401 - any field
-    """Give a push of what is declared."""
+@pytest.fixture
+def pushed(office: Office, declared: Topology, instance_id: str) -> PushConfig:
+    """A push of what is declared."""
     seen = office.observe()
     interface = next(i for i in seen.instances if i.id == instance_id).interfaces[0]
     bundle = wanted(declared, seen, interface)
     assert bundle
-    pushed = PushConfig(instance_id, pinned_address(declared, interface), bundle, None, "a test")
-    return replace(pushed, **more)
+    return PushConfig(instance_id, pinned_address(declared, interface), bundle, None, "a test")
 
 
 def calls(world: World) -> list[str]:
@@ -91,10 +91,9 @@ def test_agents_of_the_candidates_are_read_with_one_call(
 
 
 def test_a_push_stores_the_bundle_and_sends_path_version_and_digest_alone(
-    office: Office, machines: SystemsManager, declared: Topology, world: World, ssm: Client, instance_id: str
+    machines: SystemsManager, declared: Topology, pushed: PushConfig, world: World, ssm: Client
 ) -> None:
     """The document is pinned by version and hash, found once per process; a bundle that lies there is not written anew."""
-    pushed = change(office, declared, instance_id)
     world.forget_calls()
     command_id = machines.push(declared, pushed)
     first = calls(world)
@@ -176,16 +175,9 @@ def test_whoever_was_not_deployed_sends_nothing(world: World, ssm: Client, insta
     ],
 )
 def test_each_refusal_on_the_way_of_a_push_says_where_it_happened(
-    office: Office,
-    machines: SystemsManager,
-    declared: Topology,
-    world: World,
-    instance_id: str,
-    operation: str,
-    doing: str,
+    machines: SystemsManager, declared: Topology, pushed: PushConfig, world: World, operation: str, doing: str
 ) -> None:
     """AWS's code and the call are in the message, and the next push succeeds."""
-    pushed = change(office, declared, instance_id)
     world.deny(operation, times=1)
     with pytest.raises(PushError) as caught:
         machines.push(declared, pushed)
@@ -202,11 +194,12 @@ def test_a_failed_reading_is_no_answer(
     command_id = machines.inspect([instance_id])
     world.settle()
     world.fail(operation, code="InternalServerError", status=500)
+    read = {
+        "DescribeInstanceInformation": lambda: machines.agents(declared),
+        "GetCommandInvocation": lambda: machines.answer(command_id, instance_id),
+    }
     with pytest.raises(ObservationError, match=operation):
-        if operation == "DescribeInstanceInformation":
-            machines.agents(declared)
-        else:
-            machines.answer(command_id, instance_id)
+        read[operation]()
 
 
 def test_a_machine_that_is_not_registered_yet_takes_no_command(
