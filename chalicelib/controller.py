@@ -8,10 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.core.advice import advise
-from chalicelib.core.change import DisableSourceDestCheck, leans_on, line, subject
+from chalicelib.core.change import AssociateRouteTable, DisableSourceDestCheck, digest, leans_on, subject
 from chalicelib.core.election import elect
 from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.guard import judge
+from chalicelib.core.observation import Pause
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.report import Failure, Outcome, Report
 
@@ -110,13 +111,14 @@ class Request:
         woken_by: who or what asked, for the report and the journal.
         to: the instance an operator names as the router (a switchover).
         force: an operator overrules the blast radius and hold-down guards.
-        agreed: the changes an operator was shown and consented to; any other plan is refused.
+        agreed: the `change.digest` of the plan an operator was shown and consented to; any other that would change
+            something is refused.
     """
 
     woken_by: str = "operator"
     to: str | None = None
     force: bool = False
-    agreed: tuple[Change, ...] | None = None
+    agreed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
     observation = observation.with_notices(history.notices)
     election = elect(topology, observation, history, request.to)
     plan = make_plan(topology, observation, election)
-    if request.agreed is not None and list(map(line, request.agreed)) != list(map(line, plan.changes)):
+    if request.agreed is not None and plan.changes and request.agreed != digest(plan.changes):
         raise UnsafePlan(
             "the network changed since the plan was shown", hint="look at the new plan and apply that"
         )
@@ -212,7 +214,15 @@ def _draft(topology: Topology, request: Request, seen: Look, finished: datetime)
         advice=advise(topology, seen.observation),
         refusal=seen.refusal,
         notices=seen.history.notices,
+        pause=_pause(topology, seen),
     )
+
+
+def _pause(topology: Topology, seen: Look) -> Pause | None:
+    """Give the pause in force, be it declared or ordered."""
+    if topology.paused:
+        return Pause("it is declared paused")
+    return seen.history.paused(seen.observation.taken_at)
 
 
 def _stopped(
@@ -228,18 +238,27 @@ def _stopped(
 
 
 def _apply(ports: Ports, plan: Plan) -> list[Failure | None]:
-    """Attempt every change of a plan; routes wait for the source/dest check of the interface they lead to."""
+    """Attempt every change of a plan; what leans on another change waits for it, and is held back when that fails."""
     deadline = ports.clock.now() + timedelta(seconds=APPLY_SECONDS)
-    needed = {leans_on(change) for change in plan.changes}
-    first = [c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and c.interface_id in needed]
-    results = _attempt(ports, first, deadline)
-    still_on = {check.interface_id for check in first if results[subject(check)]}
-    for change in plan.changes:
-        if (interface := leans_on(change)) in still_on:
-            why = f"the source/dest check of {interface} is still on"
-            results[subject(change)] = Failure("Held", why, retryable=True)
-    results |= _attempt(ports, [c for c in plan.changes if subject(c) not in results], deadline)
+    results: dict[str, Failure | None] = {}
+    for stage in _stages(plan):
+        held = {subject(c): _held(on) for c in stage if (on := leans_on(c)) and results.get(on)}
+        ready = [change for change in stage if subject(change) not in held]
+        results |= held | _attempt(ports, ready, deadline)
     return [results[subject(change)] for change in plan.changes]
+
+
+def _stages(plan: Plan) -> tuple[list[Change], ...]:
+    """Part a plan: the checks that routes lean on, then all else, then the subnets whose tables get their way out."""
+    needed = {leans_on(change) for change in plan.changes}
+    touched = {subject(change) for change in plan.changes}
+    first = [c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and subject(c) in needed]
+    last = [c for c in plan.changes if isinstance(c, AssociateRouteTable) and leans_on(c) in touched]
+    return first, [c for c in plan.changes if c not in first and c not in last], last
+
+
+def _held(on: str) -> Failure:
+    return Failure("Held", f"it waits for {on}, which is not as declared yet", retryable=True)
 
 
 def _attempt(ports: Ports, changes: Sequence[Change], deadline: datetime) -> dict[str, Failure | None]:

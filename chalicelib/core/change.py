@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,20 @@ def line(change: Change) -> str:
 
 
 def leans_on(change: Change) -> str | None:
-    """Give the interface whose source/dest check must be off before a change may be made (invariant 3)."""
+    """Name the subject that must be as declared before a change may be made.
+
+    A route to an interface waits until that forwards (invariant 3); a subnet waits until its table has a way out.
+    """
     match change:
         case CreateRoute(target=target) | ReplaceRoute(target=target) if target.startswith("eni-"):
-            return target
+            return f"source/dest check {target}"
+        case AssociateRouteTable():
+            return f"route {change.table_id} 0.0.0.0/0"
         case _:
             return None
+
+
+def digest(changes: Iterable[Change]) -> str:
+    """Give 32 hex digits that stand for what a plan changes: its lines, whatever their order and their reasons."""
+    lines = "\n".join(sorted(map(line, changes)))
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]

@@ -74,6 +74,7 @@ class ElasticIp:
     public_address: str
     interface_id: str | None = None
     private_address: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Observation:
 
     `elastic_ips` are the declared one and every other that sits on an interface of the VPC.
     `dhcp_options` is None when the topology does not declare any, and so nobody looked.
+    `group_seen` is False when nothing showed that the declared security group exists.
     """
 
     taken_at: datetime
@@ -101,6 +103,7 @@ class Observation:
     elastic_ips: tuple[ElasticIp, ...]
     ingress: tuple[IngressRule, ...] = ()
     dhcp_options: str | None = None
+    group_seen: bool = True
 
     def select(self, selector: TableSelector) -> list[RouteTable]:
         """Find the tables an id or tags select, by id: AWS lists in any order; none when they are not in this VPC."""
@@ -135,6 +138,11 @@ class Pause:
 
     reason: str
     until: datetime | None = None
+
+    def __str__(self) -> str:
+        """`paused until 2026-11-25 16:00 UTC: the reason`."""
+        until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
+        return f"paused{until}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

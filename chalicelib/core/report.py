@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from chalicelib.core.election import Election
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.guard import Refusal
+    from chalicelib.core.observation import Pause
     from chalicelib.core.wake import Notice
 
 SCHEMA = 1
@@ -67,6 +68,7 @@ class Report:
     refusal: Refusal | None = None
     error: ControllerError | None = None
     notices: tuple[Notice, ...] = ()
+    pause: Pause | None = None
 
     @property
     def sentence(self) -> str:
@@ -120,7 +122,14 @@ def _tail(report: Report) -> str:
         parts.append(f"{_count(len(report.problems), 'problem')} for an operator")
     if report.verdict == "drifting" and report.error:
         parts.append(_error(report))
+    if report.pause and report.verdict == "converged":
+        parts.append(str(report.pause))
     return "".join(f"; {part}" for part in parts)
+
+
+def pause_json(pause: Pause) -> dict[str, str | None]:
+    """Give a pause as JSON values."""
+    return {"reason": pause.reason, "until": pause.until.isoformat() if pause.until else None}
 
 
 def _of(report: Report, result: str) -> int:
@@ -158,6 +167,7 @@ def as_json(report: Report) -> dict[str, object]:
         "changes": [_outcome_json(o) for o in report.outcomes],
         "problems": list(report.problems),
         "advice": list(report.advice),
+        "pause": report.pause and pause_json(report.pause),
         "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.way_out},
         "error": error
         and {
