@@ -252,8 +252,12 @@ def _stages(plan: Plan) -> tuple[list[Change], ...]:
     """Part a plan: the checks that routes lean on, then all else, then the subnets whose tables get their way out."""
     needed = {leans_on(change) for change in plan.changes}
     touched = {subject(change) for change in plan.changes}
-    first = [c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and subject(c) in needed]
-    last = [c for c in plan.changes if isinstance(c, AssociateRouteTable) and leans_on(c) in touched]
+    first: list[Change] = [
+        c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and subject(c) in needed
+    ]
+    last: list[Change] = [
+        c for c in plan.changes if isinstance(c, AssociateRouteTable) and leans_on(c) in touched
+    ]
     return first, [c for c in plan.changes if c not in first and c not in last], last
 
 

@@ -511,7 +511,7 @@ def test_run_after_the_agreed_plan_was_made_by_another_has_nothing_to_do() -> No
 
 
 def test_pause_of_a_converged_network_is_told() -> None:
-    """A pause matters before there is anything to repair; the sentence says it, and who ordered it."""
+    """A pause matters before there is anything to repair; the sentence says it."""
     scene = moored()
     wanted = Pause("the line is being dug up (anna)", NOON + timedelta(hours=2))
     scene.journal.histories["office"] = replace(scene.history, pause=wanted)
@@ -519,7 +519,7 @@ def test_pause_of_a_converged_network_is_told() -> None:
     report = preview(scene.topology, scene.ports, Request())
 
     assert (report.verdict, report.pause) == ("converged", wanted)
-    assert report.sentence.endswith("; paused until 2026-11-23 14:00 UTC: the line is being dug up (anna)")
+    assert report.sentence.endswith("; everything is as declared; paused until 2026-11-23 14:00 UTC")
     declared = replace(scene.topology, paused=True)
     assert preview(declared, scene.ports, Request()).pause == Pause("it is declared paused")
 

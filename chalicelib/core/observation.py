@@ -141,8 +141,12 @@ class Pause:
 
     def __str__(self) -> str:
         """`paused until 2026-11-25 16:00 UTC: the reason`."""
-        until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
-        return f"paused{until}: {self.reason}"
+        return f"{self.state}: {self.reason}"
+
+    @property
+    def state(self) -> str:
+        """Say that it is paused, and until when, if that is known."""
+        return "paused" + (f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def _tail(report: Report) -> str:
     if report.verdict == "drifting" and report.error:
         parts.append(_error(report))
     if report.pause and report.verdict == "converged":
-        parts.append(str(report.pause))
+        parts.append(report.pause.state)
     return "".join(f"; {part}" for part in parts)
 
 

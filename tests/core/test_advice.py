@@ -31,9 +31,9 @@ from tests.builders import (
     routed,
     seen,
     ssh_rule,
+    table_in,
     topology,
     unrouted,
-    table_in,
     with_elastic_ip,
     with_table,
 )
@@ -199,9 +199,10 @@ def test_what_lacks_the_workers_tag_is_told_with_the_command_that_tags_it() -> N
         observation = with_table(observation, replace(table_in(observation, table), tags={"Name": "x"}))
     observation = with_elastic_ip(observation, replace(elastic_ip(), tags={}))
 
-    assert advise(topology(), observation) == (
+    (advice,) = advise(topology(), observation)
+    assert advice == (
         "the deployed worker may not write what lacks the tag mooring:topology: aws ec2 create-tags "
-        f"--resources {EIP} {PUBLIC} {PRIVATE_A} --tags Key=mooring:topology,Value=office",
+        f"--resources {EIP} {PUBLIC} {PRIVATE_A} --tags Key=mooring:topology,Value=office"
     )
 
 
