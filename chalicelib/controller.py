@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from chalicelib import errands
 from chalicelib.core.advice import advise
-from chalicelib.core.change import DisableSourceDestCheck, leans_on, line, subject
+from chalicelib.core.change import AssociateRouteTable, DisableSourceDestCheck, digest, leans_on, subject
 from chalicelib.core.election import elect
 from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.guard import judge
+from chalicelib.core.observation import Pause
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.push import check, plan_pushes
 from chalicelib.core.report import Failure, Outcome, Report
@@ -124,14 +125,15 @@ class Request:
         woken_by: who or what asked, for the report and the journal.
         to: the instance an operator names as the router (a switchover).
         force: an operator overrules the blast radius and hold-down guards.
-        agreed: the changes an operator was shown and consented to; any other plan is refused.
         order: what an operator asks of the candidates' machines.
+        agreed: the `change.digest` of the plan an operator was shown and consented to; any other that would change
+            something is refused.
     """
 
     woken_by: str = "operator"
     to: str | None = None
     force: bool = False
-    agreed: tuple[Change, ...] | None = None
+    agreed: str | None = None
     order: Order | None = None
 
 
@@ -181,7 +183,7 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
     network = make_plan(topology, observation, election)
     pushes = plan_pushes(topology, observation, history, election, request.order)
     plan = network + pushes
-    if request.agreed is not None and list(map(line, request.agreed)) != list(map(line, plan.changes)):
+    if request.agreed is not None and network.changes and request.agreed != digest(network.changes):
         raise UnsafePlan(
             "the network changed since the plan was shown", hint="look at the new plan and apply that"
         )
@@ -226,7 +228,7 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
         return _settle(topology, ports, request, decided, draft)
     report = replace(draft, verdict="drifting" if draft.problems else "converged", outcomes=())
     if seen.network.changes:
-        report = _verify(topology, ports, decided, draft, _apply(ports, seen.network.changes))
+        report = _verify(topology, ports, decided, draft, _apply(ports, seen.network))
     decided, report = _push(topology, ports, decided, report)
     report = _settle(topology, ports, request, decided, report)
     try:
@@ -283,7 +285,15 @@ def _draft(topology: Topology, request: Request, seen: Look, finished: datetime)
         notices=seen.history.notices,
         waiting=seen.plan.waiting,
         machines=seen.history.machines,
+        pause=_pause(topology, seen),
     )
+
+
+def _pause(topology: Topology, seen: Look) -> Pause | None:
+    """Give the pause in force, be it declared or ordered."""
+    if topology.paused:
+        return Pause("it is declared paused")
+    return seen.history.paused(seen.observation.taken_at)
 
 
 def _stopped(
@@ -298,19 +308,32 @@ def _stopped(
     return Report(topology.name, verdict, request.woken_by, started, finished, error=error)
 
 
-def _apply(ports: Ports, changes: Sequence[NetworkChange]) -> list[Failure | None]:
-    """Attempt every change of the network; routes wait for the source/dest check of the interface they lead to."""
+def _apply(ports: Ports, plan: Plan[NetworkChange]) -> list[Failure | None]:
+    """Attempt every change of a plan; what leans on another change waits for it, and is held back when that fails."""
     deadline = ports.clock.now() + timedelta(seconds=APPLY_SECONDS)
-    needed = {leans_on(change) for change in changes}
-    first = [c for c in changes if isinstance(c, DisableSourceDestCheck) and c.interface_id in needed]
-    results = _attempt(ports, first, deadline)
-    still_on = {check.interface_id for check in first if results[subject(check)]}
-    for change in changes:
-        if (interface := leans_on(change)) in still_on:
-            why = f"the source/dest check of {interface} is still on"
-            results[subject(change)] = Failure("Held", why, retryable=True)
-    results |= _attempt(ports, [c for c in changes if subject(c) not in results], deadline)
-    return [results[subject(change)] for change in changes]
+    results: dict[str, Failure | None] = {}
+    for stage in _stages(plan):
+        held = {subject(c): _held(on) for c in stage if (on := leans_on(c)) and results.get(on)}
+        ready = [change for change in stage if subject(change) not in held]
+        results |= held | _attempt(ports, ready, deadline)
+    return [results[subject(change)] for change in plan.changes]
+
+
+def _stages(plan: Plan[NetworkChange]) -> tuple[list[NetworkChange], ...]:
+    """Part a plan: the checks that routes lean on, then all else, then the subnets whose tables get their way out."""
+    needed = {leans_on(change) for change in plan.changes}
+    touched = {subject(change) for change in plan.changes}
+    first: list[NetworkChange] = [
+        c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and subject(c) in needed
+    ]
+    last: list[NetworkChange] = [
+        c for c in plan.changes if isinstance(c, AssociateRouteTable) and leans_on(c) in touched
+    ]
+    return first, [c for c in plan.changes if c not in first and c not in last], last
+
+
+def _held(on: str) -> Failure:
+    return Failure("Held", f"it waits for {on}, which is not as declared yet", retryable=True)
 
 
 def _attempt(ports: Ports, changes: Sequence[NetworkChange], deadline: datetime) -> dict[str, Failure | None]:

@@ -154,7 +154,8 @@ def _run(wake: Wake, bench: Bench) -> Report | None:
     except ControllerError as error:
         now = bench.ports.clock.now()
         return Report(wake.topology, "blind", wake.woken_by, started, now, error=error)
-    return reconcile(topology, bench.ports, Request(wake.woken_by, to=wake.to, force=wake.force))
+    request = Request(wake.woken_by, to=wake.to, force=wake.force, agreed=wake.agreed)
+    return reconcile(topology, bench.ports, request)
 
 
 def _let_go(report: Report, bench: Bench) -> None:

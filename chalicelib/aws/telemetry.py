@@ -30,7 +30,9 @@ logger = Logger(service=SERVICE)
 def tell(report: Report, woken_at: datetime) -> None:
     """Log a report and emit its metrics; `woken_at` is when what woke the run happened, UTC."""
     level = logger.info if report.verdict in ("converged", "repaired", "paused") else logger.warning
-    shown = replace(report, outcomes=report.outcomes[:SHOWN])
+    # an operator's own words stay in the journal, unless they are why a run was held back
+    pause = report.pause and replace(report.pause, reason="the journal has it")
+    shown = replace(report, outcomes=report.outcomes[:SHOWN], pause=pause)
     level(report.sentence, report=as_json(shown) | {"sentence": report.sentence})
     metrics = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=SERVICE)
     metrics.add_dimension("service", SERVICE)

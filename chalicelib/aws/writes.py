@@ -23,7 +23,6 @@ from chalicelib.core.change import (
     NetworkChange,
     ReplaceRoute,
     RevokeIngress,
-    leans_on,
 )
 from chalicelib.core.report import Failure
 from chalicelib.core.topology import DEFAULT_ROUTE
@@ -142,7 +141,7 @@ def _is_private_default(change: NetworkChange) -> bool:
     return (
         isinstance(change, CreateRoute | ReplaceRoute)
         and change.destination == str(DEFAULT_ROUTE)
-        and leans_on(change) is not None
+        and change.target.startswith("eni-")
     )
 
 

@@ -17,6 +17,18 @@ class ConsentNeeded(ControllerError):  # noqa: N818 - it names what to give, lik
     code = "ConsentNeeded"
 
 
+class Unanswered(ControllerError):  # noqa: N818 - same
+    """The worker's answer was not waited for to the end; what was asked goes on."""
+
+    code = "Unanswered"
+
+
+class ApiRefused(ControllerError):  # noqa: N818 - same
+    """The deployed API did not do what was asked."""
+
+    code = "ApiRefused"
+
+
 class FileUnusable(ControllerError):  # noqa: N818 - same
     """A file cannot be read or written."""
 

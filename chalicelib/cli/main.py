@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
+from chalicelib.cli.api import api
+from chalicelib.cli.ask import request
 from chalicelib.cli.declare import declare
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.init import init
+from chalicelib.cli.journal import history, pause, resume
 from chalicelib.cli.keep import apply, plan, switchover
 from chalicelib.cli.options import verb
 from chalicelib.cli.render import error_json, error_lines
@@ -45,7 +48,8 @@ def mooring(
 ) -> int:
     """Keep a VPC moored to the office through one router.
 
-    Start with `init` and `declare`; then `status` tells, `plan` shows, `apply` and `switchover` act.
+    Start with `init` and `declare`; then `status` and `history` tell, `plan` shows, `apply` and `switchover` act,
+    `pause` and `resume` hold it back.
     """
     return int(version)
 
@@ -64,7 +68,7 @@ def demo(shell: Shell) -> int:
     return 0 if agreed else 1
 
 
-for _verb in (plan, apply, status, switchover, declare, init, demo):
+for _verb in (plan, apply, status, switchover, history, pause, resume, request, api, declare, init, demo):
     app.command()(verb(_verb))
 
 

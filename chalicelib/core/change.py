@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chalicelib.core.router import Bundle
 
 
@@ -157,10 +160,15 @@ def line(change: Change) -> str:
 
 
 def leans_on(change: Change) -> str | None:
-    """Give the interface whose source/dest check must be off before a change may be made (invariant 3)."""
+    """Name the subject that must be as declared before a change may be made.
+
+    A route to an interface waits until that forwards (invariant 3); a subnet waits until its table has a way out.
+    """
     match change:
         case CreateRoute(target=target) | ReplaceRoute(target=target) if target.startswith("eni-"):
-            return target
+            return f"source/dest check {target}"
+        case AssociateRouteTable():
+            return f"route {change.table_id} 0.0.0.0/0"
         case _:
             return None
 
@@ -168,3 +176,12 @@ def leans_on(change: Change) -> str | None:
 def short(digest: str | None) -> str:
     """Print as much of a digest as a person compares."""
     return digest[:12] if digest else "none"
+
+
+def digest(changes: Iterable[Change]) -> str:
+    """Give 32 hex digits that stand for what a plan changes in the network: its lines, whatever their order and reasons.
+
+    A configuration is no part of it: what is due to a machine changes with every word the machine says.
+    """
+    lines = "\n".join(sorted(line(change) for change in changes if not isinstance(change, PushConfig)))
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]

@@ -70,8 +70,7 @@ def _paused(topology: Topology, observation: Observation, history: History) -> R
         way_out = "declare it again with paused = false"
         return Refusal("paused", "the topology is declared paused", way_out, forceable=False)
     if pause := history.paused(observation.taken_at):
-        until = f" until {pause.until:%Y-%m-%d %H:%M} UTC" if pause.until else ""
-        return Refusal("paused", f"paused{until}: {pause.reason}", "resume it", forceable=False)
+        return Refusal("paused", str(pause), f"mooring resume {topology.name}", forceable=False)
     return None
 
 

@@ -77,6 +77,7 @@ class ElasticIp:
     public_address: str
     interface_id: str | None = None
     private_address: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ class Observation:
     `elastic_ips` are the declared one and every other that sits on an interface of the VPC.
     `dhcp_options` is None when the topology does not declare any, and so nobody looked. `agents` are the SSM agents by
     instance, None when the topology declares no tunnel or Systems Manager could not be read: `unheard` then says why.
+    `group_seen` is False when nothing showed that the declared security group exists.
     """
 
     taken_at: datetime
@@ -107,6 +109,7 @@ class Observation:
     dhcp_options: str | None = None
     agents: dict[str, Agent] | None = None
     unheard: str = ""
+    group_seen: bool = True
 
     def select(self, selector: TableSelector) -> list[RouteTable]:
         """Find the tables an id or tags select, by id: AWS lists in any order; none when they are not in this VPC."""
@@ -141,6 +144,15 @@ class Pause:
 
     reason: str
     until: datetime | None = None
+
+    def __str__(self) -> str:
+        """`paused until 2026-11-25 16:00 UTC: the reason`."""
+        return f"{self.state}: {self.reason}"
+
+    @property
+    def state(self) -> str:
+        """Say that it is paused, and until when, if that is known."""
+        return "paused" + (f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "")
 
 
 @dataclass(frozen=True, slots=True)

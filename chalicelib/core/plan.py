@@ -208,10 +208,15 @@ def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Netw
         )
 
 
-def _ingress(topology: Topology, observation: Observation) -> Iterator[NetworkChange]:
+def _ingress(topology: Topology, observation: Observation) -> Iterator[NetworkChange | str]:
     """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision."""
     if topology.ssh != "closed" or topology.security_group is None:
         return
+    if not observation.group_seen:
+        yield (
+            f"security group {topology.security_group} has no rule and is on no interface in {topology.vpc_id}: "
+            "it does not exist, or is not the router's"
+        )
     for rule in sorted(observation.ingress, key=lambda rule: rule.id):
         if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):
             yield RevokeIngress(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.guard import Refusal
     from chalicelib.core.machine import Machine
+    from chalicelib.core.observation import Pause
     from chalicelib.core.wake import Notice
 
 SCHEMA = 1
@@ -75,6 +76,7 @@ class Report:
     notices: tuple[Notice, ...] = ()
     waiting: tuple[str, ...] = ()
     machines: tuple[Machine, ...] = ()
+    pause: Pause | None = None
 
     @property
     def sentence(self) -> str:
@@ -136,7 +138,14 @@ def _tail(report: Report) -> str:
         parts.append(f"{_count(len(report.problems), 'problem')} for an operator")
     if report.verdict == "drifting" and report.error:
         parts.append(_error(report))
+    if report.pause and report.verdict == "converged":
+        parts.append(report.pause.state)
     return "".join(f"; {part}" for part in parts)
+
+
+def pause_json(pause: Pause) -> dict[str, str | None]:
+    """Give a pause as JSON values."""
+    return {"reason": pause.reason, "until": pause.until.isoformat() if pause.until else None}
 
 
 def _of(report: Report, result: str) -> int:
@@ -176,6 +185,7 @@ def as_json(report: Report) -> dict[str, object]:
         "waiting": list(report.waiting),
         "advice": list(report.advice),
         "machines": [_machine_json(machine) for machine in report.machines],
+        "pause": report.pause and pause_json(report.pause),
         "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.way_out},
         "error": error
         and {

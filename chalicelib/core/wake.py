@@ -25,6 +25,7 @@ INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 _ID = re.compile(r"\b(?:i|eni|eipalloc|rtb|sg|subnet|vpc|dopt|igw)-(?:[0-9a-f]{8}|[0-9a-f]{17})\b")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _WORDS = re.compile(
     r"(?:EC2 )?[A-Za-z][A-Za-z ./-]{0,63}|aws\.[a-z0-9]{2,20}|\d{12}|[a-z]{2}(?:-[a-z]+)+-\d", re.ASCII
 )
@@ -247,7 +248,8 @@ def concerns(topology: Topology, found: Whereabouts) -> bool:
 class Wake:
     """One message on the queue: who should look, why, and what an operator wishes.
 
-    `at` is when the cause happened, UTC; `request_id` lets the one who asked find the report.
+    `at` is when the cause happened, UTC; `request_id` lets the one who asked find the report; `agreed` is the
+    `change.digest` of the plan that an operator consented to.
     """
 
     topology: str
@@ -257,6 +259,7 @@ class Wake:
     force: bool = False
     request_id: str | None = None
     notice: Notice | None = None
+    agreed: str | None = None
 
     def dumps(self) -> str:
         """Write it as JSON."""
@@ -279,6 +282,7 @@ def loads(body: str) -> Wake:
             force=raw.get("force") is True,
             request_id=raw.get("request_id") and _matched(raw["request_id"], _UUID),
             notice=raw.get("notice") and _notice(raw["notice"]),
+            agreed=None if raw.get("agreed") is None else _matched(raw["agreed"], _DIGEST),
         )
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"no message of Mooring's ({type(error).__name__})") from None

@@ -19,6 +19,8 @@ from tests.builders import TUNNEL
 from tests.world.agent import FAILS, NEVER_TAKEN, TOO_LONG, UNDELIVERABLE, Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chalicelib.core.topology import Topology
     from tests.aws.office import Office
     from tests.world import Client, World
@@ -194,7 +196,7 @@ def test_a_failed_reading_is_no_answer(
     command_id = machines.inspect([instance_id])
     world.settle()
     world.fail(operation, code="InternalServerError", status=500)
-    read = {
+    read: dict[str, Callable[[], object]] = {
         "DescribeInstanceInformation": lambda: machines.agents(declared),
         "GetCommandInvocation": lambda: machines.answer(command_id, instance_id),
     }

@@ -350,6 +350,18 @@ def test_everything_wrong_is_put_right_most_valuable_first() -> None:
     ]
 
 
+def test_security_group_that_nothing_showed_is_a_problem_and_not_closed() -> None:
+    """Of a group that does not exist EC2 lists no rules, as of one that is closed."""
+    unseen = replace(seen(), group_seen=False)
+    problem = (
+        f"security group {GROUP} has no rule and is on no interface in {VPC}: "
+        "it does not exist, or is not the router's"
+    )
+
+    assert plan_for(unseen).problems == (problem,)
+    assert plan_for(unseen, topology(ssh="unmanaged")).problems == ()
+
+
 def test_tag_selects_every_table_that_carries_it() -> None:
     """One declaration may pin many tables, found by tag; each gets the routes."""
     declared = topology(tables=(public_table(), private_table(ROLE, ())))

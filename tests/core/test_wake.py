@@ -271,6 +271,7 @@ WAKES = st.builds(
     force=st.booleans(),
     request_id=st.none() | st.uuids().map(str),
     notice=st.none() | NOTICES,
+    agreed=st.none() | st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
 )
 
 
@@ -293,7 +294,7 @@ def test_any_body_is_a_message_or_a_value_error(body: str) -> None:
         loads(body)
 
 
-@pytest.mark.parametrize("field", ["topology", "at", "to", "request_id", "notice", CANARY])
+@pytest.mark.parametrize("field", ["topology", "at", "to", "request_id", "notice", "agreed", CANARY])
 def test_error_of_a_message_quotes_nothing_of_it(field: str) -> None:
     """What is wrong is said by kind: the text of a message may be anything."""
     body = {"topology": "office", "woken_by": "tick", "at": "soon", "notice": None} | {field: CANARY}
