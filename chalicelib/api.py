@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from chalicelib import wishes
 from chalicelib.controller import Request, preview
 from chalicelib.core.errors import ControllerError, TopologyError, UnknownTopology
+from chalicelib.core.machine import Order
 from chalicelib.core.observation import Pause
 from chalicelib.core.report import as_json, pause_json
 from chalicelib.core.wake import INSTANCE, NAME, Wake
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from chalicelib.controller import Ports
     from chalicelib.core.observation import History
+    from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
 
 Answer: TypeAlias = "tuple[int, dict[str, Any]]"
@@ -145,13 +147,35 @@ def switchover(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
     """Ask the worker to move the router: 202, or 409 with the reason where it would refuse."""
     asked = _fields(body, required=("to",), to=_instance, force=_flag)
     topology, force = _declared(desk, name), bool(asked.get("force"))
-    report = preview(topology, desk.ports, Request(caller, to=asked["to"], force=force))
+    _heed(preview(topology, desk.ports, Request(caller, to=asked["to"], force=force)))
+    return _ask(desk, caller, topology, to=asked["to"], force=force)
+
+
+def push(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """Ask the worker to push configurations now: 202, or 409 with the reason where it would refuse."""
+    asked = _fields(body, to=_instance, confirm_within=wishes.confirm_within)
+    return _order(desk, caller, name, Order("push", asked.get("to"), asked.get("confirm_within")))
+
+
+def confirm(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """Ask the worker to have machines keep what was pushed on condition: 202, or 409 where nothing waits."""
+    asked = _fields(body, to=_instance)
+    return _order(desk, caller, name, Order("confirm", asked.get("to")))
+
+
+def _order(desk: Desk, caller: str, name: str, order: Order) -> Answer:
+    topology = _declared(desk, name)
+    _heed(preview(topology, desk.ports, Request(caller, order=order)))
+    return _ask(desk, caller, topology, order=order)
+
+
+def _heed(report: Report) -> None:
+    """Refuse a request that the worker would refuse."""
     if report.verdict in ("paused", "refused"):
         refusal, error = report.refusal, report.error
         hint = refusal.way_out if refusal else (error.hint if error else "")
         code = "Paused" if report.verdict == "paused" else (error.code if error else "UnsafePlan")
         raise Refused(409, code, report.sentence, hint)
-    return _ask(desk, caller, topology, to=asked["to"], force=force)
 
 
 def pause(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
@@ -209,10 +233,8 @@ def _declared(desk: Desk, name: str) -> Topology:
     return desk.topologies.read(name)
 
 
-def _ask(
-    desk: Desk, caller: str, topology: Topology, *, to: str | None = None, force: bool = False
-) -> Answer:
-    wake = Wake(topology.name, caller, desk.ports.clock.now(), to=to, force=force)
+def _ask(desk: Desk, caller: str, topology: Topology, **wished: Any) -> Answer:  # noqa: ANN401 - of Wake's fields
+    wake = Wake(topology.name, caller, desk.ports.clock.now(), **wished)
     request_id = wishes.ask(wake, desk.journal, desk.queue)
     return 202, {"request_id": request_id, "topology": topology.name}
 

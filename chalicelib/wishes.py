@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from chalicelib.core.envelope import MOST_CONFIRM_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
@@ -66,6 +68,22 @@ def duration(value: object) -> timedelta:
     if not timedelta(0) < read <= LONGEST:
         raise Unfit(f"a duration such as 30m, 2h or 1d, at most {LONGEST.days}d")
     return read
+
+
+def confirm_within(value: object) -> int:
+    """Read for how long a push may wait for its confirmation; gives seconds.
+
+    Raises:
+        Unfit: it is no duration, or too short for anybody to confirm in, or longer than a machine waits.
+    """
+    wanted = "a duration from 1m to 1h, such as 5m"
+    try:
+        seconds = int(duration(value).total_seconds())
+    except Unfit:
+        raise Unfit(wanted) from None
+    if not 60 <= seconds <= MOST_CONFIRM_SECONDS:
+        raise Unfit(wanted)
+    return seconds
 
 
 def reason(value: object) -> str:

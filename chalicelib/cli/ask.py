@@ -56,6 +56,7 @@ def ask_worker(shell: Shell, queue: wishes.Queue, name: str, request: Request, s
         to=request.to,
         force=request.force,
         agreed=request.agreed,
+        order=request.order,
     )
     request_id = wishes.ask(wake, edge.journal, queue)
     try:
@@ -88,7 +89,9 @@ def request(
     shell.show(answer_lines(answer), answer)
     if answer["state"] != "done":
         return 2
-    return 0 if answer["report"] and answer["report"]["verdict"] in ("converged", "repaired") else 1
+    return (
+        0 if answer["report"] and answer["report"]["verdict"] in ("converged", "repaired", "pending") else 1
+    )
 
 
 def answer_lines(answer: Run) -> Iterator[Text]:

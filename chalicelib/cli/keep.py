@@ -128,4 +128,4 @@ def _unrecorded(report: Report) -> bool:
 
 
 def _verified(run: Run) -> int:
-    return 0 if run["verdict"] in ("converged", "repaired") else 1
+    return 0 if run["verdict"] in ("converged", "repaired", "pending") else 1

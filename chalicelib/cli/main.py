@@ -14,6 +14,7 @@ from chalicelib.cli.init import init
 from chalicelib.cli.journal import history, pause, resume
 from chalicelib.cli.keep import apply, plan, switchover
 from chalicelib.cli.options import verb
+from chalicelib.cli.push import confirm, push
 from chalicelib.cli.render import error_json, error_lines
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
@@ -68,7 +69,22 @@ def demo(shell: Shell) -> int:
     return 0 if agreed else 1
 
 
-for _verb in (plan, apply, status, switchover, history, pause, resume, request, api, declare, init, demo):
+for _verb in (
+    plan,
+    apply,
+    status,
+    switchover,
+    history,
+    pause,
+    resume,
+    push,
+    confirm,
+    request,
+    api,
+    declare,
+    init,
+    demo,
+):
     app.command()(verb(_verb))
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(minutes=3)
 """How long a command may go unanswered: a minute to be delivered, a minute to run, and as long again for SSM to say so."""
 
+ON_ITS_WAY = timedelta(minutes=2)
+"""At most between sending a push and the moment from which the machine counts the time to confirm it."""
+
 FRESH = timedelta(minutes=12)
 """How long a machine's word on itself is leaned on: two inspections may be missed."""
 
@@ -21,6 +24,8 @@ TRY_AGAIN = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 15))
 
 Kind: TypeAlias = Literal["push", "inspect", "confirm"]
 
+_TAKEN = ("applied", "unchanged", "pending")
+_SAID = {"refused": "refused it", "rolled-back": "went back to what it had"}
 _UNFINISHED = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 
 _ENDED = {
@@ -179,14 +184,15 @@ class Machine:
         machine = replace(self, command=None, inspection=word)
         if command.kind == "inspect":
             return _tried(machine, now)
-        if result in ("refused", "rolled-back") and command.digest:
+        if result not in _TAKEN and command.digest:
             reason = str(said.get("reason") or "it gave no reason")[:300]
-            final = result == "rolled-back"
-            told = f"{'went back to what it had' if final else 'refused it'}: {reason}"
+            final = result == "rolled-back" or command.kind == "confirm"
+            told = f"{_SAID.get(str(result), 'failed')}: {reason}"
             return replace(machine, trial=None).refused(command.digest, told, now, final=final)
         trial = None
         if result == "pending" and command.confirm_within and command.digest:
-            trial = Trial(command.digest, command.sent_at + timedelta(seconds=command.confirm_within))
+            until = command.sent_at + ON_ITS_WAY + timedelta(seconds=command.confirm_within)
+            trial = Trial(command.digest, until)
         return replace(machine, setback=None, trial=trial)
 
 

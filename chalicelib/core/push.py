@@ -137,12 +137,10 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
     elif ordered:
         yield _push(seat, word, "an operator asked for it", ordered.confirm_within)
     elif word is None:
-        yield _Waiting(f"{seat.instance.id} has been asked how it stands")
+        yield _Waiting(f"{seat.instance.id} has yet to say how it stands")
     elif machine.trial:
-        until = f"{machine.trial.until:%H:%M:%S} UTC"
-        yield _Waiting(
-            f"{seat.instance.id} goes back at {until} unless `mooring confirm {seat.topology.name}`"
-        )
+        until, ask = f"{machine.trial.until:%H:%M} UTC", f"`mooring confirm {seat.topology.name}`"
+        yield _Waiting(f"{seat.instance.id} goes back by {until} unless somebody confirms: {ask}")
     elif machine.fresh(seat.observation.taken_at) is None:
         yield f"{seat.instance.id} has not said how it stands since {word.at:%H:%M} UTC, though its agent is online"
     elif (reason := _reason(seat, word)) is not None:

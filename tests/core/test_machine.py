@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.machine import (
     FRESH,
+    ON_ITS_WAY,
     PATIENCE,
     Command,
     Inspection,
@@ -118,17 +119,22 @@ def test_another_digest_begins_to_count_its_tries_anew() -> None:
 def test_a_push_on_trial_is_kept_only_when_it_is_confirmed_and_given_up_only_once() -> None:
     """Commit confirmed: what the machine gave up is not pushed again by itself."""
     trial = waiting(confirm_within=300).heard(said(result="pending"), LATER)
-    assert trial.trial == Trial(NEW, NOON + timedelta(seconds=300))
+    assert trial.trial == Trial(NEW, NOON + ON_ITS_WAY + timedelta(seconds=300))
     confirmed = replace(trial, command=Command("c-2", "confirm", LATER, NEW)).heard(
         said(result="applied"), LATER
     )
     assert confirmed.trial is None
-    look = Command("c-3", "inspect", NOON + timedelta(seconds=301))
-    undone = replace(trial, command=look).heard(said(digest=OLD), NOON + timedelta(seconds=310))
+    late = replace(trial, command=Command("c-2", "confirm", LATER, NEW)).heard(
+        said("Failed", result="refused", digest=OLD), LATER
+    )
+    assert (late.trial, late.setback and late.setback.final) == (None, True)
+    over = NOON + ON_ITS_WAY + timedelta(seconds=301)
+    look = Command("c-3", "inspect", over)
+    undone = replace(trial, command=look).heard(said(digest=OLD), over)
     assert undone.trial is None
     assert undone.setback
     assert (undone.setback.digest, undone.setback.final) == (NEW, True)
-    kept = replace(trial, command=look).heard(said(), NOON + timedelta(seconds=310))
+    kept = replace(trial, command=look).heard(said(), over)
     assert (kept.trial, kept.setback) == (None, None)
     still = replace(trial, command=replace(look, sent_at=LATER)).heard(said(), LATER)
     assert still.trial == trial.trial

@@ -144,8 +144,8 @@ SENTENCES = [
         id="pending, sent in this run",
     ),
     pytest.param(
-        report("pending", waiting=(f"{STANDBY} has been asked how it stands",)),
-        f"office: {ROUTER} is the router; {STANDBY} has been asked how it stands",
+        report("pending", waiting=(f"{STANDBY} has yet to say how it stands",)),
+        f"office: {ROUTER} is the router; {STANDBY} has yet to say how it stands",
         id="pending, one machine is waited for",
     ),
     pytest.param(
@@ -265,7 +265,7 @@ def full() -> Report:
         advice=("main table x should hold local routes only",),
         refusal=Refusal("blast-radius", "9 changes at once", "apply with --force"),
         error=ObservationError("ec2:DescribeAddresses failed", hint="look again", aws_code="Unavailable"),
-        waiting=(f"{STANDBY} has been asked how it stands",),
+        waiting=(f"{STANDBY} has yet to say how it stands",),
         machines=(machine,),
     )
 
