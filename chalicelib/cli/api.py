@@ -15,7 +15,8 @@ from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.errors import ControllerError
 
-_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@%/?-]*")
+"""Without a semicolon, which botocore signs and then does not send."""
 
 _HINTS = (
     (
