@@ -13,6 +13,7 @@ from chalicelib.core.machine import Order
 from chalicelib.core.observation import Pause
 from chalicelib.core.report import as_json, pause_json
 from chalicelib.core.wake import INSTANCE, NAME, Wake
+from chalicelib.worker import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.core.observation import History
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
+    from chalicelib.wakeups import Queue
 
 Answer: TypeAlias = "tuple[int, dict[str, Any]]"
 """An HTTP status and a JSON object."""
@@ -44,7 +46,7 @@ class Topologies(Protocol):
         ...
 
 
-class Journal(wishes.Ledger, Protocol):
+class Journal(Ledger, Protocol):
     """The journal, as far as the API reads and writes it."""
 
     def read(self, name: str) -> History:
@@ -79,7 +81,7 @@ class Desk(Protocol):
         ...
 
     @property
-    def queue(self) -> wishes.Queue:
+    def queue(self) -> Queue:
         """The way to the worker."""
         ...
 

@@ -6,17 +6,17 @@ import re
 import uuid
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from chalicelib.core.envelope import MOST_CONFIRM_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from chalicelib.core.observation import History, Pause
-    from chalicelib.core.report import Report
     from chalicelib.core.wake import Wake
+    from chalicelib.wakeups import Queue
+    from chalicelib.worker import Ledger
 
 LONGEST = timedelta(days=30)
 """Of all durations that anybody may name."""
@@ -27,26 +27,6 @@ _REASON = re.compile(
     r"[^\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,200}"
 )
 """One line that any terminal shows as it is: nothing that moves the cursor, turns the direction or is invisible."""
-
-
-class Ledger(Protocol):
-    """The journal, as far as wishes are written into it."""
-
-    def amend(self, name: str, change: Callable[[History], History]) -> History:
-        """Change a topology's history."""
-        ...
-
-    def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
-        """Note how far a request has come."""
-        ...
-
-
-class Queue(Protocol):
-    """The way to the worker."""
-
-    def send(self, wakes: Sequence[Wake]) -> None:
-        """Put every wake-up on the queue."""
-        ...
 
 
 class Unfit(ValueError):  # noqa: N818 - it says of a word what it is

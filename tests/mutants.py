@@ -201,8 +201,8 @@ MUTANTS = (
     Mutant(
         "controller.py",
         "switches the check off beside the routes that lean on it",
-        "isinstance(c, DisableSourceDestCheck) and subject(c) in needed]",
-        "isinstance(c, DisableSourceDestCheck) and subject(c) not in needed]",
+        "isinstance(c, DisableSourceDestCheck) and subject(c) in needed\n",
+        "isinstance(c, DisableSourceDestCheck) and subject(c) not in needed\n",
     ),
     Mutant(
         "controller.py",
@@ -213,8 +213,8 @@ MUTANTS = (
     Mutant(
         "controller.py",
         "moves a subnet beside the default route that its table still lacks",
-        "isinstance(c, AssociateRouteTable) and leans_on(c) in touched]",
-        "isinstance(c, AssociateRouteTable) and leans_on(c) not in touched]",
+        "isinstance(c, AssociateRouteTable) and leans_on(c) in touched\n",
+        "isinstance(c, AssociateRouteTable) and leans_on(c) not in touched\n",
     ),
     Mutant(
         "core/plan.py",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -51,7 +51,7 @@ class SignedApi:
         Raises:
             ControllerError: there was no answer.
         """
-        url = self._url + path
+        url = self._url + _coded(path)
         headers = {} if body is None else {"Content-Type": "application/json"}
         request = AWSRequest(method, url, headers, body or b"")
         self._sign.add_auth(request)
@@ -95,6 +95,13 @@ def check(url: str) -> str:
             hint="the API's URL begins with https://",
         )
     return url.rstrip("/")
+
+
+def _coded(path: str) -> str:
+    """Write a path's query as it is signed: botocore signs it as it stands, AWS as RFC 3986 would have it."""
+    path, _, query = path.partition("?")
+    pairs = urlencode(parse_qsl(query, keep_blank_values=True), quote_via=quote, safe="~")
+    return f"{path}?{pairs}" if pairs else path
 
 
 def _parted(url: str) -> bool:

@@ -15,7 +15,8 @@ from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.errors import ControllerError
 
-_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@%/?-]*")
+"""Without a semicolon, which botocore signs and then does not send."""
 
 _HINTS = (
     (
@@ -121,7 +122,7 @@ def _lines(document: Any) -> Iterator[Text]:  # noqa: ANN401 - any JSON
         case {"sentence": str()}:
             yield from run_lines(document)
         case {"now": {"verdict": str()} as now, "pause": pause}:
-            yield from now_lines({**now, "pause": pause})
+            yield from now_lines({**now, "pause": now.get("pause") or pause})
         case {"runs": list(runs)}:
             yield from story_lines(runs)
         case {"state": str(), "report": _}:

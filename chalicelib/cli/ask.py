@@ -17,6 +17,7 @@ from chalicelib.cli.terminal import Terminal, line
 from chalicelib.controller import Request
 from chalicelib.core.errors import ControllerError, UnknownTopology
 from chalicelib.core.wake import Wake
+from chalicelib.wakeups import Queue
 
 PATIENCE = "5m"
 """Longer than a run that waits for another of its topology: the worker's own limit is two minutes."""
@@ -40,7 +41,7 @@ def seconds_of(wait: str) -> float:
     return read_as("--wait", wait, wishes.duration).total_seconds()
 
 
-def ask_worker(shell: Shell, queue: wishes.Queue, name: str, request: Request, seconds: float) -> Run:
+def ask_worker(shell: Shell, queue: Queue, name: str, request: Request, seconds: float) -> Run:
     """Ask the worker for a run and give its report as JSON.
 
     Raises:

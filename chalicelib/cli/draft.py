@@ -55,11 +55,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A whole topology; `title` is the comment above it."""
+    """A whole topology; `title` is the comment above it, `untagged` what the deployed worker may not write yet."""
 
     title: tuple[str, ...]
     sections: tuple[Section, ...]
     remarks: tuple[str, ...] = field(default=())
+    untagged: tuple[str, ...] = field(default=())
 
     def keys(self, kind: type[Guess | Unknown]) -> list[str]:
         """List the key paths whose values are guessed, or unknown."""

@@ -83,7 +83,8 @@ def now_lines(run: Run) -> Iterator[Text]:
     """Print a look as `status_lines` does, from the report's JSON."""
     yield line(f"{run['topology']}: ", (run["verdict"], f"bold {_VERDICTS[run['verdict']]}"))
     yield from _router(run)
-    if run.get("pause"):
+    refused = run["refusal"] and run["refusal"]["guard"]
+    if run.get("pause") and refused != "paused":  # else that line tells it
         yield line(("paused   ", "yellow"), pause_text(run["pause"]))
     if run["error"]:
         yield line(("error    ", "red"), run["error"]["message"])

@@ -144,7 +144,7 @@ def test_request_whose_topology_went_away_is_an_error(
         with at_work(functions):
             ran = dialogue.end()
     assert ran.code == 1
-    assert "error: office is declared no more" in ran.out
+    assert "office is declared no more" in ran.out
     asked = _ID.findall(ran.out)[0]
     ran = mooring("request", asked)
     assert (ran.code, ran.out) == (1, "office is declared no more; nothing was changed\n")

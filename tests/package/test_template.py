@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import pytest
 
+from chalicelib.aws.queue import NAME
 from chalicelib.aws.telemetry import NAMESPACE, SERVICE, measures
 from chalicelib.core import errors
 from chalicelib.core.guard import Refusal
@@ -63,6 +64,12 @@ def test_every_function_knows_the_queue_and_the_journal(functions: dict[str, Tem
         assert variables["MOORING_JOURNAL"] == {"Ref": "JournalName"}
         assert variables["POWERTOOLS_SERVICE_NAME"] == SERVICE
         assert variables["POWERTOOLS_METRICS_NAMESPACE"] == NAMESPACE
+
+
+def test_stack_says_where_the_api_is(template: Template) -> None:
+    """What `make deploy` prints at its end is what `mooring api` asks for."""
+    assert "execute-api" in str(template["Outputs"]["EndpointURL"])
+    assert template["Resources"]["ReconcileQueue"]["Properties"]["QueueName"] == NAME
 
 
 def test_every_function_runs_on_arm64_with_the_builds_python(functions: dict[str, Template]) -> None:
