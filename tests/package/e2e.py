@@ -84,8 +84,6 @@ class Stage:
         self.router.settle()
         self.world.client("ssm").put_parameter(Name=PATH + name, Value=document.decode(), Type="String")
         self.router.settle()
-        self.router.tick()  # events of a new topology count from its first tick on
-        self.router.settle()
         self.forget()
         return Office(self, name, outputs, parse(document))
 
