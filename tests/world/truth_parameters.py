@@ -40,14 +40,17 @@ def _tier(value: str, tier: str) -> str:
 
 @truth.around(SimpleSystemManagerBackend, "put_parameter")
 def put(original: Original, backend: SimpleSystemManagerBackend, *args: Moto, **kwargs: Moto) -> Parameter:
-    """Refuse a value larger than its tier holds; tell of one that was stored."""
+    """Refuse a value larger than its tier holds; tell of one that was stored, and keep nothing of one refused."""
     asked = inspect.signature(original).bind(backend, *args, **kwargs)
     name, value, tier = (asked.arguments.get(key) for key in ("name", "value", "tier"))
-    versions = backend._parameters[name]
-    known = bool(versions)
-    tier = tier or (versions[-1].tier if known else None) or backend.default_parameter_tier
-    asked.arguments["tier"] = _tier(value or "", tier)
-    stored = original(*asked.args, **asked.kwargs)
+    known = name in backend._parameters
+    tier = tier or (backend._parameters[name][-1].tier if known else None) or backend.default_parameter_tier
+    try:
+        asked.arguments["tier"] = _tier(value or "", tier)
+        stored = original(*asked.args, **asked.kwargs)
+    finally:
+        if not backend._parameters.get(name):  # moto keeps the name of what it refused, and lists it
+            backend._parameters.pop(name, None)
     _tell("Update" if known else "Create", stored)
     return stored
 
