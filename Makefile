@@ -70,9 +70,10 @@ undeploy: $(READY)  ## remove the stack mooring-STAGE, and say what is left
 		$(if $(YES),--yes)
 
 # Checkov pins its own boto3 and takes 300 MB: it gets a place of its own. Every skip has its reason in resources.yaml.
-$(AUDIT)/.ready: Makefile
+$(AUDIT)/.ready: requirements-audit.txt
+	@echo "setting up $(AUDIT) (once) ..."
 	@$(PYTHON) -m venv --clear $(AUDIT)
-	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.txt
 	@touch $@
 
 audit: package $(AUDIT)/.ready  ## cfn-lint and checkov over the package's template, in SAM's words and in CloudFormation's
@@ -89,6 +90,7 @@ sbom: $(READY)  ## build/sbom.json: what the package is made of, in CycloneDX; C
 lock: $(READY)  ## pin pyproject.toml's requirements anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --group audit -o requirements-audit.txt
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) $(AUDIT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build *.egg-info
