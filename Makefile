@@ -49,7 +49,7 @@ format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-bench: $(READY)  ## count calls and rounds, and time them against a sequential loop
+bench: $(READY)  ## count calls and rounds beside a sequential loop; cold starts; a fleet; a month's cost
 	@$(BIN)/python -m tests.bench
 
 mutants: $(READY)  ## plant known bugs one at a time; every one must turn the tests red

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.aws import telemetry
+from chalicelib.cli.package import ROOT
 from tests.bench.cost import PRICES, metrics, quantities, table, total
 from tests.package.template import of_type, translate
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from chalicelib.cli.package import Package
 
-PAGE = Path(__file__).parents[2] / "docs" / "cost.md"
+PAGE = ROOT / "docs" / "cost.md"
 
 
 def test_page_shows_what_is_counted(package: Package) -> None:

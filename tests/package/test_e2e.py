@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.cli.package import ROOT
+from tests.bench import fleet
 from tests.bench.cost import LOG_BYTES, metrics
 from tests.oracle import leads, untouched
 from tests.package.e2e import API, ON_EVENT, WORKER, Stage
@@ -151,6 +153,23 @@ def test_quiet_minute_takes_no_more_than_the_page_about_costs_says(stage: Stage,
     assert sum(len(line) for line in lines) + 1000 <= LOG_BYTES
     told = {(m.name, tuple(m.dimensions)) for one in stage.router.served for m in one.answer.metrics}
     assert len(told) == metrics(1)
+
+
+def test_look_and_failover_make_the_calls_that_the_page_about_fleets_counts(
+    stage: Stage, office: Office
+) -> None:
+    """From what fleet on an account is too small follows from them; `python -m tests.bench.fleet` prints the page's table."""
+    quiet, _ = fleet.look(stage)
+    taken = fleet.uses(quiet, fleet.failover(stage, office))
+    rows = [
+        [cell.strip() for cell in row.strip("|\n").split("|")]
+        for row in (ROOT / "docs" / "fleet.md").read_text().splitlines()
+        if row.startswith("| ec2:")
+    ]
+    assert {row[0]: (row[1], row[2], row[3], row[6]) for row in rows} == {
+        name: (str(use.bucket.capacity), str(use.bucket.refill), f"{use.look:g}", f"{use.failover:g}")
+        for name, use in taken.items()
+    }
 
 
 def test_planned_replacement_is_over_before_the_router_goes(stage: Stage, office: Office) -> None:
