@@ -13,7 +13,7 @@ CODE := app.py chalicelib tests
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help demo test check format bench mutants package deploy undeploy audit sbom lock clean
+.PHONY: help demo test lint check format bench mutants package deploy undeploy audit sbom lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,12 +37,14 @@ demo: $(READY)  ## the story of one router's life, on an embedded AWS
 test: $(READY)  ## every test
 	@$(BIN)/pytest
 
-check: $(READY)  ## format, lint, types, import rules, tests with coverage
+lint: $(READY)  ## format, lint, types, import rules
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint examples/*.yaml
+
+check: lint  ## lint, and every test with coverage
 	$(BIN)/pytest --cov
 
 format: $(READY)  ## format and mend what the linter can
