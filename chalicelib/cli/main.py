@@ -61,10 +61,14 @@ def demo(shell: Shell) -> int:
     An oracle that asks AWS itself judges every step. Exit status: 0 the oracle agreed with every step, 1 it did not.
     """
     try:
-        from chalicelib.cli.demo import run  # noqa: PLC0415 - it needs tests and moto, which nothing else does
+        from tests.apart import apart  # noqa: PLC0415 - tests and moto are the demo's tools, and no other verb's
+
+        with apart():
+            from chalicelib.cli.demo import run  # noqa: PLC0415
+
+            agreed = run(Terminal(stderr=shell.wants_json))
     except ImportError as error:
         raise ControllerError(f"the demo lacks its tools: {error}", hint="make demo installs them") from error
-    agreed = run(Terminal(stderr=shell.wants_json))
     shell.show((), {"agreed": agreed})
     return 0 if agreed else 1
 

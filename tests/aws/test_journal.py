@@ -320,6 +320,17 @@ def test_history_that_is_throttled_once_is_read_again(world: World, journal: Jou
     assert [c.error for c in world.calls] == ["ThrottlingException", None]
 
 
+def test_decision_whose_reply_was_lost_is_written_once_and_blames_nobody(
+    world: World, journal: Journal
+) -> None:
+    """Botocore repeats the call with its token, and DynamoDB answers as it did: no other run was faster."""
+    world.lose("TransactWriteItems")
+    journal.decide("office", History(), FIRST, _report())
+    assert journal.read("office") == FIRST
+    assert [c.operation for c in world.calls].count("TransactWriteItems") == 2
+    assert len(_items(world)) == 2
+
+
 def test_decision_cancelled_by_a_throttled_table_blames_no_other_run(
     world: World, impatient: DynamoJournal
 ) -> None:

@@ -54,6 +54,17 @@ def state_change(region: str, instance_id: str, state: str) -> Event:
     )
 
 
+def spot_interruption(region: str, zone: str, instance_id: str) -> Event:
+    """Make a Spot interruption warning; its ARN has a zone where others have a region, and no account."""
+    return event(
+        region,
+        "aws.ec2",
+        "EC2 Spot Instance Interruption Warning",
+        [f"arn:aws:ec2:{zone}:instance/{instance_id}"],
+        {"instance-id": instance_id, "instance-action": "terminate"},
+    )
+
+
 def parameter_change(region: str, operation: str, name: str, kind: str, description: str) -> Event:
     """Make a Parameter Store change; the value is never in it."""
     return event(

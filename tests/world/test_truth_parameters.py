@@ -31,6 +31,21 @@ def test_standard_parameter_holds_4_kb(ssm: Client) -> None:
     assert len(ssm.get_parameter(Name=NAME)["Parameter"]["Value"]) == 4096
 
 
+@pytest.mark.parametrize(
+    "asked", [{"DataType": "aws:nonsense"}, {"Type": "Number"}, {"Value": "x" * 4097}], ids=str
+)
+def test_refused_parameter_leaves_nothing_behind(world: World, ssm: Client, asked: dict[str, str]) -> None:
+    """What PutParameter refused is not there: no listing names it, no event tells of it. PutParameter."""
+    parameter = {"Name": NAME, "Value": "x", "Type": "String"}
+    for _ in range(2):
+        assert code(lambda: ssm.put_parameter(**(parameter | asked))) == "ValidationException"
+    assert ssm.get_parameters_by_path(Path="/mooring", Recursive=True)["Parameters"] == []
+    assert code(lambda: ssm.get_parameter(Name=NAME)) == "ParameterNotFound"
+    assert world.events == []
+    ssm.put_parameter(**parameter)
+    assert [event["detail"]["operation"] for event in world.events] == ["Create"]
+
+
 def test_advanced_parameter_holds_8_kb_and_stays_advanced(ssm: Client) -> None:
     """Advanced 8 KB, "no way back". aws.md 3.3."""
     _put(ssm, 8192, Tier="Advanced")

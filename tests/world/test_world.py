@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -135,3 +136,14 @@ def test_missing_patch_is_seen() -> None:
     """A patch can be left out, to prove that a test needs it; one that is not there cannot."""
     with pytest.raises(LookupError), truth.without(World, "no such patch"):
         pass
+
+
+def test_body_may_come_at_once_for_who_asks_first(world: World) -> None:
+    """S3's clients send `Expect: 100-continue` and hold the body back until they hear (RFC 9110, 10.1.1)."""
+    host = world.endpoint_url.removeprefix("http://")
+    head = f"PUT /bucket HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection((host.split(":")[0], int(host.split(":")[1])), timeout=30) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"{}")
+        assert connection.recv(100).startswith(b"HTTP/1.1 ")
