@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
 
+    from chalicelib.aws.secrets import TunnelSecrets
     from chalicelib.core.wake import Hook, Whereabouts
 
 _READS = Config(
@@ -144,6 +145,14 @@ class Edge:
         """Where topologies are declared."""
         with _making("ssm"):
             return Topologies(self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS))
+
+    @cached_property
+    def secrets(self) -> TunnelSecrets:
+        """The tunnels' secrets, which operators store and no function may read."""
+        from chalicelib.aws.secrets import TunnelSecrets  # noqa: PLC0415 - needless in a Lambda's start
+
+        with _making("ssm"):
+            return TunnelSecrets(self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS))
 
     @cached_property
     def ec2(self) -> EC2Client:

@@ -12,6 +12,7 @@ from chalicelib.cli.init import init
 from chalicelib.cli.keep import apply, plan, switchover
 from chalicelib.cli.options import verb
 from chalicelib.cli.render import error_json, error_lines
+from chalicelib.cli.secrets import app as secrets
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
 from chalicelib.cli.terminal import Terminal, forget
@@ -66,6 +67,7 @@ def demo(shell: Shell) -> int:
 
 for _verb in (plan, apply, status, switchover, declare, init, demo):
     app.command()(verb(_verb))
+app.add_typer(secrets)
 
 
 def main() -> int:

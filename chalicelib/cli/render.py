@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.cli.errors import UnfitSecrets
 from chalicelib.cli.terminal import line
 from chalicelib.core.change import line as change_line
 from chalicelib.core.errors import TopologyError
@@ -98,6 +99,9 @@ def error_lines(error: ControllerError) -> Iterator[Text]:
         yield line(label, error.message.partition(": ")[0])
         for flaw in error.flaws:
             yield line(f"  {flaw}")
+    elif isinstance(error, UnfitSecrets):
+        yield line(label, error.message.partition(": ")[0])
+        yield from (line(f"  {problem}") for problem in error.problems)
     else:
         yield line(label, error.message)
     if error.hint:
@@ -109,6 +113,8 @@ def error_json(error: ControllerError) -> dict[str, object]:
     document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error, TopologyError):
         document["flaws"] = [flaw_json(flaw) for flaw in error.flaws]
+    if isinstance(error, UnfitSecrets):
+        document["problems"] = list(error.problems)
     return {"error": document}
 
 
