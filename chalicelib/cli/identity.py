@@ -63,8 +63,6 @@ def judge(files: Mapping[Part, bytes], names: Mapping[Part, str], tunnel: Tunnel
         UnfitSecrets: it would not, for every reason that is named; no content is.
     """
     problems = misplaced(files, names)
-    if problems:
-        raise UnfitSecrets(tuple(problems))
     found = {part: blocks(part, files[part])[0] for part in PARTS}
     reading = _Reading(names, problems)
     chain, cas = (reading.certificates(part, found[part]) for part in ("cert", "ca"))
@@ -76,17 +74,17 @@ def judge(files: Mapping[Part, bytes], names: Mapping[Part, str], tunnel: Tunnel
         for part, text in texts.items()
         if len(text) > LARGEST
     ]
+    if chain and cas and _is_ca(chain[0]) and not any(map(_is_ca, cas)):
+        problems.append(f"{names['ca']} and {names['cert']} are swapped: only the latter is a CA's")
+        raise UnfitSecrets(tuple(problems))
+    signers = _signers(chain[0], chain[1:], cas) if chain else []
+    for own in chain[:1]:
+        problems += [f"{names['cert']}: {one}" for one in _unfit_client(own, tunnel, now)]
+        problems += _unfit_together(own, key, signers if cas else None, names)
+    problems += [f"{names['ca']}: {one}" for ca in cas for one in _unfit_ca(ca, now)]
     if problems:
         raise UnfitSecrets(tuple(problems))
     own = chain[0]
-    if _is_ca(own) and not any(map(_is_ca, cas)):
-        raise UnfitSecrets((f"{names['ca']} and {names['cert']} are swapped: only the latter is a CA's",))
-    signers = _signers(own, chain[1:], cas)
-    problems += [f"{names['cert']}: {one}" for one in _unfit_client(own, tunnel, now)]
-    problems += [f"{names['ca']}: {one}" for ca in cas for one in _unfit_ca(ca, now)]
-    problems += _unfit_together(own, key, signers, names)
-    if problems:
-        raise UnfitSecrets(tuple(problems))
     return Identity(
         texts=texts,
         common_name=_common_name(own.subject),
@@ -118,6 +116,8 @@ class _Reading:
 
     def key(self, texts: Sequence[str]) -> PrivateKeyTypes | None:
         name = self.names["key"]
+        if not texts:
+            return None
         if len(texts) > 1:
             self.problems.append(f"{name}: holds {len(texts)} private keys; give the certificate's alone")
         elif "ENCRYPTED" in texts[0]:
@@ -136,6 +136,8 @@ class _Reading:
 
     def static_key(self, texts: Sequence[str]) -> None:
         name = self.names["tls-crypt"]
+        if not texts:
+            return
         if len(texts) > 1:
             self.problems.append(f"{name}: holds {len(texts)} static keys; give the server's alone")
             return
@@ -189,12 +191,13 @@ def _unfit_ca(ca: x509.Certificate, now: datetime) -> Iterator[str]:
 def _unfit_together(
     own: x509.Certificate,
     key: PrivateKeyTypes | None,
-    signers: Sequence[x509.Certificate],
+    signers: Sequence[x509.Certificate] | None,
     names: Mapping[Part, str],
 ) -> Iterator[str]:
-    if key is None or _public(key.public_key()) != _public(own.public_key()):
+    """Say what does not belong together; None could not be read, which is a problem of its own."""
+    if key is not None and _public(key.public_key()) != _public(own.public_key()):
         yield f"{names['key']}: does not fit the certificate of {names['cert']}: it is another certificate's key"
-    if not signers:
+    if signers is not None and not signers:
         yield (
             f'{names["ca"]}: did not sign the certificate of {names["cert"]}, whose issuer is "{_common_name(own.issuer)}"'
         )

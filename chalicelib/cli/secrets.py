@@ -100,7 +100,7 @@ def check(shell: Shell, name: Name = None) -> int:
         problems += _lasting(identity, stored, record)
     shown = identity.record({part: one.version for part, one in stored.items()}) if identity else None
     shell.say(_certificate(topology, identity, shown) if identity and shown else ())
-    shell.say(_stored(stored, ()))
+    shell.say(_stored(stored))
     shell.show(
         [line(("problem   ", "bold red"), one) for one in problems]
         or [line(f"{topology.name} is ready to connect")],
@@ -161,13 +161,14 @@ def _certificate(topology: Topology, identity: "Identity", record: CertificateRe
         yield line(f"its CA ends before it, on {identity.ca_expires:%Y-%m-%d}")
 
 
-def _stored(stored: Mapping[Part, StoredSecret], written: tuple[Part, ...]) -> Iterator[Text]:
+def _stored(stored: Mapping[Part, StoredSecret], written: tuple[Part, ...] | None = None) -> Iterator[Text]:
+    """Tell how each is stored, and of a storing whether it was written."""
     for part in PARTS:
         one = stored.get(part)
         if one is None:
             yield line(f"  {part:<10} not stored")
             continue
-        note = "written" if part in written else "unchanged" if written else ""
+        note = "" if written is None else "written" if part in written else "unchanged"
         advanced = "advanced tier, which costs money" if one.tier == "Advanced" else ""
         parts = (f"version {one.version}", f"key {one.key_id}", advanced, note)
         yield line(f"  {part:<10} {', '.join(filter(None, parts))}")

@@ -244,3 +244,7 @@ def test_everything_wrong_is_told_at_once() -> None:
     """A name, an expiry and a key in one go."""
     said = problems(kit("laptop", lasts=-timedelta(hours=1)).but(key=kit().key))
     assert [problem.partition(":")[0] for problem in said] == ["--cert", "--cert", "--key"]
+    assert [one.partition(":")[0] for one in problems(kit("laptop").but(tls_crypt=b""))] == [
+        "--tls-crypt",
+        "--cert",
+    ]
