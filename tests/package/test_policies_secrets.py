@@ -6,15 +6,22 @@ Every action is tried of every service that keeps, shows or decrypts a secret; o
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.config import Config
 
-from chalicelib.aws.secrets import record_path, secret_path
-from chalicelib.core.certificate import PARTS
-from tests.network import deploy
+from chalicelib.aws.secrets import TunnelSecrets, record_path, secret_path
+from chalicelib.aws.ssm import Topologies
+from chalicelib.core.certificate import PARTS, Part
+from chalicelib.core.errors import ApplyError
+from tests.core.test_certificate import RECORD
+from tests.network import ROOT, deploy
 from tests.package.policies import Access, Policy, narrower, parse, read
+from tests.package.policies_calls import Facts, accesses
 from tests.package.policies_lambda import CHALICE, names
 
 if TYPE_CHECKING:
@@ -184,4 +191,32 @@ def test_every_grant_of_a_router_is_needed(role: Policy) -> None:
         needed += [Access("kms:Decrypt", KEY, through_ssm(one)) for one in SECRETS]
     assert [one for one in needed if not role.grants(one)] == []
     idle = [lacking for lacking, smaller in narrower(role) if all(smaller.grants(one) for one in needed)]
+    assert idle == []
+
+
+# -- the operators -----------------------------------------------------------------------------------
+
+
+def test_operator_with_the_rights_of_the_guide_keeps_the_secrets_and_needs_each(world: World) -> None:
+    """docs/secrets.md: every call that put and check make is granted, and every grant is used."""
+    text = (ROOT / "docs" / "secrets.md").read_text()
+    (document,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    operator = parse(json.loads(document.replace("REGION", REGION).replace("ACCOUNT", ACCOUNT)), {})
+    once = world.client("ssm", Config(retries={"total_max_attempts": 1}), by="product")
+    secrets = TunnelSecrets(once)
+    Topologies(once).document("office")
+    for kind in ("a", "b"):
+        texts: dict[Part, str] = {part: f"{part}-{kind}" for part in PARTS}
+        fault = world.fail("PutParameter", when=lambda asked: asked["Name"].endswith("/key"))
+        with pytest.raises(ApplyError):  # the first time, this deletes what was written
+            secrets.store("office", texts, lambda versions: replace(RECORD, versions=versions))
+        fault.stop()
+        secrets.store("office", texts, lambda versions: replace(RECORD, versions=versions))
+    secrets.read("office")
+    secrets.record("office")
+    needed = [
+        one for call in world.calls for one in accesses(call, Facts.none(world)) if call.by == "product"
+    ]
+    assert [one for one in needed if not operator.grants(one)] == []
+    idle = [lacking for lacking, smaller in narrower(operator) if all(smaller.grants(one) for one in needed)]
     assert idle == []
