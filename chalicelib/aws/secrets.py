@@ -132,9 +132,10 @@ class TunnelSecrets:
         for part in changed:
             try:
                 now[part] = self._put(secret_path(topology, part), new[part], keys[part])
-            except AwsError as error:
+            except (*AwsError, KeyboardInterrupt) as error:
+                code = "Interrupted" if isinstance(error, KeyboardInterrupt) else code_of(error)
                 done = changed[: changed.index(part)]
-                raise self._undone(topology, _Failed(part, code_of(error)), done, before) from None
+                raise self._undone(topology, _Failed(part, code), done, before) from None
         self._unless_overtaken(topology, now)
         wanted = record({part: now[part].version for part in PARTS}).dumps()
         return Storing(tuple(changed), now, self._record(topology, wanted))

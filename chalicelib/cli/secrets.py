@@ -152,10 +152,11 @@ def _lasting(
 
 
 def _certificate(topology: Topology, identity: "Identity", record: CertificateRecord) -> Iterator[Text]:
-    days = record.days_left(datetime.now(UTC))
+    now = datetime.now(UTC)
+    soon = ": renew it now" if record.wants_renewal(now) else ""
     yield line(
         f"{topology.name}: {identity.common_name}, signed by {identity.issuer}, "
-        f"valid until {identity.expires:%Y-%m-%d} ({days} days)"
+        f"valid until {identity.expires:%Y-%m-%d} ({record.days_left(now)} days{soon})"
     )
     if identity.ca_expires < identity.expires:
         yield line(f"its CA ends before it, on {identity.ca_expires:%Y-%m-%d}")

@@ -139,6 +139,26 @@ def test_write_that_fails_leaves_everything_as_before(
     assert values(world) == texts("b")
 
 
+def test_operator_who_interrupts_leaves_everything_as_before(
+    world: World, ssm: Client, secrets: TunnelSecrets
+) -> None:
+    """Control-C between two writes: what was written is put back first."""
+    secrets.store("office", texts("a"), record)
+    sent: list[str] = []
+
+    def interrupt(**_: object) -> None:
+        sent.append("put")
+        if len(sent) == 3:
+            raise KeyboardInterrupt
+
+    ssm.meta.events.register_first("before-send.ssm.PutParameter", interrupt)
+    with pytest.raises(ApplyError, match="Interrupted; everything is stored as before"):
+        secrets.store("office", texts("b"), record)
+    assert values(world) == texts("a")
+    now = {part: one.version for part, one in secrets.read("office").items()}
+    assert secrets.record("office") == record(now)
+
+
 def test_write_that_fails_and_cannot_be_put_back_says_what_is_left(
     world: World, secrets: TunnelSecrets
 ) -> None:

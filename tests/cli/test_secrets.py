@@ -95,8 +95,9 @@ def test_secrets_put_again_are_not_written_anew(tunnel: Office, mooring: Mooring
     files = Kit(ca().pem, router.pem, router.key_pem(), static_key())
     put(mooring, files)
     world.forget_calls()
-    again = put(mooring, files, "--json")
-    assert (again.json["changed"], tunnel.writes) == ([], [])
+    again = put(mooring, files)
+    assert again.said[1:] == [f"  {part:<10} version 1, key alias/aws/ssm, unchanged" for part in PARTS]
+    assert tunnel.writes == []
     renewed = put(mooring, files.but(cert=issue("aws-router", ca(), key=router.key).pem), "--json")
     assert renewed.json["changed"] == ["cert"]
     assert tunnel.writes == ["PutParameter"] * 2
@@ -233,7 +234,9 @@ def test_certificate_that_ends_soon_wants_renewal(
     words: str,
 ) -> None:
     """2, thirty days before; it is stored all the same."""
-    assert put(mooring, files()).code == 0
+    stored_all_the_same = put(mooring, files())
+    assert stored_all_the_same.code == 0
+    assert " days: renew it now)" in stored_all_the_same.said[0]
     ran = check(mooring, "--json")
     assert (ran.code, ran.json["problems"]) == (2, [words])
 
