@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
     from chalicelib.aws.signed import SignedApi
+    from chalicelib.aws.secrets import TunnelSecrets
     from chalicelib.core.wake import Hook, Whereabouts
 
 _READS = Config(
@@ -186,6 +187,13 @@ class Edge:
         """Systems Manager: Parameter Store and Run Command."""
         with _making("ssm"):
             return self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS)
+
+    @cached_property
+    def secrets(self) -> TunnelSecrets:
+        """The tunnels' secrets, which operators store and no function may read."""
+        from chalicelib.aws.secrets import TunnelSecrets  # noqa: PLC0415 - needless in a Lambda's start
+
+        return TunnelSecrets(self.ssm)
 
     @cached_property
     def ec2(self) -> EC2Client:

@@ -253,6 +253,18 @@ MUTANTS = (
         "    moved = 2 + sum(",
         "    moved = 0 * sum(",
     ),
+    Mutant(
+        "core/certificate.py",
+        "forgets that the CA ends too",
+        "return min(self.expires, self.ca_expires)",
+        "return self.expires",
+    ),
+    Mutant(
+        "core/certificate.py",
+        "speaks of renewal when it is too late",
+        "return self.ends - now <= RENEW_WITHIN",
+        "return self.ends <= now",
+    ),
 )
 
 

@@ -39,3 +39,14 @@ class AlreadyClaimed(ControllerError):  # noqa: N818 - same
     """Another declared topology keeps the same thing: two keepers would fight over it."""
 
     code = "AlreadyClaimed"
+
+
+class UnfitSecrets(ControllerError):  # noqa: N818 - same
+    """Secrets that a router could not connect with; `problems` says of each file why, and no word of what is in it."""
+
+    code = "UnfitSecrets"
+
+    def __init__(self, problems: tuple[str, ...], *, hint: str = "") -> None:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        super().__init__(f"the secrets have {count}: {'; '.join(problems)}", hint=hint)
+        self.problems = problems

@@ -16,6 +16,7 @@ from chalicelib.cli.keep import apply, plan, switchover
 from chalicelib.cli.options import verb
 from chalicelib.cli.push import confirm, push
 from chalicelib.cli.render import error_json, error_lines
+from chalicelib.cli.secrets import app as secrets
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
 from chalicelib.cli.terminal import Terminal, forget
@@ -90,6 +91,7 @@ for _verb in (
     demo,
 ):
     app.command()(verb(_verb))
+app.add_typer(secrets)
 
 
 def main() -> int:

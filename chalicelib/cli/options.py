@@ -61,8 +61,12 @@ def verb(run: Callable[..., int]) -> Callable[..., int]:
 
 def declared_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete a topology's name; in a shell's completion there is nobody to tell of an error."""
+    given, above = [ctx.params], ctx.parent
+    while above is not None:
+        given.append(above.params)
+        above = above.parent
     region, profile, endpoint_url = (
-        next((c.params.get(key) for c in (ctx, ctx.parent) if c and c.params.get(key)), None)
+        next((params[key] for params in given if params.get(key)), None)
         for key in ("region", "profile", "endpoint_url")
     )
     try:

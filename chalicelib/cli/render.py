@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from chalicelib.cli.errors import UnfitSecrets
 from chalicelib.cli.terminal import line
 from chalicelib.core.errors import TopologyError
 from chalicelib.core.report import RESULTS, as_json
@@ -132,6 +133,9 @@ def error_lines(error: ControllerError) -> Iterator[Text]:
         yield line(label, error.message.partition(": ")[0])
         for flaw in error.flaws:
             yield line(f"  {flaw}")
+    elif isinstance(error, UnfitSecrets):
+        yield line(label, error.message.partition(": ")[0])
+        yield from (line(f"  {problem}") for problem in error.problems)
     else:
         yield line(label, error.message)
     if error.hint:
@@ -143,6 +147,8 @@ def error_json(error: ControllerError) -> dict[str, object]:
     document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error, TopologyError):
         document["flaws"] = [flaw_json(flaw) for flaw in error.flaws]
+    if isinstance(error, UnfitSecrets):
+        document["problems"] = list(error.problems)
     return {"error": document}
 
 

@@ -3,6 +3,7 @@
 ::
 
     agent = world.agent(instance_id)                                # registered and online
+    world.agents(lambda agent: agent.answer(...))                   # or one for each instance that ever runs
     agent.answer("Mooring-InspectRouter", Answer(stdout='{"mooring":1}'))
     agent.answer("Mooring-ConfigureRouter", lambda asked: Answer(stdout=asked.parameters["Digest"][0]))
     agent.answer("Mooring-ConfigureRouter", NEVER_TAKEN)            # or FAILS, NEVER_ENDS, TOO_LONG, UNDELIVERABLE

@@ -136,11 +136,13 @@ class Fleet:
     invocation_lag: int = 1
 
     def register(self, instance_id: str, agent_version: str) -> Node:
-        """Make a node of an instance that runs; one that was a node before registers anew."""
+        """Make a node of an instance that runs; one that was a node before is the same, back again."""
         instance = _instance(instance_id)
         if instance is None or instance.state != "running":
             raise LookupError(f"{instance_id} does not run, so no agent can register it")
-        self.nodes[instance_id] = node = Node(instance_id, agent_version)
+        node = self.nodes.setdefault(instance_id, Node(instance_id))
+        node.agent_version = agent_version
+        node.come_back()
         return node
 
     def invocations(self) -> Iterator[Invocation]:

@@ -478,6 +478,33 @@ def test_nodes_are_found_by_id_and_tag_and_by_their_ping(world: World, network: 
     assert code(lambda: found("InstanceIds", "nonsense")) == "InvalidInstanceId"
 
 
+def test_every_instance_that_boots_may_bring_its_agent(world: World, network: Network, ssm: Client) -> None:
+    """Those that run already, those launched later, and one that was stopped: the same node again."""
+    first, _ = network.launch()
+    world.agents(lambda agent: agent.answer(DOCUMENT, Answer(stdout=agent.node.instance_id)))
+    second, _ = network.launch()
+    network.ec2.stop_instances(InstanceIds=[first])
+    network.ec2.start_instances(InstanceIds=[first])
+    for instance_id in (first, second):
+        command_id = send(ssm, instance_id)
+        assert look(ssm, command_id, instance_id)["StandardOutputContent"] == instance_id
+    assert len(ssm.describe_instance_information()["InstanceInformationList"]) == 2
+
+
+def test_reset_leaves_no_node_no_command_and_no_loss(world: World, ssm: Client, agent: Agent) -> None:
+    """And every knob as in the beginning."""
+    send(ssm, agent.node.instance_id)
+    world.lose_events("EC2")
+    world.invocation_lag, world.command_dwell = 7, None
+    world.reset()
+    assert ssm.list_commands()["Commands"] == []
+    assert ssm.describe_instance_information()["InstanceInformationList"] == []
+    knobs: tuple[int, float | None] = (world.invocation_lag, world.command_dwell)
+    assert knobs == (1, 0.0)
+    world.client("ec2").run_instances(ImageId="ami-12345678", MinCount=1, MaxCount=1)
+    assert world.events
+
+
 def test_nodes_come_in_pages(world: World, network: Network, ssm: Client) -> None:
     """MaxResults 5 to 50, and AWS's own page of ten."""
     for _ in range(12):

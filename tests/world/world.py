@@ -167,8 +167,22 @@ class World:
             return aws.fleet.register(instance_id, agent_version)
 
     def agent(self, instance_id: str, agent_version: str = "3.3.2746.0") -> Agent:
-        """Register a running instance with a scripted agent: see `tests.world.agent`."""
-        return Agent(self.register(instance_id, agent_version))
+        """Register a running instance with a scripted agent, or give the one it has: see `tests.world.agent`."""
+        node = self.register(instance_id, agent_version)
+        return node.agent or Agent(node)
+
+    def agents(self, script: Callable[[Agent], None] = lambda _: None) -> None:
+        """Give every instance a scripted agent when it runs, those that run now too; `script` tells each its answers."""
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        pages = self.client("ec2").get_paginator("describe_instances").paginate(Filters=running)
+        for instance in (one for page in pages for each in page["Reservations"] for one in each["Instances"]):
+            script(self.agent(instance["InstanceId"]))
+
+        def boot(event: Event) -> None:
+            if event["detail"].get("state") == "running":
+                script(self.agent(event["detail"]["instance-id"]))
+
+        self.on_event(boot)
 
     def expire_commands(self) -> int:
         """Let the total timeout of every command run out, and say how many had not ended."""
