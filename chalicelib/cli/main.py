@@ -13,10 +13,12 @@ from chalicelib.cli.errors import UsageError
 from chalicelib.cli.init import init
 from chalicelib.cli.journal import history, pause, resume
 from chalicelib.cli.keep import apply, plan, switchover
+from chalicelib.cli.office import office
 from chalicelib.cli.options import verb
 from chalicelib.cli.push import confirm, push
 from chalicelib.cli.render import error_json, error_lines
 from chalicelib.cli.secrets import app as secrets
+from chalicelib.cli.router import router
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
 from chalicelib.cli.terminal import Terminal, forget
@@ -88,6 +90,8 @@ for _verb in (
     api,
     declare,
     init,
+    router,
+    office,
     demo,
 ):
     app.command()(verb(_verb))
