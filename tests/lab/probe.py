@@ -1,0 +1,83 @@
+"""Pings every 10 ms, and what they say of an outage."""
+
+from __future__ import annotations
+
+import re
+import signal
+import tempfile
+import time
+from dataclasses import dataclass
+
+from tests.lab import net
+
+INTERVAL = 0.01
+_PATIENCE = 0.8
+_REPLY = re.compile(r"^\[([\d.]+)\] \S+\s*: \[(\d+)\], \d+ bytes", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a probe saw: seconds lost in all, the longest gap and the reply that ended it (monotonic clock)."""
+
+    sent: int
+    lost: float
+    gap: float
+    back_at: float | None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it answered at the end."""
+        return self.back_at is not None
+
+
+class Probe:
+    """One source pings one destination until told to end."""
+
+    def __init__(self, namespace: str, destination: str) -> None:
+        self.name = f"{namespace} -> {destination}"
+        self._began = time.time()
+        self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`; a pipe would fill and stall fping
+        self._process = net.start(
+            *net.inside(namespace, "fping", "-l", "-D", "-p", str(int(INTERVAL * 1000)), "-t",
+                        str(int(_PATIENCE * 1000)), destination),
+            stdout=self._out.fileno(),
+        )  # fmt: skip
+
+    def end(self) -> Loss:
+        """End it, and account for every ping."""
+        stopped = time.time()
+        time.sleep(_PATIENCE)  # what is on its way may arrive
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait()
+        with self._out:
+            self._out.seek(0)
+            found = [(float(at), int(number)) for at, number in _REPLY.findall(self._out.read())]
+        return account(self._began, stopped, found, time.monotonic() - time.time())
+
+
+def account(began: float, stopped: float, replies: list[tuple[float, int]], to_monotonic: float) -> Loss:
+    """Account for pings by their numbers; `replies` are wall-clock times and numbers.
+
+    Pings after the last reply count as lost when there was time to answer them.
+    """
+    if not replies:
+        return Loss(0, stopped - began, stopped - began, None)
+    replies = sorted(replies, key=lambda reply: reply[1])
+    gaps = [
+        ((after[1] - before[1] - 1) * INTERVAL, after[0])
+        for before, after in zip(replies, replies[1:], strict=False)
+    ]
+    tail = stopped - replies[-1][0]
+    gap, back = max(gaps, default=(0.0, replies[-1][0]))
+    lost = sum(length for length, _ in gaps)
+    if tail > 2 * _PATIENCE:
+        return Loss(replies[-1][1] + 1, lost + tail, max(gap, tail), None)
+    return Loss(replies[-1][1] + 1, lost, gap, back + to_monotonic)
+
+
+def answers(namespace: str, destination: str, *, patience: float = 0.3) -> bool:
+    """Say whether a destination answers one of three pings."""
+    wait = str(int(patience * 1000))
+    asked = net.inside(namespace, "fping", "-q", "-C", "3", "-p", "50", "-t", wait, destination)
+    said = net.run(*asked, check=False).stderr
+    return any(word != "-" for word in said.rpartition(" : ")[2].split())
