@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from chalicelib.core.errors import Flaw, TopologyError
+from chalicelib.core.reading import (
+    Section,
+    id_reader,
+    read_address,
+    read_bool,
+    read_count,
+    read_network,
+    word_reader,
+)
 from chalicelib.core.topology import Limits, Table, Tags, Topology
+from chalicelib.core.tunnel import read_tunnel, tunnel_flaws
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from ipaddress import IPv4Network
+
+    from chalicelib.core.reading import Read
 
 MAX_BYTES = 8192
 """An advanced parameter of Parameter Store holds 8 KB (a standard one 4 KB)."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_T = TypeVar("_T")
-_Read = tuple[_T | None, str]
-"""A reader's answer: the value, or None and what would be right."""
 
 
 def parse(document: bytes) -> Topology:
@@ -35,7 +42,7 @@ def parse(document: bytes) -> Topology:
         TopologyError: with every flaw found, never only the first.
     """
     flaws: list[Flaw] = []
-    draft = _draft(_Section(_toml(document), "", flaws))
+    draft = _draft(Section(_toml(document), "", flaws))
     flaws += _contradictions(draft, flawed={flaw.key for flaw in flaws})
     if flaws:
         raise TopologyError(tuple(flaws))
@@ -63,141 +70,21 @@ def _toml(document: bytes) -> dict[str, object]:
         raise TopologyError((Flaw("", None, wanted),)) from error
 
 
-class _Section:
-    """A TOML table being read: takes keys by name and type, and remembers which were known."""
-
-    def __init__(self, raw: dict[str, object], path: str, flaws: list[Flaw]) -> None:
-        self.raw, self.path, self.flaws = raw, path, flaws
-        self.known: set[str] = set()
-
-    def flaw(self, key: str, value: object, wanted: str) -> None:
-        self.flaws.append(Flaw(self._at(key), value, wanted))
-
-    def _at(self, key: str) -> str:
-        return ".".join(part for part in (self.path, key) if part)
-
-    def take(self, key: str, read: Callable[[object], _Read[_T]], *, required: bool = True) -> _T | None:
-        """Read one key; a missing or wrong one leaves a flaw and None."""
-        self.known.add(key)
-        if key not in self.raw:
-            if required:
-                self.flaw(key, None, "missing")
-            return None
-        value, wanted = read(self.raw[key])
-        if value is None:
-            self.flaw(key, self.raw[key], wanted)
-        return value
-
-    def take_list(self, key: str, read: Callable[[object], _Read[_T]]) -> dict[str, _T]:
-        """Read a list of at least one entry, each by its key; a wrong entry leaves a flaw of its own."""
-        good = {}
-        for index, item in enumerate(self.take(key, _list) or ()):
-            value, wanted = read(item)
-            if value is None:
-                self.flaw(f"{key}[{index}]", item, wanted)
-            else:
-                good[self._at(f"{key}[{index}]")] = value
-        return good
-
-    def section(self, key: str, *, required: bool = True) -> _Section:
-        """Open a nested TOML table; a missing one reads as empty."""
-        raw = self.take(key, _dict, required=required)
-        return _Section(raw or {}, self._at(key), self.flaws)
-
-    def sections(self, key: str) -> list[_Section]:
-        """Open an array of TOML tables."""
-        return [_Section(raw, path, self.flaws) for path, raw in self.take_list(key, _dict).items()]
-
-    def close(self) -> None:
-        """Flag every key nobody asked for, with the nearest known one."""
-        for key in (k for k in self.raw if k not in self.known):
-            near = difflib.get_close_matches(key, self.known, n=1)
-            wanted = f"unknown key; did you mean {near[0]}?" if near else "unknown key"
-            self.flaw(key, None, f"{wanted} (known here: {', '.join(sorted(self.known))})")
-
-
-def _dict(value: object) -> _Read[dict[str, object]]:
-    return (cast("dict[str, object]", value) if isinstance(value, dict) else None), "must be a table"
-
-
-def _list(value: object) -> _Read[list[object]]:
-    return (value if isinstance(value, list) and value else None), "must be a list of at least one entry"
-
-
-def _bool(value: object) -> _Read[bool]:
-    return (value if isinstance(value, bool) else None), "must be true or false"
-
-
-def _count(value: object) -> _Read[int]:
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return (cast("int", value) if good else None), "must be a whole number, 0 or more"
-
-
-def _name(value: object) -> _Read[str]:
+def _name(value: object) -> Read[str]:
     if value == "topologies":
         return None, "is taken: /mooring/topologies holds the declarations themselves"
     good = isinstance(value, str) and _NAME.fullmatch(value)
     return (cast("str", value) if good else None), "must be 1 to 40 of a-z, 0-9 and -, such as office"
 
 
-def _id(prefix: str) -> Callable[[object], _Read[str]]:
-    pattern = re.compile(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})")
-
-    def read(value: object) -> _Read[str]:
-        good = isinstance(value, str) and pattern.fullmatch(value)
-        return (cast("str", value) if good else None), f"must be an id such as {prefix}-0123456789abcdef0"
-
-    return read
-
-
-def _one_of(*words: str) -> Callable[[object], _Read[str]]:
-    def read(value: object) -> _Read[str]:
-        return (value if isinstance(value, str) and value in words else None), "must be " + " or ".join(words)
-
-    return read
-
-
-def _network(value: object) -> _Read[IPv4Network]:
-    """Read a CIDR; say which octet is out of range, and which network the host bits belong to."""
-    if not isinstance(value, str):
-        return None, "must be a CIDR in quotes, such as 10.100.30.0/24"
-    address, slash, length = value.partition("/")
-    if why := _octets(address):
-        return None, why
-    if not slash or not (length.isascii() and length.isdigit() and len(length) <= 2 and int(length) <= 32):
-        return None, "must end in a prefix length from /0 to /32, such as /24"
-    network = IPv4Network(value, strict=False)
-    if str(network.network_address) != address:
-        return None, f"has host bits set; the network is {network}"
-    return network, ""
-
-
-def _octets(address: str) -> str:
-    octets = address.split(".")
-    if len(octets) != 4 or not all(o.isascii() and o.isdigit() for o in octets):
-        return "must have four decimal octets, such as 10.100.30.0/24"
-    for place, octet in enumerate(octets, start=1):
-        if len(octet) > 1 and octet.startswith("0"):
-            return f"octet {place} is {octet:.9}; write it without leading zeros"
-        if len(octet) > 3 or int(octet) > 255:
-            return f"octet {place} is {octet:.9}; an octet is at most 255"
-    return ""
-
-
-def _address(value: object) -> _Read[IPv4Address]:
-    if not isinstance(value, str) or (why := _octets(value)):
-        return None, why if isinstance(value, str) else "must be an address in quotes, such as 10.0.0.8"
-    return IPv4Address(value), ""
-
-
-def _tags(value: object) -> _Read[Tags]:
+def _tags(value: object) -> Read[Tags]:
     wanted = 'must be one or more tags, such as { "mooring:router" = "office" }'
     if not isinstance(value, dict) or not value or not all(isinstance(v, str) for v in value.values()):
         return None, wanted
     return Tags(tuple(sorted(value.items()))), wanted
 
 
-def _candidates(value: object) -> _Read[tuple[Tags, ...]]:
+def _candidates(value: object) -> Read[tuple[Tags, ...]]:
     """Read one tag selector, or a list of them in order of preference."""
     selectors = [_tags(item)[0] for item in (value if isinstance(value, list) else [value])]
     wanted = _tags(None)[1] + ", or a list of such in order of preference"
@@ -228,25 +115,28 @@ class _Draft:
         return [_Named(f"{k}.subnets.{s}", n) for k, t in self.tables.items() for s, n in t.subnets.items()]
 
 
-def _draft(top: _Section) -> _Draft:
+def _draft(top: Section) -> _Draft:
     name = top.take("name", _name)
-    paused = top.take("paused", _bool, required=False)
+    paused = top.take("paused", read_bool, required=False)
     vpc = top.section("vpc")
-    vpc_id, cidr = vpc.take("id", _id("vpc")), vpc.take("cidr", _network)
-    gateway = vpc.take("internet_gateway", _id("igw"))
-    dhcp = vpc.take("dhcp_options", _id("dopt"), required=False)
+    vpc_id, cidr = vpc.take("id", id_reader("vpc")), vpc.take("cidr", read_network)
+    gateway = vpc.take("internet_gateway", id_reader("igw"))
+    dhcp = vpc.take("dhcp_options", id_reader("dopt"), required=False)
     office = top.section("office")
-    networks = office.take_list("networks", _network)
-    clients = office.take("vpn_clients", _network)
+    networks = office.take_list("networks", read_network)
+    clients = office.take("vpn_clients", read_network)
     router = top.section("router")
     candidates = router.take("candidates", _candidates)
-    elastic_ip = router.take("elastic_ip", _id("eipalloc"))
-    address = router.take("private_address", _address, required=False)
-    group = router.take("security_group", _id("sg"), required=False)
-    ssh = router.take("ssh", _one_of("closed", "unmanaged"), required=False)
+    elastic_ip = router.take("elastic_ip", id_reader("eipalloc"))
+    address = router.take("private_address", read_address, required=False)
+    group = router.take("security_group", id_reader("sg"), required=False)
+    ssh = router.take("ssh", word_reader("closed", "unmanaged"), required=False)
     tables = {s.path: _table("public", s) for s in top.sections("public")}
     tables |= {s.path: _table("private", s) for s in top.sections("private")}
     limits = _limits(top.section("limits", required=False))
+    # Asked for in any case, so that it is a known key; without it the router's own configuration is left alone.
+    written = top.section("tunnel", required=False)
+    tunnel = read_tunnel(written) if "tunnel" in top.raw else None
     for section in (top, vpc, office, router):
         section.close()
     # What is None here has left its flaw, so the value never leaves `parse`.
@@ -266,34 +156,35 @@ def _draft(top: _Section) -> _Draft:
         dhcp_options=dhcp,
         limits=limits,
         paused=paused or False,
+        tunnel=tunnel,
     )
     remote = [_Named(key, network) for key, network in networks.items()]
     remote += [_Named("office.vpn_clients", clients)] if clients else []
     return _Draft(topology, [_Named("vpc.cidr", cidr)] if cidr else [], remote, tables)
 
 
-def _table(kind: Literal["public", "private"], section: _Section) -> Table:
+def _table(kind: Literal["public", "private"], section: Section) -> Table:
     tagged = isinstance(section.raw.get("table"), dict)
     selector: str | Tags | None = (
-        section.take("table", _tags) if tagged else section.take("table", _id("rtb"))
+        section.take("table", _tags) if tagged else section.take("table", id_reader("rtb"))
     )
-    office = section.take("office_routes", _bool, required=False) if kind == "private" else True
+    office = section.take("office_routes", read_bool, required=False) if kind == "private" else True
     listed = section.section("subnets", required=isinstance(section.raw.get("table"), str))
-    subnets = {key: listed.take(key, _network) for key in listed.raw}
+    subnets = {key: listed.take(key, read_network) for key in listed.raw}
     for key in listed.raw:
-        if _id("subnet")(key)[0] is None:
-            listed.flaw(key, None, _id("subnet")(key)[1])
+        if id_reader("subnet")(key)[0] is None:
+            listed.flaw(key, None, id_reader("subnet")(key)[1])
     section.close()
     good = {key: network for key, network in subnets.items() if network is not None}
     # Two selectors that could not be read are not the same one, so the key stands in.
     return Table(kind, selector or section.path, good, office_routes=office or False)
 
 
-def _limits(section: _Section) -> Limits:
+def _limits(section: Section) -> Limits:
     default = Limits()
-    changes = section.take("changes", _count, required=False)
-    tables = section.take("tables", _count, required=False)
-    moves = section.take("moves_per_hour", _count, required=False)
+    changes = section.take("changes", read_count, required=False)
+    tables = section.take("tables", read_count, required=False)
+    moves = section.take("moves_per_hour", read_count, required=False)
     section.close()
     return Limits(
         default.changes if changes is None else changes,
@@ -322,6 +213,8 @@ def _contradictions(draft: _Draft, flawed: set[str]) -> list[Flaw]:
         )
     if not any(key.startswith("public") for key in flawed):
         flaws += _router_flaws(topology)
+    if topology.tunnel:
+        flaws += tunnel_flaws(topology, [(named.key, named.network) for named in draft.vpc + draft.remote])
     return flaws + _limit_flaws(topology)
 
 

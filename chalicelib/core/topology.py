@@ -51,6 +51,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Tunnel:
+    """How the router reaches the office: OpenVPN's server there, and who the two ends are.
+
+    `address` is the router's own in `office.vpn_clients`; `poll_seconds` is how often a router asks its metadata service
+    whether it holds the Elastic IP; `probe` is an address in an office network that answers pings.
+    """
+
+    server: str
+    common_name: str
+    server_name: str
+    address: IPv4Address
+    port: int = 1194
+    protocol: Literal["udp4", "tcp4"] = "udp4"
+    poll_seconds: int = 1
+    probe: IPv4Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     """One declared network, whole and valid; `declaration.parse` is the only way to make one from text."""
 
@@ -69,6 +87,7 @@ class Topology:
     dhcp_options: str | None = None
     limits: Limits = Limits()
     paused: bool = False
+    tunnel: Tunnel | None = None
 
     @property
     def remote_networks(self) -> tuple[IPv4Network, ...]:
@@ -80,7 +99,34 @@ class Topology:
         """The subnets a router may sit in, id to CIDR."""
         return {k: v for t in self.tables if t.kind == "public" for k, v in t.subnets.items()}
 
+    @property
+    def vpc_networks(self) -> tuple[IPv4Network, ...]:
+        """What the office must route into the tunnel: every declared subnet, or the VPC when some are not listed."""
+        if all(table.subnets for table in self.tables):
+            return tuple(sorted({n for t in self.tables for n in t.subnets.values()}))
+        return (self.cidr,)
+
+    @property
+    def private_networks(self) -> tuple[IPv4Network, ...]:
+        """What leaves for the internet through the router: the private subnets.
+
+        A table that is selected by tags need not list its subnets; then it is all of the VPC that is not public.
+        """
+        private = [table for table in self.tables if table.kind == "private"]
+        if all(table.subnets for table in private):
+            return tuple(sorted({n for t in private for n in t.subnets.values()}))
+        left = [self.cidr]
+        for public in self.public_subnets.values():
+            left = [part for network in left for part in _without(network, public)]
+        return tuple(sorted(left))
+
     def router_destinations(self, table: Table) -> tuple[IPv4Network, ...]:
         """Give the destinations that a table must route to the router's interface."""
         remote = self.remote_networks if table.office_routes else ()
         return remote if table.kind == "public" else (DEFAULT_ROUTE, *remote)
+
+
+def _without(network: IPv4Network, taken: IPv4Network) -> list[IPv4Network]:
+    if network.subnet_of(taken):
+        return []
+    return list(network.address_exclude(taken)) if taken.subnet_of(network) else [network]
