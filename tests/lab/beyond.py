@@ -35,7 +35,7 @@ _UP = "Initialization Sequence Completed"
 _RECORD = """
 table ip seen {
   set senders { type ipv4_addr; flags dynamic; size 65536; }
-  chain arriving { type filter hook prerouting priority raw; icmp type echo-request add @senders { ip saddr } }
+  chain arriving { type filter hook prerouting priority raw; icmp type echo-request add @senders { ip saddr }; }
 }
 """
 
@@ -160,6 +160,11 @@ class Beyond:
         """Connect the laptop, and wait until it is."""
         self._laptop = self._openvpn(LAPTOP, "laptop")
         self._wait("laptop", self._laptop)
+
+    @property
+    def laptop_connected(self) -> bool:
+        """Whether it was connected."""
+        return self._laptop is not None
 
     @property
     def laptop_address(self) -> str:

@@ -115,14 +115,17 @@ class Names(threading.Thread):
 
     def run(self) -> None:
         """Answer until closed."""
-        with contextlib.suppress(OSError):
-            while True:
-                question, asker = self._socket.recvfrom(512)
-                self._socket.sendto(self._answer(question), asker)
+        while True:
+            question, asker = self._socket.recvfrom(512)
+            if not question:
+                return
+            self._socket.sendto(self._answer(question), asker)
 
     def close(self) -> None:
         """Answer no more."""
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # it is not connected, it says, and wakes its reader
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self.join()
         self._socket.close()
 
     def _answer(self, question: bytes) -> bytes:

@@ -69,6 +69,11 @@ def delete(name: str) -> None:
     ip(None, [f"netns del {name}"], force=True)
 
 
+def clear() -> None:
+    """End every namespace."""
+    run("ip", "-all", "netns", "delete")
+
+
 def ip(namespace: str | None, lines: Sequence[str], *, force: bool = False) -> None:
     """Run a batch of `ip` in one process; `force` goes on after lines that fail."""
     if not lines:

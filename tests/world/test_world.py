@@ -135,3 +135,19 @@ def test_missing_patch_is_seen() -> None:
     """A patch can be left out, to prove that a test needs it; one that is not there cannot."""
     with pytest.raises(LookupError), truth.without(World, "no such patch"):
         pass
+
+
+def test_watcher_is_called_once_the_change_can_be_seen(world: World, network: Network) -> None:
+    """Whatever follows the network's state looks when it is told, and sees what it was told of."""
+    seen: list[str] = []
+    world.on_change(lambda: seen.append(network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["Status"]))
+    instance_id, _ = network.launch()
+    network.ec2.describe_instances()
+    world.client("sqs").list_queues()
+    assert seen == ["in-use"]
+    network.ec2.stop_instances(InstanceIds=[instance_id])
+    world.settle()
+    assert len(seen) == 3
+    world.reset()
+    world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+    assert len(seen) == 3
