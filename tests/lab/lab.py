@@ -39,7 +39,12 @@ server = "vpn.example.com"
 common_name = "aws-router"
 server_name = "office-vpn"
 address = "192.168.0.254"
+
+[limits]
+moves_per_hour = 1000
 """
+"""How the office is dialled; and in an hour here more happens than in a year there."""
+
 HOSTS = {
     "private": ("PrivateSubnetsA", False),
     "private-b": ("PrivateSubnetsB", False),
