@@ -121,12 +121,14 @@ class Fabric:
         gone = [card for key, card in self.cards.items() if _cable(card) != _cable(wanted.get(key))]
         new = [card for key, card in wanted.items() if _cable(card) != _cable(self.cards.get(key))]
         self._unplug(gone)
-        self._plug(state, new)
-        self.cards = wanted
-        self._route(state)
-        self._check()
-        self._load(VPC, ruleset(state, wanted))
-        self._translate(state)
+        for cards in ([card for card in wanted.values() if card not in new], list(wanted.values())):
+            # What was there moves first: a new cable takes longer than all else, and nobody waits for it.
+            self._plug(state, [card for card in cards if card in new])
+            self.cards = {card.id: card for card in cards}
+            self._route(state)
+            self._check()
+            self._load(VPC, ruleset(state, self.cards))
+            self._translate(state)
 
     # -- cables --------------------------------------------------------------------------------------
 

@@ -50,7 +50,12 @@ class Outage:
     @property
     def to_reach(self) -> float:
         """Seconds from the wake-up in the queue to the last flow's first answer."""
-        return self.phases["answer"] - self.phases.get("queued", 0)
+        return self.phases["answer"] - self.phases["queued"]
+
+    @property
+    def healed(self) -> bool:
+        """Whether every flow answered at the end."""
+        return all(loss.alive for loss in self.losses.values())
 
 
 def _terminated(lab: Lab) -> None:
@@ -72,6 +77,7 @@ def _killed(lab: Lab) -> None:
 
 def _flushed(lab: Lab) -> None:
     router = lab.machines[lab.router]
+    lab.ruined.add(lab.router)
     for table in ("nat", "filter", "mangle"):
         router.run("iptables", "-t", table, "-F")
     router.run("conntrack", "-F")  # or flows go on as they began
@@ -79,6 +85,7 @@ def _flushed(lab: Lab) -> None:
 
 
 def _not_forwarding(lab: Lab) -> None:
+    lab.ruined.add(lab.router)
     lab.machines[lab.router].run("sysctl", "-q", "-w", "net.ipv4.ip_forward=0")
     switch(lab)
 
@@ -127,8 +134,7 @@ def _phases(lab: Lab, began: float, losses: dict[str, Loss]) -> Iterable[tuple[s
         (line.at for line in router.journal() if line.at > began and line.unit == "mooring-role.service"), None
     )
     moments["tunnel"] = _connected(lab, began)
-    backs = [loss.back_at for loss in losses.values()]
-    moments["answer"] = max(back for back in backs if back) if all(backs) else None
+    moments["answer"] = max((loss.back_at for loss in losses.values() if loss.back_at), default=None)
     for phase in PHASES:
         at = moments.get(phase)
         if at is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import tempfile
 import threading
 import time
@@ -61,6 +60,7 @@ class Lab:
         self._stack = contextlib.ExitStack()
         self.machines: dict[str, Machine] = {}
         self.dead: set[str] = set()
+        self.ruined: set[str] = set()
         self.delays: list[float] = []
         self.names = {"vpn.example.com": WAN}
         self._asked = self._done = 0
@@ -168,18 +168,16 @@ class Lab:
 
     def _become(self, state: State) -> None:
         alive = state.powered - self.dead
+        self.state = state
         for instance_id, machine in list(self.machines.items()):
             if instance_id not in alive:
                 machine.power_off()
             if instance_id not in state.tags:  # terminated: its disk is gone too
                 del self.machines[instance_id]
-                shutil.rmtree(machine.disk)
-        self.state = state
         self.fabric.apply(state, self.dead)
-        key, value = self.topology.candidates[0].pairs[0]
         for instance_id in sorted(alive):
-            if state.tags[instance_id].get(key) == value and not self._machine(state, instance_id).on:
-                self.machines[instance_id].power_on()
+            if self.topology.candidates[0].match(dict(state.tags[instance_id])):
+                self._machine(state, instance_id).power_on()
 
     def _machine(self, state: State, instance_id: str) -> Machine:
         """Give a router's box; a new one gets its bundle, which in AWS a push brings."""
@@ -265,9 +263,10 @@ class Lab:
         Routers that are no good any more are ended; their group launches others.
         """
         self.settle()
-        for instance_id in sorted(self.dead & self.state.powered):
+        for instance_id in sorted((self.dead | self.ruined) & self.state.powered):
             self.ec2.terminate_instances(InstanceIds=[instance_id])
         self.dead.clear()
+        self.ruined.clear()
         self.settle()
         self.until(lambda: sum(m.on for m in self.machines.values()) >= 2, "there are two routers")  # noqa: PLR2004
         self.mooring.rest()
@@ -287,12 +286,17 @@ class Lab:
         self._ask()
         self.settle()
 
+    def revive(self, instance_id: str) -> None:
+        """Have the system of a hung instance boot again, from its disk."""
+        self.dead.discard(instance_id)
+        self.world.unimpair(instance_id)
+        self._ask()
+        self.settle()
+
 
 def _up(machine: Machine) -> bool:
     """Say whether the last word of a machine's OpenVPN is that it is connected."""
-    last = ""
-    for line in machine.journal():
-        if line.unit.startswith("openvpn-client@"):
-            words = ("Initialization Sequence Completed", "started", "exited", "stopped", "restarting")
-            last = next((word for word in words if word in line.text), last)
-    return last.startswith("Initialization")
+    words = ("Initialization Sequence Completed", "started", "exited", "stopped", "restarting", "booting")
+    told = (line.text for line in machine.journal() if line.unit.startswith(("openvpn-client@", "init")))
+    last = [word for text in told for word in words if word in text]
+    return last[-1:] == [words[0]]

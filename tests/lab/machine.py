@@ -42,6 +42,14 @@ def install_programs() -> None:
         Path("/usr/local/lib", folder).mkdir(exist_ok=True)
     for name in ("init.py", "units.py"):
         shutil.copy(here / name, _PROGRAMS)
+    for name in IMAGE:
+        source, target = Path("/etc", name), _PROGRAMS / "etc" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+        elif source.exists():
+            shutil.copy(source, target)
+    (_PROGRAMS / "etc/systemd/system").mkdir(parents=True, exist_ok=True)
     python = Path(sys.executable).resolve()
     systemctl = Path("/usr/local/sbin/systemctl")
     systemctl.parent.mkdir(exist_ok=True)
@@ -55,15 +63,8 @@ class Machine:
     def __init__(self, namespace: str, disk: Path) -> None:
         self.namespace, self.disk = namespace, disk
         self._power: subprocess.Popen[str] | None = None
-        for folder in ("etc/systemd/system", "usr/local/lib/mooring"):
-            (disk / folder).mkdir(parents=True)
-        for name in IMAGE:
-            source, target = Path("/etc", name), disk / "etc" / name
-            target.parent.mkdir(exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target, symlinks=True)
-            elif source.exists():
-                shutil.copy(source, target)
+        (disk / "usr/local/lib/mooring").mkdir(parents=True)
+        shutil.copytree(_PROGRAMS / "etc", disk / "etc", symlinks=True)
         (disk / "etc/resolv.conf").write_text(f"nameserver {NAMES}\noptions timeout:1 attempts:2\n")
         (disk / "etc/hosts").write_text("127.0.0.1 localhost\n")
         (disk / "journal").touch()
@@ -94,7 +95,9 @@ class Machine:
         return self._power is not None
 
     def power_on(self) -> None:
-        """Boot it; its namespace is there and empty."""
+        """Boot it, unless it runs; its namespace is there and empty."""
+        if self._power is not None:
+            return
         self._power = net.start(
             *net.inside(self.namespace, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
             str(Path(sys.executable).resolve()), "-I", "-S", f"{_PROGRAMS}/init.py", str(self.disk),

@@ -17,17 +17,16 @@ _REPLY = re.compile(r"^\[([\d.]+)\] \S+\s*: \[(\d+)\], \d+ bytes", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Loss:
-    """What a probe saw: seconds lost in all, the longest gap and the reply that ended it (monotonic clock)."""
+    """What a probe saw: how many pings it sent, the seconds lost in all, the longest gap, and whether it ended well.
+
+    `back_at` is when the first answer came after that gap, on the monotonic clock; None when nothing was lost.
+    """
 
     sent: int
     lost: float
     gap: float
+    alive: bool
     back_at: float | None
-
-    @property
-    def alive(self) -> bool:
-        """Whether it answered at the end."""
-        return self.back_at is not None
 
 
 class Probe:
@@ -61,18 +60,16 @@ def account(began: float, stopped: float, replies: list[tuple[float, int]], to_m
     Pings after the last reply count as lost when there was time to answer them.
     """
     if not replies:
-        return Loss(0, stopped - began, stopped - began, None)
+        return Loss(0, stopped - began, stopped - began, alive=False, back_at=None)
     replies = sorted(replies, key=lambda reply: reply[1])
-    gaps = [
-        ((after[1] - before[1] - 1) * INTERVAL, after[0])
-        for before, after in zip(replies, replies[1:], strict=False)
-    ]
+    pairs = zip(replies, replies[1:], strict=False)
+    gaps = [((b[1] - a[1] - 1) * INTERVAL, b[0]) for a, b in pairs if b[1] - a[1] > 1]
+    sent, lost = replies[-1][1] + 1, sum(length for length, _ in gaps)
     tail = stopped - replies[-1][0]
-    gap, back = max(gaps, default=(0.0, replies[-1][0]))
-    lost = sum(length for length, _ in gaps)
-    if tail > 2 * _PATIENCE:
-        return Loss(replies[-1][1] + 1, lost + tail, max(gap, tail), None)
-    return Loss(replies[-1][1] + 1, lost, gap, back + to_monotonic)
+    if tail > _PATIENCE:
+        return Loss(sent, lost + tail, max([tail, *(length for length, _ in gaps)]), alive=False, back_at=None)
+    gap, back = max(gaps, default=(0.0, None))
+    return Loss(sent, lost, gap, alive=True, back_at=back and back + to_monotonic)
 
 
 def answers(namespace: str, destination: str, *, patience: float = 0.3) -> bool:
