@@ -17,12 +17,16 @@ def main() -> int:
             sys.stderr.write(f"{reason}\n")
             return 1
         return enter.call("tests.lab", *sys.argv[1:])
-    from tests.lab import failover  # noqa: PLC0415 - loading moto takes a second, and outside nobody needs it
+    from tests.lab import failover, throughput  # noqa: PLC0415 - loading moto takes a second, and outside nobody needs it
     from tests.lab.lab import Lab  # noqa: PLC0415 - same
 
     with Lab() as lab:
         lab.moor()
-        sys.stdout.write(failover.table(failover.measure(lab, case) for case in failover.CASES) + "\n")
+        if sys.argv[1] == "failover":
+            shown = failover.table(failover.measure(lab, case) for case in failover.CASES)
+        else:
+            shown = throughput.table(throughput.measure(lab, seconds=3, rounds=5))
+        sys.stdout.write(f"{shown}\n")
     return 0
 
 

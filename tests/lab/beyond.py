@@ -180,6 +180,10 @@ class Beyond:
         """Cut the office off from the internet, or end that."""
         net.ip(INTERNET, [f"link set office {'down' if off else 'up'}"])
 
+    def cut_address(self, address: str) -> None:
+        """Take an address from the office's firewall."""
+        net.ip(OFFICE, [f"addr del {address}/25 dev wan"])
+
     def _openvpn(self, namespace: str, name: str) -> subprocess.Popen[str]:
         command = ("openvpn", "--cd", str(self.folder), "--config", f"{name}.conf")
         with (self.folder / f"{name}.log").open("w") as out:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -109,16 +110,20 @@ def measure(lab: Lab, case: Case) -> Outage:
     """Let it happen under probes, and account for it once everything answers again."""
     lab.recover()
     before = lab.router
-    probes = {f"{a} -> {b}": Probe(lab.namespace(a), lab.address(b)) for a, b in FLOWS}
-    time.sleep(_STEADY)
-    began = time.monotonic()
-    case.happen(lab)
-    lab.until(
-        lambda: (lab.router == before) == case.same_router and _connected(lab, began), f"{case.name}: it is over"
-    )
-    lab.mooring.rest()
-    time.sleep(_AFTER)
-    losses = {name: probe.end() for name, probe in probes.items()}
+    with contextlib.ExitStack() as stack:
+        probes = {
+            f"{a} -> {b}": stack.enter_context(Probe(lab.namespace(a), lab.address(b))) for a, b in FLOWS
+        }
+        time.sleep(_STEADY)
+        began = time.monotonic()
+        case.happen(lab)
+        lab.until(
+            lambda: (lab.router == before) == case.same_router and _connected(lab, began),
+            f"{case.name}: it is over",
+        )
+        lab.mooring.rest()
+        time.sleep(_AFTER)
+        losses = {name: probe.end() for name, probe in probes.items()}
     return Outage(case, dict(_phases(lab, began, losses)), losses)
 
 

@@ -279,24 +279,27 @@ class Lab:
 
     # -- what can go wrong ---------------------------------------------------------------------------
 
+    def follow(self) -> None:
+        """Have the data plane made anew, after something that AWS does not know of."""
+        self._ask()
+        self.settle()
+
     def hang(self, instance_id: str) -> None:
         """Have an instance's system die while AWS goes on calling it running; its status check then fails."""
         self.dead.add(instance_id)
         self.world.impair(instance_id)
-        self._ask()
-        self.settle()
+        self.follow()
 
     def revive(self, instance_id: str) -> None:
         """Have the system of a hung instance boot again, from its disk."""
         self.dead.discard(instance_id)
         self.world.unimpair(instance_id)
-        self._ask()
-        self.settle()
+        self.follow()
 
 
 def _up(machine: Machine) -> bool:
     """Say whether the last word of a machine's OpenVPN is that it is connected."""
-    words = ("Initialization Sequence Completed", "started", "exited", "stopped", "restarting", "booting")
+    words = ("Initialization Sequence Completed", "started", "exited", "stopped", "restarting", "power lost")
     told = (line.text for line in machine.journal() if line.unit.startswith(("openvpn-client@", "init")))
     last = [word for text in told for word in words if word in text]
     return last[-1:] == [words[0]]

@@ -36,8 +36,9 @@ class Line:
 
 
 def install_programs() -> None:
-    """Put the stand-in for systemd where every machine finds it; once, before the first machine."""
+    """Put the stand-in for systemd where every machine finds it; before the first machine."""
     here = Path(__file__).parent
+    shutil.rmtree(_PROGRAMS, ignore_errors=True)
     for folder in ("lab", "mooring"):
         Path("/usr/local/lib", folder).mkdir(exist_ok=True)
     for name in ("init.py", "units.py"):
@@ -46,7 +47,7 @@ def install_programs() -> None:
         source, target = Path("/etc", name), _PROGRAMS / "etc" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(source, target, symlinks=True)
         elif source.exists():
             shutil.copy(source, target)
     (_PROGRAMS / "etc/systemd/system").mkdir(parents=True, exist_ok=True)
@@ -109,6 +110,8 @@ class Machine:
             self._power.send_signal(signal.SIGKILL)
             self._power.wait()
             self._power = None
+            with (self.disk / "journal").open("a") as journal:
+                journal.write(f"{time.monotonic():.6f} init power lost\n")
 
     # -- using it ------------------------------------------------------------------------------------
 

@@ -7,8 +7,12 @@ import signal
 import tempfile
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tests.lab import net
+
+if TYPE_CHECKING:
+    from typing import Self
 
 INTERVAL = 0.01
 _PATIENCE = 0.8
@@ -30,17 +34,25 @@ class Loss:
 
 
 class Probe:
-    """One source pings one destination until told to end."""
+    """One source pings one destination until told to end, or its block ends."""
 
     def __init__(self, namespace: str, destination: str) -> None:
         self.name = f"{namespace} -> {destination}"
         self._began = time.time()
-        self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `end`; a pipe would fill and stall fping
+        self._out = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `__exit__`; a pipe would fill and stall fping
         self._process = net.start(
             *net.inside(namespace, "fping", "-l", "-D", "-p", str(int(INTERVAL * 1000)), "-t",
                         str(int(_PATIENCE * 1000)), destination),
             stdout=self._out.fileno(),
         )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._out.close()
 
     def end(self) -> Loss:
         """End it, and account for every ping."""
@@ -48,9 +60,8 @@ class Probe:
         time.sleep(_PATIENCE)  # what is on its way may arrive
         self._process.send_signal(signal.SIGINT)
         self._process.wait()
-        with self._out:
-            self._out.seek(0)
-            found = [(float(at), int(number)) for at, number in _REPLY.findall(self._out.read())]
+        self._out.seek(0)
+        found = [(float(at), int(number)) for at, number in _REPLY.findall(self._out.read())]
         return account(self._began, stopped, found, time.monotonic() - time.time())
 
 
