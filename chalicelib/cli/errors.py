@@ -27,3 +27,9 @@ class AlreadyClaimed(ControllerError):  # noqa: N818 - same
     """Another declared topology keeps the same thing: two keepers would fight over it."""
 
     code = "AlreadyClaimed"
+
+
+class NoTunnel(ControllerError):  # noqa: N818 - same
+    """The topology declares no tunnel, so there is nothing to render."""
+
+    code = "NoTunnel"

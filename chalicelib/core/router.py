@@ -10,11 +10,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import files
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network
+from chalicelib.core.election import router_interface
 
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+
+    from chalicelib.core.observation import Instance, Observation
     from chalicelib.core.topology import Topology, Tunnel
 
 SCHEMA = 1
@@ -80,6 +84,16 @@ class Bundle:
         return hashlib.sha256(self.canonical).hexdigest()
 
 
+def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
+    """Tell a candidate's box; None when it has no interface to pin, or the declared Elastic IP was not seen."""
+    interface = router_interface(topology, instance)
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    if interface is None or elastic_ip is None:
+        return None
+    private = topology.private_address or IPv4Address(interface.addresses[0])
+    return Box(private, IPv4Address(elastic_ip.public_address))
+
+
 def render(topology: Topology, box: Box) -> Bundle:
     """Render the files of one candidate.
 
@@ -95,13 +109,13 @@ def render(topology: Topology, box: Box) -> Bundle:
         raise ValueError(f"{topology.name} declares no tunnel")
     rendered = (
         File(CLIENT, 0o644, _client(topology, tunnel)),
-        File(f"/etc/systemd/system/{UNIT}.d/mooring.conf", 0o644, _DROP_IN),
+        File(f"/etc/systemd/system/{UNIT}.d/mooring.conf", 0o644, _source("openvpn-client.conf")),
         File(RULES, 0o644, _rules(topology, box)),
         File("/usr/local/lib/mooring/firewall", 0o755, _firewall(topology)),
-        File("/etc/systemd/system/mooring-firewall.service", 0o644, _FIREWALL_UNIT),
+        File("/etc/systemd/system/mooring-firewall.service", 0o644, _source("mooring-firewall.service")),
         File(ROLE, 0o644, _role(tunnel, box)),
         File("/usr/local/lib/mooring/role", 0o755, _source("role.py")),
-        File("/etc/systemd/system/mooring-role.service", 0o644, _ROLE_UNIT),
+        File("/etc/systemd/system/mooring-role.service", 0o644, _source("mooring-role.service")),
     )
     return Bundle(tuple(sorted(rendered, key=lambda file: file.path)))
 
@@ -252,64 +266,3 @@ def _role(tunnel: Tunnel, box: Box) -> str:
 def _source(name: str) -> str:
     """Read what runs on the router as it is: a part of this package, like code."""
     return files("chalicelib.box").joinpath(name).read_text(encoding="utf-8")
-
-
-_DROP_IN = f"""\
-# The stock unit never restarts a client that died, and systemd gives up after five starts.
-[Unit]
-StartLimitIntervalSec=0
-After=mooring-firewall.service
-
-[Service]
-Restart=always
-RestartSec=500ms
-RuntimeDirectory={MANAGEMENT.split("/")[2]}
-RuntimeDirectoryPreserve=yes
-# Root without root's power, instead of a user whose name differs from system to system.
-CapabilityBoundingSet=
-CapabilityBoundingSet=CAP_NET_ADMIN
-NoNewPrivileges=true
-ProtectSystem=strict
-"""
-
-_FIREWALL_UNIT = """\
-[Unit]
-Description=Mooring: translation and forwarding rules, then forwarding
-DefaultDependencies=no
-RequiresMountsFor=/etc/mooring /usr/local/lib/mooring
-After=local-fs.target systemd-sysctl.service systemd-modules-load.service
-Wants=network-pre.target
-Before=network-pre.target shutdown.target
-Conflicts=shutdown.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/local/lib/mooring/firewall
-ExecReload=/usr/local/lib/mooring/firewall
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-_ROLE_UNIT = """\
-[Unit]
-Description=Mooring: the tunnel follows the Elastic IP
-Wants=mooring-firewall.service
-After=mooring-firewall.service network.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-ExecStart=/usr/local/lib/mooring/role
-Restart=always
-RestartSec=1
-WatchdogSec=60
-NoNewPrivileges=true
-PrivateTmp=true
-ProtectHome=true
-ProtectSystem=strict
-
-[Install]
-WantedBy=multi-user.target
-"""
