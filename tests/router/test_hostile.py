@@ -233,5 +233,5 @@ def test_roles_settings_are_the_three_that_were_meant() -> None:
     assert json.loads(text_of(rendered(), "role.json")) == {
         "elastic_ip": "203.0.113.1",
         "private_address": "10.0.0.4",
-        "poll_seconds": 1,
+        "poll_seconds": 0.5,
     }
