@@ -90,8 +90,8 @@ class Beyond:
             LAPTOP,
             [f"addr add {LAPTOP_ADDRESS}/25 dev eth0", "link set eth0 up", "route add default via 192.0.2.129"],
         )
-        net.ip(OFFICE, [f"addr add {WAN}/25 dev wan", f"addr add {SECOND_WAN}/25 dev wan", "link set wan up"])
-        net.ip(OFFICE, ["route add default via 192.0.2.1"])
+        net.ip(OFFICE, ["link set wan up"])
+        self.move(WAN)
         for name, network in zip(self.lans, self.topology.office_networks, strict=True):
             self._wire(name, network)
         net.sysctl(INTERNET, *FORWARDS)
@@ -180,9 +180,9 @@ class Beyond:
         """Cut the office off from the internet, or end that."""
         net.ip(INTERNET, [f"link set office {'down' if off else 'up'}"])
 
-    def cut_address(self, address: str) -> None:
-        """Take an address from the office's firewall."""
-        net.ip(OFFICE, [f"addr del {address}/25 dev wan"])
+    def move(self, address: str) -> None:
+        """Give the office's firewall another address on the internet, instead of the one it has."""
+        net.ip(OFFICE, ["addr flush dev wan", f"addr add {address}/25 dev wan", "route add default via 192.0.2.1"])
 
     def _openvpn(self, namespace: str, name: str) -> subprocess.Popen[str]:
         command = ("openvpn", "--cd", str(self.folder), "--config", f"{name}.conf")

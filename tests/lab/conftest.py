@@ -116,7 +116,3 @@ def lab(built: Lab) -> Lab:
     built.recover()
     return built
 
-
-def pytest_make_parametrize_id(val: Any) -> str | None:  # noqa: ANN401 - anybody's
-    """Name a parameter that is a function by its name."""
-    return val.__name__.strip("_") if callable(val) else None

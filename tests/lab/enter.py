@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from tests.lab.net import PATH
 
@@ -79,10 +80,15 @@ def environment() -> dict[str, str]:
     return os.environ | {INSIDE: "inside", "PATH": f"{PATH}:{os.environ.get('PATH', '')}"}
 
 
-def call(module: str, *arguments: str) -> int:
-    """Run one of the lab's modules inside and give its exit status."""
+def call(module: str, *arguments: str, to: IO[str] | None = None) -> int:
+    """Run one of the lab's modules inside and give its exit status; `to` takes what it prints."""
     inner = command(sys.executable, "-m", module, *arguments)
-    return subprocess.run(inner, env=environment(), cwd=_ROOT, check=False).returncode  # noqa: S603 - our own
+    with subprocess.Popen(inner, env=environment(), cwd=_ROOT, stdout=to) as child:  # noqa: S603 - our own
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:  # it has been told too, and takes everything inside down
+                continue
 
 
 @functools.cache

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 FLOWS = (("lan0", "private"), ("private", "lan0"), ("private", "inet"))
 PHASES = ("queued", "decided", "written", "address", "tunnel", "answer")
 """When, after what happened: a wake-up is in the queue; the decision is in the journal; the last write to AWS is done;
-the new router sees that it holds the address; its tunnel is up; every flow has its first answer."""
+the box sees that it holds the
+address, and starts OpenVPN; the tunnel is up; every flow has its first answer."""
 
 _STEADY, _AFTER = 0.5, 2.0
 
@@ -135,9 +136,8 @@ def _connected(lab: Lab, since: float) -> float | None:
 def _phases(lab: Lab, began: float, losses: dict[str, Loss]) -> Iterable[tuple[str, float]]:
     router = lab.machines[lab.router]
     moments: dict[str, float | None] = {**lab.mooring.moments(began)}
-    moments["address"] = next(
-        (line.at for line in router.journal() if line.at > began and line.unit == "mooring-role.service"), None
-    )
+    starts = (line for line in router.journal() if line.unit.startswith("openvpn-client@") and line.text == "started")
+    moments["address"] = next((line.at for line in starts if line.at > began), None)
     moments["tunnel"] = _connected(lab, began)
     moments["answer"] = max((loss.back_at for loss in losses.values() if loss.back_at), default=None)
     for phase in PHASES:

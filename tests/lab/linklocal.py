@@ -10,7 +10,9 @@ import contextlib
 import itertools
 import socket
 import struct
+import sys
 import threading
+import traceback
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
@@ -39,6 +41,11 @@ class Metadata(ThreadingHTTPServer):
         self.state = state
         self.tokens: dict[str, str] = {}
         self.numbers = itertools.count(1)
+
+    def handle_error(self, *_: object) -> None:
+        """Let who asks hang up without a word, such as a box that loses its power; an error of our own is shown."""
+        if not isinstance(sys.exception(), OSError):
+            traceback.print_exc()
 
     def answer(self, asker: str, path: str) -> str | None:
         """Answer a path as AWS does; None when there is nothing there."""

@@ -85,6 +85,11 @@ class Mooring:
             except BaseException as error:  # noqa: BLE001 - raised again by `rest`
                 self.failures.append(error)
 
+    @property
+    def said(self) -> str:
+        """The last thing that was logged of a run."""
+        return str(self.log.lines[-1]["message"]) if self.log.text else "nothing"
+
     def moments(self, since: float) -> dict[str, float]:
         """Say when what became of a wake-up, since a moment: queued, decided, written (monotonic clock)."""
         mine = [c for c in self._world.calls if c.by == "product" and c.at >= since and not c.error]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.beyond import SECOND_WAN, WAN
+from tests.lab.beyond import SECOND_WAN
 from tests.lab.probe import answers
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_unreachable_office_has_its_router_back(lab: Lab) -> None:
 def test_office_at_another_address_behind_its_name_is_found(lab: Lab) -> None:
     """The name is asked for again: the server moves, and the name with it."""
     lab.beyond.stop_server(signal.SIGKILL)
-    lab.beyond.cut_address(WAN)
+    lab.beyond.move(SECOND_WAN)
     lab.names["vpn.example.com"] = SECOND_WAN
     time.sleep(12)  # by now the client misses the server
     lab.beyond.start_server()

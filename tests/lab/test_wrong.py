@@ -11,7 +11,7 @@ from chalicelib import controller
 from chalicelib.core.change import AssociateAddress, DisableSourceDestCheck, ReplaceRoute
 from chalicelib.core.plan import make_plan
 from tests.lab import failover
-from tests.lab.test_drift import OFFICE, OUT, stopped
+from tests.lab.drift import OFFICE, OUT, stopped
 
 if TYPE_CHECKING:
     from chalicelib.core.election import Election
