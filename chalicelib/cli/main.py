@@ -58,18 +58,26 @@ def mooring(
     return int(version)
 
 
-def demo(shell: Shell) -> int:
+def demo(
+    shell: Shell,
+    *,
+    packets: Annotated[
+        bool, typer.Option("--packets", help="In network namespaces, with real OpenVPN and real packets.")
+    ] = False,
+) -> int:
     """Tell one router's life on an embedded AWS.
 
-    An oracle that asks AWS itself judges every step. Exit status: 0 the oracle agreed with every step, 1 it did not.
+    An oracle that asks AWS itself judges every step; with --packets, pings do. Exit status: 0 it agreed with every step,
+    1 it did not.
     """
     try:
         from tests.apart import apart  # noqa: PLC0415 - tests and moto are the demo's tools, and no other verb's
 
         with apart():
-            from chalicelib.cli.demo import run  # noqa: PLC0415
+            from chalicelib.cli import demo as told  # noqa: PLC0415
 
-            agreed = run(Terminal(stderr=shell.wants_json))
+            terminal = Terminal(stderr=shell.wants_json)
+            agreed = told.run_packets(terminal) if packets else told.run(terminal)
     except ImportError as error:
         raise ControllerError(f"the demo lacks its tools: {error}", hint="make demo installs them") from error
     shell.show((), {"agreed": agreed})

@@ -147,3 +147,19 @@ def test_body_may_come_at_once_for_who_asks_first(world: World) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
         connection.sendall(b"{}")
         assert connection.recv(100).startswith(b"HTTP/1.1 ")
+
+
+def test_watcher_is_called_once_the_change_can_be_seen(world: World, network: Network) -> None:
+    """Whatever follows the network's state looks when it is told, and sees what it was told of."""
+    seen: list[str] = []
+    world.on_change(lambda: seen.append(network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["Status"]))
+    instance_id, _ = network.launch()
+    network.ec2.describe_instances()
+    world.client("sqs").list_queues()
+    assert seen == ["in-use"]
+    network.ec2.stop_instances(InstanceIds=[instance_id])
+    world.settle()
+    assert len(seen) == 3
+    world.reset()
+    world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+    assert len(seen) == 3

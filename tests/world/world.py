@@ -131,6 +131,7 @@ class World:
             aws.reset()
             BackendDict.reset()
         self._front.failures.clear()
+        self._front.watchers.clear()
         self.forget_calls()
 
     @property
@@ -150,6 +151,10 @@ class World:
     def on_event(self, callback: Callable[[Event], None]) -> None:
         """Call back with each event, once its state is visible, in the thread of the call that caused it."""
         aws.bus.listeners.append(callback)
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back after whatever may have changed a network or an instance, before who asked for it has the reply."""
+        self._front.watchers.append(callback)
 
     def settle(self) -> int:
         """End the transitional states now under way and say how many; what that sets off is under way next."""
