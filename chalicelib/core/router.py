@@ -95,13 +95,13 @@ def render(topology: Topology, box: Box) -> Bundle:
         raise ValueError(f"{topology.name} declares no tunnel")
     rendered = (
         File(CLIENT, 0o644, _client(topology, tunnel)),
-        File(f"/etc/systemd/system/{UNIT}.d/mooring.conf", 0o644, _DROP_IN),
+        File(f"/etc/systemd/system/{UNIT}.d/mooring.conf", 0o644, _source("openvpn-client.conf")),
         File(RULES, 0o644, _rules(topology, box)),
         File("/usr/local/lib/mooring/firewall", 0o755, _firewall(topology)),
-        File("/etc/systemd/system/mooring-firewall.service", 0o644, _FIREWALL_UNIT),
+        File("/etc/systemd/system/mooring-firewall.service", 0o644, _source("mooring-firewall.service")),
         File(ROLE, 0o644, _role(tunnel, box)),
         File("/usr/local/lib/mooring/role", 0o755, _source("role.py")),
-        File("/etc/systemd/system/mooring-role.service", 0o644, _ROLE_UNIT),
+        File("/etc/systemd/system/mooring-role.service", 0o644, _source("mooring-role.service")),
     )
     return Bundle(tuple(sorted(rendered, key=lambda file: file.path)))
 
@@ -252,64 +252,3 @@ def _role(tunnel: Tunnel, box: Box) -> str:
 def _source(name: str) -> str:
     """Read what runs on the router as it is: a part of this package, like code."""
     return files("chalicelib.box").joinpath(name).read_text(encoding="utf-8")
-
-
-_DROP_IN = f"""\
-# The stock unit never restarts a client that died, and systemd gives up after five starts.
-[Unit]
-StartLimitIntervalSec=0
-After=mooring-firewall.service
-
-[Service]
-Restart=always
-RestartSec=500ms
-RuntimeDirectory={MANAGEMENT.split("/")[2]}
-RuntimeDirectoryPreserve=yes
-# Root without root's power, instead of a user whose name differs from system to system.
-CapabilityBoundingSet=
-CapabilityBoundingSet=CAP_NET_ADMIN
-NoNewPrivileges=true
-ProtectSystem=strict
-"""
-
-_FIREWALL_UNIT = """\
-[Unit]
-Description=Mooring: translation and forwarding rules, then forwarding
-DefaultDependencies=no
-RequiresMountsFor=/etc/mooring /usr/local/lib/mooring
-After=local-fs.target systemd-sysctl.service systemd-modules-load.service
-Wants=network-pre.target
-Before=network-pre.target shutdown.target
-Conflicts=shutdown.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/local/lib/mooring/firewall
-ExecReload=/usr/local/lib/mooring/firewall
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-_ROLE_UNIT = """\
-[Unit]
-Description=Mooring: the tunnel follows the Elastic IP
-Wants=mooring-firewall.service
-After=mooring-firewall.service network.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-ExecStart=/usr/local/lib/mooring/role
-Restart=always
-RestartSec=1
-WatchdogSec=60
-NoNewPrivileges=true
-PrivateTmp=true
-ProtectHome=true
-ProtectSystem=strict
-
-[Install]
-WantedBy=multi-user.target
-"""
