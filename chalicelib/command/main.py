@@ -63,7 +63,7 @@ def _act(action: str, started: float, push: str | None) -> dict[str, Any]:
         report = tried()
     except (Refused, Broken) as error:
         report = {"result": "refused", "reason": str(error), "changed": []}
-    except Exception as error:  # noqa: BLE001 - a push that is under way must not stay half done
+    except Exception as error:  # a push that is under way must not stay half done
         if swap.journal() is None:
             raise
         traceback.print_exc()

@@ -20,10 +20,11 @@ from typing import Any
 
 from . import chains, trial
 from .inspection import ENABLED, LAST, STATE, forwarding
-from .shell import Broken, Refused, last_words, run
+from .shell import PROGRAM, Broken, Refused, last_words, run
 from .tunnel import UNIT
 
 PUSH = STATE / "push"
+_CODE = PUSH / "router.pyz"
 JOURNAL = PUSH / "journal.json"
 BOOT_UNIT = Path("/etc/systemd/system/mooring-undo.service")
 _WANTED_BY = Path("/etc/systemd/system/sysinit.target.wants/mooring-undo.service")
@@ -82,10 +83,7 @@ def prepare(
     forget()
     try:
         PUSH.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(
-            Path(__file__).parent, PUSH / "code" / "command", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        shutil.copy(Path(__file__).parents[1] / "__main__.py", PUSH / "code" / "__main__.py")
+        shutil.copy(PROGRAM, _CODE)
         entries = [
             {"path": path, "was": Path(path).exists(), "removed": one is None} for path, one in files.items()
         ]
@@ -100,7 +98,7 @@ def prepare(
             "loads": sorted(loads),
             "pending_until": None,
         }
-        boot = _BOOT.format(journal=JOURNAL, interpreter=sys.executable, code=PUSH / "code")
+        boot = _BOOT.format(journal=JOURNAL, interpreter=sys.executable, code=_CODE)
         _write(BOOT_UNIT, boot, 0o644)
         _WANTED_BY.parent.mkdir(exist_ok=True)
         _WANTED_BY.symlink_to(BOOT_UNIT)
@@ -118,7 +116,7 @@ def arm(timer: str, seconds: int, push: str) -> None:
     Raises:
         Broken: systemd does not take it.
     """
-    undo = (sys.executable, "-I", "-B", str(PUSH / "code"), "undo", push)
+    undo = (sys.executable, "-I", "-B", str(_CODE), "undo", push)
     when = (f"--on-active={seconds}s", "--timer-property=AccuracySec=200ms")
     again = ("--property=Restart=on-failure", "--property=RestartSec=5s", "--property=Type=oneshot")
     ended = run("systemd-run", "--quiet", "--collect", f"--unit={timer}", *when, *again, "--", *undo)
@@ -144,7 +142,7 @@ def replace(content: dict[str, Any], files: dict[str, dict[str, Any] | None]) ->
         if one is None:
             Path(path).unlink(missing_ok=True)
         else:
-            os.replace(path + _NEW, path)
+            Path(path + _NEW).replace(path)
     for folder in {Path(path).parent for path in files}:
         _flush(folder)
 
@@ -255,7 +253,7 @@ def _restore(entry: dict[str, Any]) -> None:
     Path(entry["path"] + _NEW).unlink(missing_ok=True)
     if entry["was"]:
         if old.exists():
-            os.replace(old, path)
+            old.replace(path)
             old.unlink(missing_ok=True)  # rename(2) leaves both names of one and the same file
     else:
         path.unlink(missing_ok=True)
@@ -323,7 +321,7 @@ def _write(path: Path, text: str, mode: int) -> None:
     """Write a file whole: it is there with all of the text, or as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _stage(path, text, mode)
-    os.replace(str(path) + _NEW, path)
+    Path(str(path) + _NEW).replace(path)
     _flush(path.parent)
 
 
