@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 AWS_ADDRESS, AWS_PORT = "198.18.0.1", 5000
 METADATA_ADDRESS = "169.254.169.254"
+ELASTIC_IP = "203.0.113.7"
 OFFICE_ADDRESS = "198.51.100.10"
 ROUTER_ADDRESS, PRIVATE_HOST, LAN_HOST = "10.0.0.8", "10.0.1.20", "10.100.100.50"
 OTHER_LANS = ("10.100.200.1", "10.100.30.1")
@@ -85,6 +86,9 @@ ip -n lan address add {LAN_HOST}/24 dev eth0
 ip -n lan link set eth0 up
 ip -n lan route add default via 10.100.100.1
 ip netns exec office sysctl -qw net.ipv4.ip_forward=1
+# the internet gateway: the router is seen by its Elastic IP, and only the tunnel leads to its private address
+iptables -t nat -A POSTROUTING -s {ROUTER_ADDRESS} -o v-office -j SNAT --to-source {ELASTIC_IP}
+iptables -t nat -A PREROUTING -i v-office -d {ELASTIC_IP} -j DNAT --to-destination {ROUTER_ADDRESS}
 """
 
 
@@ -219,7 +223,7 @@ class Land:
         lines = [line.text for line in office.server]
         server = self.authority.issue(office.tunnel.server_name, server=True)
         (place / "server.conf").write_text(
-            "\n".join([*lines, "dev tun-office", *self.identity("server", server), ""])
+            "\n".join([*lines, "dev tun-office", "dh none", *self.identity("server", server), ""])
         )
         self.server = self.start(
             "openvpn", "--cd", str(place), "--config", "server.conf", netns="office", log="office.log"

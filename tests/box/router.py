@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from chalicelib.core.topology import Topology
 
-ELASTIC_IP = "203.0.113.7"
 COMMON_NAME = "aws-router"
 TUNNEL = f"""
 [tunnel]
@@ -76,7 +75,7 @@ def topology(*networks: str, tunnel: str = TUNNEL) -> Topology:
 
 def bundle(declared: Topology | None = None) -> Bundle:
     """Render the router's bundle."""
-    box = Box(IPv4Address(lands.ROUTER_ADDRESS), IPv4Address(ELASTIC_IP))
+    box = Box(IPv4Address(lands.ROUTER_ADDRESS), IPv4Address(lands.ELASTIC_IP))
     return render(declared or topology(), box)
 
 
@@ -240,6 +239,6 @@ class Router:
             f"meta-data/iam/security-credentials/{_ROLE}": json.dumps(credentials),
             "meta-data/network/interfaces/macs/": "02:00:00:00:00:08/",
             f"{mac}/local-ipv4s": lands.ROUTER_ADDRESS,
-            f"{mac}/ipv4-associations/{ELASTIC_IP}": lands.ROUTER_ADDRESS if self.holds_address else None,
+            f"{mac}/ipv4-associations/{lands.ELASTIC_IP}": lands.ROUTER_ADDRESS if self.holds_address else None,
         }
         return known.get(path)
