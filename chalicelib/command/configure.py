@@ -12,7 +12,9 @@ from . import chains, inspection, pull, swap, trial, tunnel
 from .shell import Broken, Refused
 
 # Seconds after the start. The agent kills the script at 60 (the document's timeoutSeconds).
-_ARMED_BY, _HOME_BY = 28, 44
+_ARMED_BY, _HOME_BY = 26, 46
+_HOME_WITHIN = 18
+"""Seconds for the way home to work once the push is loaded: three of OpenVPN's attempts (connect-timeout 5)."""
 _UNDO_AFTER = 50
 """Seconds after arming: later than a push that still runs would take, undo included."""
 
@@ -62,7 +64,7 @@ def configure(started: float) -> dict[str, Any]:
     try:
         swap.replace(content, files)
         swap.load(loads, meant)
-        _hold_on(wanted, before, meant, started + _HOME_BY)
+        _hold_on(wanted, before, meant, min(started + _HOME_BY, time.monotonic() + _HOME_WITHIN))
         if wanted.confirm_within is not None:
             swap.keep(wanted.confirm_within)
             return {**report, "result": "pending", "reason": _until(swap.journal() or {})}

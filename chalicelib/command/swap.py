@@ -28,7 +28,7 @@ _CODE = PUSH / "router.pyz"
 JOURNAL = PUSH / "journal.json"
 BOOT_UNIT = Path("/etc/systemd/system/mooring-undo.service")
 _WANTED_BY = Path("/etc/systemd/system/sysinit.target.wants/mooring-undo.service")
-TIMERS = ("mooring-undo-push", "mooring-undo-pending")
+_PUSH_TIMER, _PENDING_TIMER = "mooring-undo-push", "mooring-undo-pending"
 _NEW, _OLD = ".mooring-new", ".mooring-old"
 
 # Directories that are Mooring's alone: gone with the last file in them.
@@ -42,9 +42,9 @@ _OURS = (
 # Runs before anything of the push does at a boot that nobody confirmed it before.
 _BOOT = """\
 [Unit]
-Description=Mooring: put back what an unconfirmed push replaced
+Description=Mooring: put back what an unconfirmed push replaced, and clear away what a finished one left
 DefaultDependencies=no
-ConditionPathExists={journal}
+ConditionPathExists={push}
 After=local-fs.target
 Before=mooring-firewall.service mooring-role.service sysinit.target
 
@@ -98,11 +98,11 @@ def prepare(
             "loads": sorted(loads),
             "pending_until": None,
         }
-        boot = _BOOT.format(journal=JOURNAL, interpreter=sys.executable, code=_CODE)
+        boot = _BOOT.format(push=PUSH, interpreter=sys.executable, code=_CODE)
         _write(BOOT_UNIT, boot, 0o644)
         _WANTED_BY.parent.mkdir(exist_ok=True)
         _WANTED_BY.symlink_to(BOOT_UNIT)
-        arm(TIMERS[0], seconds, content["id"])
+        arm(_PUSH_TIMER, seconds, content["id"])
         _write_journal(content)
     except (OSError, Broken) as error:
         forget()
@@ -119,7 +119,7 @@ def arm(timer: str, seconds: int, push: str) -> None:
     undo = (sys.executable, "-I", "-B", str(_CODE), "undo", push)
     when = (f"--on-active={seconds}s", "--timer-property=AccuracySec=200ms")
     again = ("--property=Restart=on-failure", "--property=RestartSec=5s", "--property=Type=oneshot")
-    ended = run("systemd-run", "--quiet", "--collect", f"--unit={timer}", *when, *again, "--", *undo)
+    ended = run("systemd-run", "--quiet", "--collect", f"--unit={timer}-{push}", *when, *again, "--", *undo)
     if ended.returncode:
         raise Broken(f"systemd-run: {last_words(ended)}")
 
@@ -197,9 +197,9 @@ def keep(seconds: int) -> None:
     content = journal()
     if content is None:
         raise Broken("the journal is gone")
-    arm(TIMERS[1], seconds, content["id"])
+    arm(_PENDING_TIMER, seconds, content["id"])
     _write_journal({**content, "pending_until": int(time.time()) + seconds})
-    _disarm(TIMERS[0])
+    _disarm(_PUSH_TIMER)
 
 
 def confirm() -> None:
@@ -238,9 +238,9 @@ def undo(reason: str, *, booting: bool = False) -> dict[str, Any] | None:
         run("systemctl", "--no-block", "stop", *new_units, *([UNIT] if new_units else []))
     else:
         _reload(content)
-    _write(
-        LAST, json.dumps({"digest": content["wanted"], "reason": reason[:400], "at": _now()}) + "\n", 0o644
-    )
+    ended = {"digest": content["wanted"], "reason": reason[:400], "at": _now()}
+    with contextlib.suppress(OSError):  # a full disk keeps no report, and must not keep the journal either
+        _write(LAST, json.dumps(ended) + "\n", 0o644)
     JOURNAL.unlink()  # from here on it is wholly old
     _flush(PUSH)
     forget()
@@ -283,8 +283,7 @@ def _reload(content: dict[str, Any]) -> None:
 
 def forget() -> None:
     """Remove what a push that ended leaves: timers, the boot unit, its copy of this code, names beside files."""
-    for timer in TIMERS:
-        _disarm(timer)
+    _disarm("mooring-undo")
     _WANTED_BY.unlink(missing_ok=True)
     BOOT_UNIT.unlink(missing_ok=True)
     shutil.rmtree(PUSH, ignore_errors=True)
@@ -295,7 +294,7 @@ def forget() -> None:
 
 
 def _disarm(timer: str) -> None:
-    run("systemctl", "stop", f"{timer}.timer")
+    run("systemctl", "stop", f"{timer}-*.timer")
 
 
 def _state(unit: str) -> dict[str, Any]:

@@ -22,9 +22,9 @@ def bare() -> Iterator[Router]:
         yield router
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def router(bare: Router) -> Router:
-    """Give a router that the example's bundle was pushed to."""
+    """Give the router with the example's bundle in force, whatever the last test left."""
     pushed = bare.push(bundle())
-    assert pushed.result == "applied", pushed
+    assert pushed.result in ("applied", "unchanged"), pushed
     return bare

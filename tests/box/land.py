@@ -106,6 +106,7 @@ class Land:
     def __init__(self) -> None:
         self.authority = Authority()
         self._stack = contextlib.ExitStack()
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         unshare = (
@@ -147,6 +148,8 @@ class Land:
     def _end(self) -> None:
         self._holder.send_signal(signal.SIGKILL)
         self._holder.wait()
+        for one in self._started:
+            one.wait(10)
 
     # -- doing things in it --------------------------------------------------------------------------
 
@@ -168,9 +171,10 @@ class Land:
     def start(self, *command: str, netns: str = "", log: str) -> subprocess.Popen[bytes]:
         """Start a command in the land; it ends with the land at the latest."""
         with (self.scratch / log).open("ab") as said:
-            return subprocess.Popen(
-                self.inside(*command, netns=netns), stdout=said, stderr=said, stdin=subprocess.DEVNULL
-            )  # noqa: S603 - same
+            words = self.inside(*command, netns=netns)
+            one = subprocess.Popen(words, stdout=said, stderr=said, stdin=subprocess.DEVNULL)  # noqa: S603 - same
+        self._started.append(one)
+        return one
 
     def answers(self, netns: str, address: str, seconds: float = 10) -> bool:
         """Say whether an address answers a ping from a namespace within some seconds."""

@@ -83,7 +83,9 @@ def changed(of: Bundle, path: str, text: str | None = None, mode: int | None = N
     """Give a bundle with one file otherwise, or one more."""
     old = next((one for one in of.files if one.path == path), File(path, 0o644, ""))
     new = File(path, old.mode if mode is None else mode, old.text if text is None else text)
-    return Bundle(tuple(sorted([*(one for one in of.files if one.path != path), new], key=lambda one: one.path)))
+    return Bundle(
+        tuple(sorted([*(one for one in of.files if one.path != path), new], key=lambda one: one.path))
+    )
 
 
 def documents() -> dict[str, dict[str, Any]]:
@@ -177,13 +179,17 @@ class Router:
 
     # -- what the controller does ----------------------------------------------------------------------
 
-    def push(self, wanted: Bundle, *, confirm_within: int | None = None, kill_after: float | None = None) -> Pushed:
+    def push(
+        self, wanted: Bundle, *, confirm_within: int | None = None, kill_after: float | None = None
+    ) -> Pushed:
         """Store a bundle and have the router configured with it."""
         probe = self.declared.tunnel.probe if self.declared.tunnel else None
         version = self.keep(seal(wanted.canonical, probe=probe, confirm_within=confirm_within))
         return self.configure(version, wanted.digest, kill_after=kill_after)
 
-    def configure(self, version: int, digest: str, *, path: str = PATH, kill_after: float | None = None) -> Pushed:
+    def configure(
+        self, version: int, digest: str, *, path: str = PATH, kill_after: float | None = None
+    ) -> Pushed:
         """Run Mooring-ConfigureRouter."""
         parameters = {"Path": [path], "Version": [str(version)], "Digest": [digest]}
         return self._perform(CONFIGURE, parameters, kill_after)
@@ -196,7 +202,9 @@ class Router:
         """Run Mooring-InspectRouter."""
         return self._perform(INSPECT, {}).report
 
-    def _perform(self, name: str, parameters: Mapping[str, list[str]], kill_after: float | None = None) -> Pushed:
+    def _perform(
+        self, name: str, parameters: Mapping[str, list[str]], kill_after: float | None = None
+    ) -> Pushed:
         ended = self.agent.perform(self.documents[name], parameters, kill_after)
         last = (ended.stdout.splitlines() or ["{}"])[-1]
         return Pushed(ended, json.loads(last))
@@ -218,7 +226,9 @@ class Router:
         plain = [("Content-Type", "text/plain")]
         if method == "PUT" and path == "/latest/api/token":
             return Reply(200, [*plain, ("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")], b"a-token")
-        if "a-token" not in {value for name, value in headers.items() if name.lower() == "x-aws-ec2-metadata-token"}:
+        if "a-token" not in {
+            value for name, value in headers.items() if name.lower() == "x-aws-ec2-metadata-token"
+        }:
             return Reply(401, plain, b"")
         text = self._told(path.removeprefix("/latest/"))
         return Reply(404, plain, b"") if text is None else Reply(200, plain, text.encode())
@@ -239,6 +249,8 @@ class Router:
             f"meta-data/iam/security-credentials/{_ROLE}": json.dumps(credentials),
             "meta-data/network/interfaces/macs/": "02:00:00:00:00:08/",
             f"{mac}/local-ipv4s": lands.ROUTER_ADDRESS,
-            f"{mac}/ipv4-associations/{lands.ELASTIC_IP}": lands.ROUTER_ADDRESS if self.holds_address else None,
+            f"{mac}/ipv4-associations/{lands.ELASTIC_IP}": lands.ROUTER_ADDRESS
+            if self.holds_address
+            else None,
         }
         return known.get(path)
