@@ -1,13 +1,16 @@
 """Puts `chalicelib.command` into the Command documents of the packaged template, and their fingerprints beside them.
 
-A document's script lays the modules on tmpfs, as text that anybody can read in the console, and starts them. Where the
-agent is too old to pass parameters as environment variables, it would have pasted them into the script: there is no
-place in it for that, and it ends before it does anything.
+A document holds 64 KB, so the modules travel as one zip, in base64, that Python runs as it is. Where the agent is too old
+to pass parameters as environment variables, it would paste them into the script: there is no place in it for that, and
+it ends before it does anything.
 """
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +24,13 @@ OLDEST_AGENT = "3.3.2746.0"
 FINGERPRINTS = "MOORING_DOCUMENTS"
 """The worker's variable: a JSON object of document name -> fingerprint."""
 
-_END = "MOORING-END-OF-MODULE"
+PROGRAM = "router.pyz"
+_END = "END-OF-ZIP"
 _TOOLS = "aws ip iptables-restore openssl openvpn ping sysctl systemctl systemd-analyze systemd-run unshare"
 
 _HEAD = """\
 #!/bin/bash
-# Mooring: {action}. What follows is chalicelib/command, as packaged.
+# Mooring: {action}. The zip below holds chalicelib/command as packaged; `unzip -p` shows it.
 set -u
 umask 077
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin:/opt/aws/bin
@@ -44,7 +48,6 @@ done
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || refuse 20 "this router needs Python 3.9 or later"
 place=$(mktemp -d /run/mooring-command.XXXXXX) || refuse 20 "there is no room in /run"
 trap 'rm -rf "$place"' EXIT
-mkdir "$place/command"
 """
 _MAIN = "import sys\n\nfrom command.main import main\n\nsys.exit(main(sys.argv[1:]))\n"
 
@@ -58,13 +61,30 @@ def script(action: str, parameters: list[str], source: Path = SOURCE) -> list[st
         source: the folder of the modules.
     """
     guards = "".join(_TOO_OLD.format(name=name, oldest=OLDEST_AGENT) for name in parameters)
+    head = _HEAD.format(action=action) + guards + _READY.format(tools=_TOOLS)
+    packed = base64.encodebytes(archive(source)).decode()
+    laid = f"base64 -d >\"$place/{PROGRAM}\" <<'{_END}'\n{packed}{_END}\n"
+    return [*(head + laid).splitlines(), f'python3 -I -B "$place/{PROGRAM}" {action}', 'exit "$?"']
+
+
+def archive(source: Path = SOURCE) -> bytes:
+    """Zip the modules into a program that Python runs; equal sources give equal bytes."""
     modules = {f"command/{path.name}": path.read_text() for path in sorted(source.glob("*.py"))}
-    laid = "".join(
-        f"cat >\"$place/{name}\" <<'{_END}'\n{text}{_END}\n"
-        for name, text in {"__main__.py": _MAIN, **modules}.items()
-    )
-    text = _HEAD.format(action=action) + guards + _READY.format(tools=_TOOLS) + laid
-    return [*text.splitlines(), f'python3 -I -B "$place" {action}', 'exit "$?"']
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as program:
+        for name, text in {"__main__.py": _MAIN, **modules}.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system, entry.compress_type = 3, zipfile.ZIP_DEFLATED
+            program.writestr(entry, text, compresslevel=9)
+    return packed.getvalue()
+
+
+def unpack(lines: list[str]) -> dict[str, str]:
+    """Read the modules back out of a script: name -> source."""
+    begin = next(n for n, line in enumerate(lines) if line.endswith(f"<<'{_END}'"))
+    packed = base64.b64decode("".join(lines[begin + 1 : lines.index(_END)]))
+    with zipfile.ZipFile(io.BytesIO(packed)) as program:
+        return {name: program.read(name).decode() for name in program.namelist()}
 
 
 def fill(template: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +96,7 @@ def fill(template: dict[str, Any]) -> dict[str, Any]:
     resources = template["Resources"]
     fingerprints = {}
     for resource in resources.values():
-        if resource["Type"] == "AWS::SSM::Document":
+        if resource.get("Type") == "AWS::SSM::Document":
             name, content = resource["Properties"]["Name"], resource["Properties"]["Content"]
             inputs = content["mainSteps"][0]["inputs"]
             (action,) = inputs["runCommand"]

@@ -129,7 +129,7 @@ def _units() -> list[str]:
 def same(path: Path, one: dict[str, Any]) -> bool:
     """Say whether a file is there with this text and mode."""
     try:
-        return path.read_bytes() == one["text"].encode() and _mode(path) == one["mode"]
+        return path.read_bytes() == str(one["text"]).encode() and _mode(path) == str(one["mode"])
     except OSError:
         return False
 
@@ -158,7 +158,7 @@ def _compare(path: Path, mode: str, text: str) -> list[str]:
         return [f"{path}: {error.strerror}"]
     found = [] if its_mode == mode else [f"{path} has mode {its_mode}, not {mode}"]
     if there != text:
-        pairs = zip(there.splitlines() + [""], text.splitlines() + [""])
+        pairs = zip([*there.splitlines(), ""], [*text.splitlines(), ""])
         line = next((n for n, (a, b) in enumerate(pairs, 1) if a != b), 1)
         found.append(f"{path} was edited, from line {line} on")
     return found

@@ -41,6 +41,8 @@ def main(words: list[str]) -> int:
         where = f"{type(error).__name__} in {action}"
         report = {"result": "failed", "reason": where}
     print(line({"mooring": 1, "action": action, **report}))  # noqa: T201 - it is the answer
+    if action.startswith("undo") and report["result"] == "rolled-back":
+        return 0  # what was to be done is done, and systemd need not start it again
     return CODES[report.get("result", "applied")]
 
 
@@ -63,7 +65,7 @@ def _act(action: str, started: float, push: str | None) -> dict[str, Any]:
         report = tried()
     except (Refused, Broken) as error:
         report = {"result": "refused", "reason": str(error), "changed": []}
-    except Exception as error:
+    except Exception as error:  # a push that is under way must not stay half done
         if swap.journal() is None:
             raise
         traceback.print_exc()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PROGRAM = Path(__file__).parents[1]
+"""The zip that all this came in, which Python runs."""
 TIMED_OUT, NOT_INSTALLED = 124, 127
 
 

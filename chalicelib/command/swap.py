@@ -20,14 +20,15 @@ from typing import Any
 
 from . import chains, trial
 from .inspection import ENABLED, LAST, STATE, forwarding
-from .shell import Broken, Refused, last_words, run
+from .shell import PROGRAM, Broken, Refused, last_words, run
 from .tunnel import UNIT
 
 PUSH = STATE / "push"
+_CODE = PUSH / "router.pyz"
 JOURNAL = PUSH / "journal.json"
 BOOT_UNIT = Path("/etc/systemd/system/mooring-undo.service")
 _WANTED_BY = Path("/etc/systemd/system/sysinit.target.wants/mooring-undo.service")
-TIMERS = ("mooring-undo-push", "mooring-undo-pending")
+_PUSH_TIMER, _PENDING_TIMER = "mooring-undo-push", "mooring-undo-pending"
 _NEW, _OLD = ".mooring-new", ".mooring-old"
 
 # Directories that are Mooring's alone: gone with the last file in them.
@@ -41,9 +42,9 @@ _OURS = (
 # Runs before anything of the push does at a boot that nobody confirmed it before.
 _BOOT = """\
 [Unit]
-Description=Mooring: put back what an unconfirmed push replaced
+Description=Mooring: put back what an unconfirmed push replaced, and clear away what a finished one left
 DefaultDependencies=no
-ConditionPathExists={journal}
+ConditionPathExists={push}
 After=local-fs.target
 Before=mooring-firewall.service mooring-role.service sysinit.target
 
@@ -82,10 +83,7 @@ def prepare(
     forget()
     try:
         PUSH.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(
-            Path(__file__).parent, PUSH / "code" / "command", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        shutil.copy(Path(__file__).parents[1] / "__main__.py", PUSH / "code" / "__main__.py")
+        shutil.copy(PROGRAM, _CODE)
         entries = [
             {"path": path, "was": Path(path).exists(), "removed": one is None} for path, one in files.items()
         ]
@@ -100,11 +98,11 @@ def prepare(
             "loads": sorted(loads),
             "pending_until": None,
         }
-        boot = _BOOT.format(journal=JOURNAL, interpreter=sys.executable, code=PUSH / "code")
+        boot = _BOOT.format(push=PUSH, interpreter=sys.executable, code=_CODE)
         _write(BOOT_UNIT, boot, 0o644)
         _WANTED_BY.parent.mkdir(exist_ok=True)
         _WANTED_BY.symlink_to(BOOT_UNIT)
-        arm(TIMERS[0], seconds, content["id"])
+        arm(_PUSH_TIMER, seconds, content["id"])
         _write_journal(content)
     except (OSError, Broken) as error:
         forget()
@@ -118,10 +116,10 @@ def arm(timer: str, seconds: int, push: str) -> None:
     Raises:
         Broken: systemd does not take it.
     """
-    undo = (sys.executable, "-I", "-B", str(PUSH / "code"), "undo", push)
+    undo = (sys.executable, "-I", "-B", str(_CODE), "undo", push)
     when = (f"--on-active={seconds}s", "--timer-property=AccuracySec=200ms")
     again = ("--property=Restart=on-failure", "--property=RestartSec=5s", "--property=Type=oneshot")
-    ended = run("systemd-run", "--quiet", "--collect", f"--unit={timer}", *when, *again, "--", *undo)
+    ended = run("systemd-run", "--quiet", "--collect", f"--unit={timer}-{push}", *when, *again, "--", *undo)
     if ended.returncode:
         raise Broken(f"systemd-run: {last_words(ended)}")
 
@@ -144,7 +142,7 @@ def replace(content: dict[str, Any], files: dict[str, dict[str, Any] | None]) ->
         if one is None:
             Path(path).unlink(missing_ok=True)
         else:
-            os.replace(path + _NEW, path)
+            Path(path + _NEW).replace(path)
     for folder in {Path(path).parent for path in files}:
         _flush(folder)
 
@@ -199,9 +197,9 @@ def keep(seconds: int) -> None:
     content = journal()
     if content is None:
         raise Broken("the journal is gone")
-    arm(TIMERS[1], seconds, content["id"])
+    arm(_PENDING_TIMER, seconds, content["id"])
     _write_journal({**content, "pending_until": int(time.time()) + seconds})
-    _disarm(TIMERS[0])
+    _disarm(_PUSH_TIMER)
 
 
 def confirm() -> None:
@@ -240,9 +238,9 @@ def undo(reason: str, *, booting: bool = False) -> dict[str, Any] | None:
         run("systemctl", "--no-block", "stop", *new_units, *([UNIT] if new_units else []))
     else:
         _reload(content)
-    _write(
-        LAST, json.dumps({"digest": content["wanted"], "reason": reason[:400], "at": _now()}) + "\n", 0o644
-    )
+    ended = {"digest": content["wanted"], "reason": reason[:400], "at": _now()}
+    with contextlib.suppress(OSError):  # a full disk keeps no report, and must not keep the journal either
+        _write(LAST, json.dumps(ended) + "\n", 0o644)
     JOURNAL.unlink()  # from here on it is wholly old
     _flush(PUSH)
     forget()
@@ -255,7 +253,7 @@ def _restore(entry: dict[str, Any]) -> None:
     Path(entry["path"] + _NEW).unlink(missing_ok=True)
     if entry["was"]:
         if old.exists():
-            os.replace(old, path)
+            old.replace(path)
             old.unlink(missing_ok=True)  # rename(2) leaves both names of one and the same file
     else:
         path.unlink(missing_ok=True)
@@ -285,8 +283,7 @@ def _reload(content: dict[str, Any]) -> None:
 
 def forget() -> None:
     """Remove what a push that ended leaves: timers, the boot unit, its copy of this code, names beside files."""
-    for timer in TIMERS:
-        _disarm(timer)
+    _disarm("mooring-undo")
     _WANTED_BY.unlink(missing_ok=True)
     BOOT_UNIT.unlink(missing_ok=True)
     shutil.rmtree(PUSH, ignore_errors=True)
@@ -297,7 +294,7 @@ def forget() -> None:
 
 
 def _disarm(timer: str) -> None:
-    run("systemctl", "stop", f"{timer}.timer")
+    run("systemctl", "stop", f"{timer}-*.timer")
 
 
 def _state(unit: str) -> dict[str, Any]:
@@ -323,7 +320,7 @@ def _write(path: Path, text: str, mode: int) -> None:
     """Write a file whole: it is there with all of the text, or as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     _stage(path, text, mode)
-    os.replace(str(path) + _NEW, path)
+    Path(str(path) + _NEW).replace(path)
     _flush(path.parent)
 
 

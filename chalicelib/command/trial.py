@@ -22,7 +22,7 @@ from typing import Any
 
 from .chains import ours
 from .pull import KEYS
-from .shell import Broken, Refused, last_words, run
+from .shell import PROGRAM, Broken, Refused, last_words, run
 from .tunnel import CONFIGURATION, UNIT
 
 SCRATCH = Path("/run/mooring/trial")
@@ -81,7 +81,7 @@ def wipe() -> None:
 def _within(scratch: str, seconds: float) -> list[str]:
     """Run this module's other half in its namespaces."""
     program = "import sys; sys.path.insert(0, sys.argv[1]); from command.trial import main; main(sys.argv[2])"
-    interpreter = (sys.executable, "-I", "-B", "-c", program, str(Path(__file__).parents[1]), scratch)
+    interpreter = (sys.executable, "-I", "-B", "-c", program, str(PROGRAM), scratch)
     ended = run(*_UNSHARE, *interpreter, seconds=seconds)
     try:
         verdict = json.loads(ended.stdout.splitlines()[-1])
@@ -174,8 +174,8 @@ def _openvpn(scratch: Path) -> list[str]:
         run(
             "mount", "-t", "tmpfs", "mooring-trial", "/run/openvpn-client"
         )  # the running client's socket stays its own
-        client = subprocess.Popen(
-            (
+        client = subprocess.Popen(  # noqa: S603 - our own words
+            (  # noqa: S607 - the PATH is the document's
                 "openvpn",
                 "--suppress-timestamps",
                 "--cd",
