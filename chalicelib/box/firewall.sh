@@ -1,64 +1,57 @@
 
-# Loads the rules first and switches forwarding on last: a flow that is forwarded before it is translated stays
-# untranslated for as long as it lives. Run again it changes nothing. Everything that is not Mooring's stays.
+# Rules first, forwarding last: a flow that is forwarded before it is translated stays so for as long as it lives.
+# Run again it changes nothing, and it never touches what is not Mooring's.
 set -euo pipefail
 
 RULES=/etc/mooring/rules.v4
-METRIC=4278198272 # so large that any route of the tunnel is better
 FORWARDING=/proc/sys/net/ipv4/ip_forward
-WAIT=(-w 10)      # somebody else may hold iptables' lock
+METRIC=4278198272 # any route of the tunnel is better
 
-say() { echo "$*" >&2; }
+# Our chains and jumps as they are in force, without counters.
+ours() { for table in mangle nat filter; do iptables-save -t $table | sed -n 's/ \[[0-9:]*\]$//; /MOORING-/p'; done; }
 
-# Our chains as they are in force, without counters.
-ours() { for table in mangle nat filter; do iptables-save -t "$table" | sed -n '/MOORING-/s/\[[0-9:]*\]//p'; done; }
-
-# The rules without the jumps that are there: a jump would be added once more at every load.
+# The rules without the jumps that are there: loading one adds it once more.
 missing() {
   local line table rule
-  while IFS= read -r line; do
+  while read -r line; do
     case $line in
       \**) table=${line#\*} ;;
       "-I "*)
         read -ra rule <<<"$line"
-        ! iptables "${WAIT[@]}" -t "$table" -C "${rule[1]}" "${rule[@]:3}" 2>/dev/null || continue
+        ! iptables -w 10 -t "$table" -C "${rule[1]}" "${rule[@]:3}" 2>/dev/null || continue
         ;;
     esac
-    printf '%s\n' "$line"
+    echo "$line"
   done <"$RULES"
 }
 
-# Larger socket buffers halve OpenVPN's retransmissions; a kernel that does not let us costs speed only.
-raise() {
-  local now
-  now=$(cat "$1" 2>/dev/null) && [ "$now" -ge "$2" ] && return
-  echo "$2" 2>/dev/null >"$1" || say "$1 stays as it is"
-}
+# Larger buffers halve OpenVPN's retransmissions; without them it is slower, no more.
+raise() { [ "$(cat "$1" 2>/dev/null || echo 0)" -ge "$2" ] || echo "$2" 2>/dev/null >"$1" || echo "$1 stays as it is"; }
+
+for tool in iptables-restore ip conntrack; do
+  command -v $tool >/dev/null || { echo "$tool is not installed" >&2; exit 1; }
+done
 
 before=$(ours)
-forwarded=$(cat "$FORWARDING")
-
-# All tables are judged before the first is loaded: each is a transaction of its own.
+forwarded=$(<"$FORWARDING")
 load=$(missing)
-iptables-restore --noflush --test "${WAIT[@]}" <<<"$load"
-iptables-restore --noflush "${WAIT[@]}" <<<"$load"
+iptables-restore -w 10 --noflush --test <<<"$load" # each table is a transaction: judge all before the first
+iptables-restore -w 10 --noflush <<<"$load"
 
-# While the tunnel is down, what is meant for the office goes nowhere, least of all to the internet.
-for network in "${REMOTE[@]}"; do ip route replace unreachable "$network" metric "$METRIC"; done
-ip -o route show type unreachable | while read -r _ network rest; do
-  [[ " $rest " == *" metric $METRIC "* && " ${REMOTE[*]} " != *" $network "* ]] || continue
-  ip route del unreachable "$network" metric "$METRIC"
+# While the tunnel is down, what is meant for the office goes nowhere.
+for network in "${REMOTE[@]}"; do ip route replace unreachable "$network" metric $METRIC; done
+ip route show type unreachable metric $METRIC | while read -r _ network _; do
+  [[ $network == */* ]] || network+=/32 # as ip shows a single address
+  [[ " ${REMOTE[*]} " == *" $network "* ]] || ip route del unreachable "$network" metric $METRIC
 done
 
 raise /proc/sys/net/core/rmem_max 2097152
 raise /proc/sys/net/core/wmem_max 2097152
-# Private hosts cannot use a better way than the router; a redirect would only tell them of one.
-for scope in /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 >"$scope"; done
+for file in /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 >"$file"; done # there is no better way to tell of
 echo 1 >"$FORWARDING"
 
-# A flow keeps the translation it began with. What began under other rules, or under none, begins anew.
+# A flow keeps the translation it began with: what began under other rules, or none, begins anew.
 if [ "$forwarded" != 1 ] || [ "$before" != "$(ours)" ]; then
-  command -v conntrack >/dev/null || { say "conntrack is not installed: flows that run keep their old translation"; exit 0; }
-  for network in "${PRIVATE[@]}"; do conntrack -D -s "$network" >/dev/null 2>&1 || true; done # 1: there were none
-  say "the rules are loaded and forwarding is on"
+  for network in "${PRIVATE[@]}"; do conntrack -D -s "$network" >/dev/null 2>&1 || [ $? = 1 ]; done # 1: there was none
+  echo "the rules are loaded, forwarding is on"
 fi

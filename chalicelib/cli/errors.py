@@ -38,3 +38,9 @@ class UnfitSecrets(ControllerError):  # noqa: N818 - same
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         super().__init__(f"the secrets have {count}: {'; '.join(problems)}", hint=hint)
         self.problems = problems
+
+
+class NoTunnel(ControllerError):  # noqa: N818 - same
+    """The topology declares no tunnel, so there is nothing to render."""
+
+    code = "NoTunnel"

@@ -10,8 +10,10 @@ from chalicelib.cli.declare import declare
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.init import init
 from chalicelib.cli.keep import apply, plan, switchover
+from chalicelib.cli.office import office
 from chalicelib.cli.options import verb
 from chalicelib.cli.render import error_json, error_lines
+from chalicelib.cli.router import router
 from chalicelib.cli.secrets import app as secrets
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
@@ -65,7 +67,7 @@ def demo(shell: Shell) -> int:
     return 0 if agreed else 1
 
 
-for _verb in (plan, apply, status, switchover, declare, init, demo):
+for _verb in (plan, apply, status, switchover, declare, init, router, office, demo):
     app.command()(verb(_verb))
 app.add_typer(secrets)
 

@@ -1,7 +1,7 @@
 """The router's configuration: every file it needs, as a pure function of the topology and of which candidate it is for.
 
 Whatever reaches a file is typed: networks, addresses, numbers, and names from an allow-list (`core.tunnel`). The lines
-and what was measured of them: docs/decisions, 0008 to 0013.
+and what was measured of them: docs/decisions, 0020 to 0023.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.resources import files
+from functools import cache
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network
+from chalicelib.core.election import router_interface
 
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+
+    from chalicelib.core.observation import Instance, Observation
     from chalicelib.core.topology import Topology, Tunnel
 
 SCHEMA = 1
@@ -80,6 +85,16 @@ class Bundle:
         return hashlib.sha256(self.canonical).hexdigest()
 
 
+def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
+    """Tell a candidate's box; None when it has no interface to pin, or the declared Elastic IP was not seen."""
+    interface = router_interface(topology, instance)
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    if interface is None or elastic_ip is None:
+        return None
+    private = topology.private_address or IPv4Address(interface.addresses[0])
+    return Box(private, IPv4Address(elastic_ip.public_address))
+
+
 def render(topology: Topology, box: Box) -> Bundle:
     """Render the files of one candidate.
 
@@ -95,13 +110,13 @@ def render(topology: Topology, box: Box) -> Bundle:
         raise ValueError(f"{topology.name} declares no tunnel")
     rendered = (
         File(CLIENT, 0o644, _client(topology, tunnel)),
-        File(f"/etc/systemd/system/{UNIT}.d/mooring.conf", 0o644, _DROP_IN),
+        File(f"/etc/systemd/system/{UNIT}.d/mooring.conf", 0o644, _source("openvpn-client.conf")),
         File(RULES, 0o644, _rules(topology, box)),
         File("/usr/local/lib/mooring/firewall", 0o755, _firewall(topology)),
-        File("/etc/systemd/system/mooring-firewall.service", 0o644, _FIREWALL_UNIT),
+        File("/etc/systemd/system/mooring-firewall.service", 0o644, _source("mooring-firewall.service")),
         File(ROLE, 0o644, _role(tunnel, box)),
         File("/usr/local/lib/mooring/role", 0o755, _source("role.py")),
-        File("/etc/systemd/system/mooring-role.service", 0o644, _ROLE_UNIT),
+        File("/etc/systemd/system/mooring-role.service", 0o644, _source("mooring-role.service")),
     )
     return Bundle(tuple(sorted(rendered, key=lambda file: file.path)))
 
@@ -111,7 +126,7 @@ def _client(topology: Topology, tunnel: Tunnel) -> str:
     clients = topology.vpn_clients
     udp = tunnel.protocol == "udp4"
     lines = [
-        _HEAD.format(name=topology.name),
+        _head(topology),
         "client",
         f"dev {DEVICE}",
         "dev-type tun",
@@ -156,7 +171,9 @@ def _client(topology: Topology, tunnel: Tunnel) -> str:
     return "\n".join(lines) + "\n"
 
 
-_HEAD = "# Rendered by Mooring for the topology {name}. What is changed here is undone."
+def _head(topology: Topology) -> str:
+    return f"# Rendered by Mooring for the topology {topology.name}. What is changed here is undone."
+
 
 _PULLED = (
     "ping ",  # how soon a dead server is noticed is the office's to say
@@ -167,7 +184,6 @@ _PULLED = (
     "protocol-flags ",
     "tun-mtu ",
     "push-continuation ",  # without it only the first part of a long list of options is taken
-    "auth-token",
     "compress",  # refused by `allow-compression no`: loudly, where ignoring it would drop every packet in silence
     "comp-lzo",
 )
@@ -179,71 +195,63 @@ _NO_SYN = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN"
 
 
 def _rules(topology: Topology, box: Box) -> str:
-    """Render the rules, one transaction per table; `-I` lines are the jumps, which the loader leaves out where they are."""
-    vpc, address = topology.cidr, box.private_address
-    remote, private = topology.remote_networks, topology.private_networks
-    return (
-        "\n".join(
-            [
-                _HEAD.format(name=topology.name),
-                "*mangle",
-                ":MOORING-FORWARD - [0:0]",
-                "-I FORWARD 1 -j MOORING-FORWARD",
-                "# A VPC's hosts speak 9001 bytes and would wait for word of a smaller path; a larger MSS is lowered, none raised.",
-                f"-A MOORING-FORWARD -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss {MSS}",
-                "COMMIT",
-                "*nat",
-                ":MOORING-POSTROUTING - [0:0]",
-                "-I POSTROUTING 1 -j MOORING-POSTROUTING",
-                f"-A MOORING-POSTROUTING -s {vpc} -d {vpc} -j ACCEPT",
-                *(f"-A MOORING-POSTROUTING -s {vpc} -d {network} -j ACCEPT" for network in remote),
-                *(
-                    f"-A MOORING-POSTROUTING -s {network} -j SNAT --to-source {address}"
-                    for network in private
-                ),
-                "COMMIT",
-                "*filter",
-                ":MOORING-INPUT - [0:0]",
-                ":MOORING-FORWARD - [0:0]",
-                ":MOORING-REFUSED - [0:0]",
-                "-I INPUT 1 -j MOORING-INPUT",
-                "-I FORWARD 1 -j MOORING-FORWARD",
-                "# After a failover the internet goes on with flows that this router has yet to learn of: a reset would end them.",
-                f"-A MOORING-INPUT ! -s {vpc} -d {address}/32 ! -i {DEVICE} {_NO_SYN} -m conntrack --ctstate INVALID,NEW -j DROP",
-                *_forward(topology, private),
-                "-A MOORING-REFUSED -j REJECT --reject-with icmp-admin-prohibited",
-                "COMMIT",
-            ]
-        )
-        + "\n"
-    )
-
-
-def _forward(topology: Topology, private: tuple[IPv4Network, ...]) -> list[str]:
-    """Render who may speak to whom. A flow that a failover cut in half is new to its second router, hence few states."""
-    rule, vpc, clients = "-A MOORING-FORWARD", topology.cidr, topology.vpn_clients
-    return [
-        "# Nothing of the office's leaves or comes by another way than the tunnel.",
-        *(f"{rule} -d {network} ! -o {DEVICE} -j MOORING-REFUSED" for network in topology.remote_networks),
-        *(f"{rule} -s {network} ! -i {DEVICE} -j MOORING-REFUSED" for network in topology.remote_networks),
-        f"{rule} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
-        *(f"{rule} -s {vpc} -d {network} -j ACCEPT" for network in topology.office_networks),
-        *(f"{rule} -s {network} -d {vpc} -j ACCEPT" for network in topology.remote_networks),
+    """Render the rules, one transaction per table; the `-I` lines are jumps, which the loader leaves out where they are."""
+    vpc, private, remote = topology.cidr, topology.private_networks, topology.remote_networks
+    nat, forward = "-A MOORING-POSTROUTING", "-A MOORING-FORWARD"
+    lines = [
+        _head(topology),
+        "*mangle",
+        ":MOORING-FORWARD - [0:0]",
+        "-I FORWARD 1 -j MOORING-FORWARD",
+        "# A VPC's hosts speak 9001 bytes, and word of a smaller path may never reach them. No MSS is raised by this.",
+        f"{forward} -p tcp -m tcp --tcp-flags SYN,RST SYN -j TCPMSS --set-mss {MSS}",
+        "COMMIT",
+        "*nat",
+        ":MOORING-POSTROUTING - [0:0]",
+        "-I POSTROUTING 1 -j MOORING-POSTROUTING",
+        f"{nat} -s {vpc} -d {vpc} -j ACCEPT",
+        *(f"{nat} -s {vpc} -d {some} -j ACCEPT" for some in _listed(remote)),
+        *(f"{nat} -s {some} -j SNAT --to-source {box.private_address}" for some in _listed(private)),
+        "COMMIT",
+        "*filter",
+        ":MOORING-INPUT - [0:0]",
+        ":MOORING-FORWARD - [0:0]",
+        ":MOORING-REFUSED - [0:0]",
+        "-I INPUT 1 -j MOORING-INPUT",
+        "-I FORWARD 1 -j MOORING-FORWARD",
+        "# After a failover the internet goes on with flows that this router has yet to learn of: its reset would end them.",
+        f"-A MOORING-INPUT ! -s {vpc} -d {box.private_address} ! -i {DEVICE} {_NO_SYN} -m conntrack --ctstate INVALID,NEW -j DROP",
+        "# What is the office's leaves and comes by the tunnel alone.",
+        *(f"{forward} -d {some} ! -o {DEVICE} -j MOORING-REFUSED" for some in _listed(remote)),
+        *(f"{forward} -s {some} ! -i {DEVICE} -j MOORING-REFUSED" for some in _listed(remote)),
+        f"{forward} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        "# Without a state: to its second router a flow that a failover cut in half is a new one.",
+        *(f"{forward} -s {vpc} -d {some} -j ACCEPT" for some in _listed(topology.office_networks)),
+        *(f"{forward} -s {some} -d {vpc} -j ACCEPT" for some in _listed(remote)),
         "# Laptops begin; the VPC only goes on.",
-        f"{rule} -s {vpc} -d {clients} {_NO_SYN} -j ACCEPT",
-        f"{rule} -i {DEVICE} -j MOORING-REFUSED",
-        f"{rule} -o {DEVICE} -j MOORING-REFUSED",
-        f"{rule} -d {vpc} -j MOORING-REFUSED",
-        *(f"{rule} -s {network} -j ACCEPT" for network in private),
-        f"{rule} -j MOORING-REFUSED",
+        f"{forward} -s {vpc} -d {topology.vpn_clients} {_NO_SYN} -j ACCEPT",
+        "# The rest of what touches the tunnel or the VPC, then the internet.",
+        f"{forward} -i {DEVICE} -j MOORING-REFUSED",
+        f"{forward} -o {DEVICE} -j MOORING-REFUSED",
+        f"{forward} -d {vpc} -j MOORING-REFUSED",
+        *(f"{forward} -s {some} -j ACCEPT" for some in _listed(private)),
+        f"{forward} -j MOORING-REFUSED",
+        "-A MOORING-REFUSED -j REJECT --reject-with icmp-admin-prohibited",
+        "COMMIT",
     ]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(networks: tuple[IPv4Network, ...]) -> list[str]:
+    """Write networks as iptables takes several in one rule; its parameters are at most 1023 characters long."""
+    return [",".join(map(str, networks[at : at + 32])) for at in range(0, len(networks), 32)]
 
 
 def _firewall(topology: Topology) -> str:
     """Render the loader: the networks, and a script that is the same for all."""
     remote = " ".join(map(str, topology.remote_networks))
     private = " ".join(map(str, topology.private_networks))
-    head = f"#!/bin/bash\n{_HEAD.format(name=topology.name)}\nREMOTE=({remote})\nPRIVATE=({private})\n"
+    head = f"#!/bin/bash\n{_head(topology)}\nREMOTE=({remote})\nPRIVATE=({private})\n"
     return head + _source("firewall.sh")
 
 
@@ -256,67 +264,7 @@ def _role(tunnel: Tunnel, box: Box) -> str:
     return json.dumps(settings, indent=2) + "\n"
 
 
+@cache
 def _source(name: str) -> str:
-    """Read what runs on the router as it is: a part of this package, like code."""
-    return files("chalicelib.box").joinpath(name).read_text(encoding="utf-8")
-
-
-_DROP_IN = f"""\
-# The stock unit never restarts a client that died, and systemd gives up after five starts.
-[Unit]
-StartLimitIntervalSec=0
-After=mooring-firewall.service
-
-[Service]
-Restart=always
-RestartSec=500ms
-RuntimeDirectory={MANAGEMENT.split("/")[2]}
-RuntimeDirectoryPreserve=yes
-# Root without root's power, instead of a user whose name differs from system to system.
-CapabilityBoundingSet=
-CapabilityBoundingSet=CAP_NET_ADMIN
-NoNewPrivileges=true
-ProtectSystem=strict
-"""
-
-_FIREWALL_UNIT = """\
-[Unit]
-Description=Mooring: translation and forwarding rules, then forwarding
-DefaultDependencies=no
-RequiresMountsFor=/etc/mooring /usr/local/lib/mooring
-After=local-fs.target systemd-sysctl.service systemd-modules-load.service
-Wants=network-pre.target
-Before=network-pre.target shutdown.target
-Conflicts=shutdown.target
-
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/usr/local/lib/mooring/firewall
-ExecReload=/usr/local/lib/mooring/firewall
-
-[Install]
-WantedBy=multi-user.target
-"""
-
-_ROLE_UNIT = """\
-[Unit]
-Description=Mooring: the tunnel follows the Elastic IP
-Wants=mooring-firewall.service
-After=mooring-firewall.service network.target
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-ExecStart=/usr/local/lib/mooring/role
-Restart=always
-RestartSec=1
-WatchdogSec=60
-NoNewPrivileges=true
-PrivateTmp=true
-ProtectHome=true
-ProtectSystem=strict
-
-[Install]
-WantedBy=multi-user.target
-"""
+    """Read what runs on the router as it is: a part of this package, like code, and so the same for as long as that."""
+    return (Path(__file__).parents[1] / "box" / name).read_text(encoding="utf-8")

@@ -64,7 +64,7 @@ class Tunnel:
     address: IPv4Address
     port: int = 1194
     protocol: Literal["udp4", "tcp4"] = "udp4"
-    poll_seconds: int = 1
+    poll_seconds: float = 0.5
     probe: IPv4Address | None = None
 
 

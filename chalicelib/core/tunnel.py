@@ -30,7 +30,7 @@ def read_tunnel(section: Section) -> Tunnel | None:
     own = section.take("address", read_address)
     port = section.take("port", _between(1, 65535), required=False)
     protocol = section.take("protocol", word_reader("udp4", "tcp4"), required=False)
-    poll = section.take("poll_seconds", _between(1, 60), required=False)
+    poll = section.take("poll_seconds", _seconds, required=False)
     probe = section.take("probe", read_address, required=False)
     section.close()
     if server is None or common_name is None or server_name is None or own is None:
@@ -42,7 +42,7 @@ def read_tunnel(section: Section) -> Tunnel | None:
         own,
         port or 1194,
         cast('Literal["udp4", "tcp4"]', protocol or "udp4"),
-        poll or 1,
+        poll or 0.5,
         probe,
     )
 
@@ -143,3 +143,8 @@ def _between(least: int, most: int) -> Callable[[object], Read[int]]:
         return (cast("int", value) if good else None), f"must be a whole number from {least} to {most}"
 
     return read
+
+
+def _seconds(value: object) -> Read[float]:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0.1 <= value <= 60
+    return (float(cast("float", value)) if good else None), "must be a number of seconds from 0.1 to 60"

@@ -34,10 +34,27 @@ subnets = { subnet-00000000000000004 = "10.0.2.0/24" }
 office_routes = true
 """
 
+TUNNEL = """\
+
+[tunnel]
+server = "vpn.example.com"
+common_name = "aws-router"
+server_name = "office-vpn"
+address = "192.168.0.254"
+"""
+
 
 def written(*changes: tuple[str, str]) -> bytes:
     """Give the document with some of its text exchanged; each text must occur exactly once."""
-    text = DOCUMENT
+    return _exchanged(DOCUMENT, changes)
+
+
+def tunnelled(*changes: tuple[str, str]) -> bytes:
+    """Give the document with a tunnel declared as well, and some of its text exchanged."""
+    return _exchanged(DOCUMENT + TUNNEL, changes)
+
+
+def _exchanged(text: str, changes: tuple[tuple[str, str], ...]) -> bytes:
     for old, new in changes:
         assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
         text = text.replace(old, new)

@@ -1,0 +1,1 @@
+"""What is rendered for the router, judged by the tools that read it there."""
