@@ -51,11 +51,15 @@ def inside() -> bool:
     return os.environ.get(INSIDE) == "inside"
 
 
+def packages() -> list[str]:
+    """List Debian's packages that are missing to run the lab here."""
+    return sorted({p for tool, p in PACKAGES.items() if shutil.which(tool, path=PATH) is None})
+
+
 @functools.cache
 def lacking() -> str | None:
     """Say what is missing to run the lab here, and what to do about it; None when nothing is."""
-    missing = sorted({p for tool, p in PACKAGES.items() if shutil.which(tool, path=PATH) is None})
-    if missing:
+    if missing := packages():
         return f"the lab needs {', '.join(missing)}: apt-get install {' '.join(missing)}"
     if not Path("/dev/net/tun").exists():
         return "the lab needs /dev/net/tun: modprobe tun, or give the container the device"

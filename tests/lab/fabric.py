@@ -154,7 +154,10 @@ class Fabric:
                 f"net.ipv4.conf.{card.device}.proxy_arp_pvlan=1",
                 f"net.ipv4.neigh.{card.device}.proxy_delay=0",  # or it answers up to 0.8 s late
             )
-            gateway, length = _gateway(state.subnets[card.subnet_id]), state.subnets[card.subnet_id].split("/")[1]
+            gateway, length = (
+                _gateway(state.subnets[card.subnet_id]),
+                state.subnets[card.subnet_id].split("/")[1],
+            )
             device = f"eth{card.index}"
             default = [f"route add default via {gateway} dev {device}"] if card.index == 0 else []
             net.ip(

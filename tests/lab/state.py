@@ -90,12 +90,16 @@ def look(ec2: EC2Client, vpc_id: str) -> State:
     return State(
         cidr=ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"][0]["CidrBlock"],
         subnets=subnets,
-        cards={e["NetworkInterfaceId"]: _card(e) for e in interfaces if "InstanceId" in e.get("Attachment", {})},
+        cards={
+            e["NetworkInterfaceId"]: _card(e) for e in interfaces if "InstanceId" in e.get("Attachment", {})
+        },
         powered=frozenset(i["InstanceId"] for i in found if i["State"]["Name"] == "running"),
         tables={t["RouteTableId"]: dict(map(_route, t["Routes"])) for t in tables},
         table_of={s: associations.get(s, associations["main"]) for s in subnets},
         publics=dict(_publics(interfaces)),
-        groups={g["GroupId"]: _group(g) for g in ec2.describe_security_groups(Filters=here)["SecurityGroups"]},
+        groups={
+            g["GroupId"]: _group(g) for g in ec2.describe_security_groups(Filters=here)["SecurityGroups"]
+        },
         tags={i["InstanceId"]: {t["Key"]: t["Value"] for t in i.get("Tags", [])} for i in found},
     )
 

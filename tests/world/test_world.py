@@ -140,7 +140,9 @@ def test_missing_patch_is_seen() -> None:
 def test_watcher_is_called_once_the_change_can_be_seen(world: World, network: Network) -> None:
     """Whatever follows the network's state looks when it is told, and sees what it was told of."""
     seen: list[str] = []
-    world.on_change(lambda: seen.append(network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["Status"]))
+    world.on_change(
+        lambda: seen.append(network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["Status"])
+    )
     instance_id, _ = network.launch()
     network.ec2.describe_instances()
     world.client("sqs").list_queues()
