@@ -216,9 +216,9 @@ MUTANTS = (
         "if request.agreed is not None and",
         "if request.agreed is None and",
     ),
-    Mutant("core/declaration.py", "accepts octet 256", "int(octet) > 255", "int(octet) > 256"),
+    Mutant("core/reading.py", "accepts octet 256", "int(octet) > 255", "int(octet) > 256"),
     Mutant(
-        "core/declaration.py",
+        "core/reading.py",
         "accepts host bits",
         "if str(network.network_address) != address:",
         "if network.prefixlen > 32:",
@@ -230,7 +230,7 @@ MUTANTS = (
         "_overlaps(draft.remote)",
     ),
     Mutant(
-        "core/declaration.py",
+        "core/reading.py",
         "accepts true for a number",
         "isinstance(value, int) and not isinstance(value, bool)",
         "isinstance(value, int)",
@@ -240,6 +240,31 @@ MUTANTS = (
         "accepts limits that refuse a failover",
         "    moved = 2 + sum(",
         "    moved = 0 * sum(",
+    ),
+    Mutant("core/tunnel.py", "accepts a blank in a name", "[A-Za-z0-9._-]{0,63}", "[A-Za-z0-9. _-]{0,63}"),
+    Mutant(
+        "core/tunnel.py",
+        "gives the router the server's address",
+        "clients.network_address + 1: ",
+        "clients.network_address + 9999: ",
+    ),
+    Mutant(
+        "core/router.py",
+        "lets the server steer packets",
+        "'pull-filter ignore \"\"',",
+        "'pull-filter ignore \"route\"',",
+    ),
+    Mutant(
+        "core/router.py",
+        "sends office traffic out translated",
+        '*(f"{nat} -s {vpc} -d {some} -j ACCEPT" for some in _listed(remote)),',
+        "",
+    ),
+    Mutant(
+        "core/router.py",
+        "digests a bundle without its modes",
+        '{"mode": f"{f.mode:04o}", "text": f.text}',
+        '{"text": f.text}',
     ),
 )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Network
 from typing import TYPE_CHECKING
 
-from chalicelib.cli.draft import Draft, Entry, Fact, Guess, Section, Unknown, limits
+from chalicelib.cli.draft import Draft, Entry, Fact, Guess, Section, Unknown, limits, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +94,7 @@ def propose(seen: Seen, told: Told, lead: Lead | None, groups: tuple[str, ...]) 
             _vpc(seen),
             _office(seen, told, lead),
             Section("[router]", dict(_router(seen, lead, groups)), tuple(_router_remarks(seen, lead))),
+            tunnel(told.vpn_clients),
             *public,
             *private,
             limits(),

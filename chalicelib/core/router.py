@@ -1,7 +1,7 @@
 """The router's configuration: every file it needs, as a pure function of the topology and of which candidate it is for.
 
 Whatever reaches a file is typed: networks, addresses, numbers, and names from an allow-list (`core.tunnel`). The lines
-and what was measured of them: docs/decisions, 0008 to 0013.
+and what was measured of them: docs/decisions, 0020 to 0023.
 """
 
 from __future__ import annotations
