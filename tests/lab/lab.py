@@ -103,8 +103,6 @@ class Lab:
         stack.callback(self._ask, end=True)
         self._ask()
         self.settle()
-        for instance_id in self.hosts.values():
-            record(instance_id)
         self.beyond.start_server()
 
     def moor(self) -> None:
@@ -177,7 +175,9 @@ class Lab:
                 machine.power_off()
             if instance_id not in state.tags:  # terminated: its disk is gone too
                 del self.machines[instance_id]
-        self.fabric.apply(state, self.dead)
+        fresh = self.fabric.apply(state, self.dead)
+        for instance_id in fresh.intersection(self.hosts.values()):
+            record(instance_id)
         for instance_id in sorted(alive):
             if self.topology.candidates[0].match(dict(state.tags[instance_id])):
                 self._machine(state, instance_id).power_on()
