@@ -87,7 +87,7 @@ class Lab:
         self.document = declaration(self.outputs, TUNNEL)
         self.topology = parse(self.document)
         self.hosts: dict[str, str] = dict(self._launch_hosts())
-        self.state = look(self.ec2, self.topology.vpc_id)
+        self.state = look(self.topology.vpc_id)
         stack.callback(net.clear)
         self.fabric = Fabric(self.state.cidr)
         self.beyond = Beyond(self.topology, self.folder)
@@ -159,7 +159,7 @@ class Lab:
                 if asked == -1:
                     return
             try:
-                self._become(look(self.ec2, self.topology.vpc_id))
+                self._become(look(self.topology.vpc_id))
             except BaseException as error:  # noqa: BLE001 - raised again by `settle`
                 self._failure = error
             self.delays.append(time.monotonic() - since)
