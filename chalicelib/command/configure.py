@@ -49,13 +49,12 @@ def configure(started: float) -> dict[str, Any]:
     if pending is not None:
         return {"result": "pending", "wanted": asked[2], "changed": [], "reason": _until(pending)}
     wanted = pull.wanted(*asked)
-    secrets = pull.secrets(wanted.topology)
-    files = _changed(wanted.bundle, secrets)
+    files = _changed(wanted)
     report = {"wanted": wanted.bundle.digest, "changed": sorted(files)}
     drift = inspection.drift()
     if not files and not drift:
         return {**report, "result": "unchanged"}
-    meant = trial.hold({**wanted.bundle.files, **secrets})
+    meant = trial.hold({**wanted.bundle.files, **wanted.secrets})
     before = Before.look(wanted.probe)
     loads = swap.effects(files) | ({"firewall"} if _rules_drift(meant) else set())
     if time.monotonic() - started > _ARMED_BY:
@@ -129,14 +128,20 @@ def _until(waiting: dict[str, Any]) -> str:
     return f"{str(waiting.get('wanted'))[:12]}… is undone in {seconds} s unless it is confirmed"
 
 
-def _changed(bundle: pull.Bundle, secrets: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any] | None]:
+def _changed(wanted: pull.Wanted) -> dict[str, dict[str, Any] | None]:
     """Give what is to be written, the record among it, and None for what is to go."""
     told = inspection.record()
-    gone = set(told.paths) - set(bundle.files) - set(secrets) if told else set()
-    written = {"mode": "0644", "text": inspection.written(bundle, secrets)}
-    files: dict[str, dict[str, Any] | None] = {**bundle.files, **secrets, str(inspection.RECORD): written}
-    there = {path: one for path, one in files.items() if one is None or not inspection.same(Path(path), one)}
-    return {**there, **{path: None for path in sorted(gone) if Path(path).exists()}}
+    files: dict[str, dict[str, Any] | None] = {**wanted.bundle.files, **wanted.secrets}
+    files[str(inspection.RECORD)] = {
+        "mode": "0644",
+        "text": inspection.written(wanted.bundle, wanted.secrets),
+    }
+    gone = {path: None for path in (told.paths if told else ()) if path not in files and Path(path).exists()}
+    return {
+        path: one
+        for path, one in {**files, **gone}.items()
+        if one is None or not inspection.same(Path(path), one)
+    }
 
 
 def _rules_drift(meant: list[str]) -> bool:
@@ -172,4 +177,4 @@ def _wrong(wanted: pull.Wanted, before: Before, meant: list[str]) -> str | None:
         return f"the tunnel is not connected: {state}"
     if before.answered and wanted.probe is not None and not tunnel.answers(wanted.probe):
         return f"the office ({wanted.probe}) answered before, and does not any more"
-    return pull.reachable(wanted.path, wanted.version)
+    return pull.reachable(wanted)

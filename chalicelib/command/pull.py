@@ -84,13 +84,9 @@ class Wanted:
     path: str
     version: str
     bundle: Bundle
+    secrets: dict[str, dict[str, Any]]
     probe: str | None
     confirm_within: int | None
-
-    @property
-    def topology(self) -> str:
-        """Whose router this is."""
-        return self.path.split("/")[2]
 
 
 def canonicalize(content: object) -> bytes:
@@ -114,27 +110,40 @@ def asked(environment: Mapping[str, str]) -> tuple[str, str, str]:
 
 
 def wanted(path: str, version: str, digest: str) -> Wanted:
-    """Pull a bundle by its version, and check its digest.
+    """Pull a bundle by its version and the tunnel's secrets, and check the digest.
 
     Raises:
-        Refused: it cannot be had, or is not what was asked for.
+        Refused: something cannot be had, or is not what was asked for.
     """
-    answer = _aws("get-parameter", "--name", f"{path}:{version}")
+    topology = path.split("/")[2]
+    names = {f"/mooring/{topology}/tunnel/{name}": f"{KEYS}/{file}" for name, file in SECRETS.items()}
+    values = _values(f"{path}:{version}", *names)
+    if missing := [name for name in names if name not in values]:
+        raise Refused(f"no such secret: {', '.join(missing)}; store it with `mooring secrets put {topology}`")
+    if path not in values:
+        raise Refused(f"there is no parameter {path} of version {version}")
+    secrets = {file: {"mode": "0600", "text": values[name].strip() + "\n"} for name, file in names.items()}
+    packed, probe, confirm_within = _open(values[path])
+    bundle = Bundle.read(_unpack(packed))
+    if bundle.digest != digest:
+        raise Refused(f"{path}:{version} has digest {bundle.digest[:12]}…, and {digest[:12]}… was asked for")
+    return Wanted(path, version, bundle, secrets, probe, confirm_within)
+
+
+def _open(value: str) -> tuple[str, str | None, int | None]:
+    """Open an envelope: what is packed in it, the probe, the seconds to confirm within."""
     try:
-        envelope = json.loads(answer["Parameter"]["Value"])
+        envelope = json.loads(value)
         packed, probe, confirm_within = str(envelope["packed"]), envelope["probe"], envelope["confirm_within"]
         known = envelope["schema"] == 1 and (probe is None or _ADDRESS.fullmatch(probe) is not None)
         known = known and (confirm_within is None or _MOST_SECONDS >= int(confirm_within) > 0)
     except (ValueError, KeyError, TypeError):
-        raise Refused(f"{path}:{version} holds no envelope of Mooring's") from None
+        raise Refused("the parameter holds no envelope of Mooring's") from None
     if not known:
         raise Refused(
-            f"{path}:{version} is of a schema that this document does not know; deploy Mooring anew"
+            "the parameter's envelope is of a schema that this document does not know; deploy Mooring anew"
         )
-    bundle = Bundle.read(_unpack(packed))
-    if bundle.digest != digest:
-        raise Refused(f"{path}:{version} has digest {bundle.digest[:12]}…, and {digest[:12]}… was asked for")
-    return Wanted(path, version, bundle, probe, confirm_within)
+    return packed, probe, confirm_within
 
 
 def _unpack(packed: str) -> bytes:
@@ -149,27 +158,19 @@ def _unpack(packed: str) -> bytes:
     return content
 
 
-def secrets(topology: str) -> dict[str, dict[str, Any]]:
-    """Pull the tunnel's secrets: path -> mode and text, as in a bundle.
-
-    Raises:
-        Refused: one is missing or cannot be read.
-    """
-    names = {f"/mooring/{topology}/tunnel/{name}": f"{KEYS}/{file}" for name, file in SECRETS.items()}
-    answer = _aws("get-parameters", "--with-decryption", "--names", *names)
-    if missing := sorted(answer.get("InvalidParameters", [])):
-        raise Refused(f"no such secret: {', '.join(missing)}; store it with `mooring secrets put {topology}`")
-    texts = {str(one["Name"]): str(one["Value"]) for one in answer["Parameters"]}
-    return {path: {"mode": "0600", "text": texts[name].strip() + "\n"} for name, path in names.items()}
-
-
-def reachable(path: str, version: str) -> str | None:
+def reachable(wanted: Wanted) -> str | None:
     """Ask Systems Manager for the bundle once more; say why that fails."""
     try:
-        _aws("get-parameter", "--name", f"{path}:{version}")
+        there = _values(f"{wanted.path}:{wanted.version}")
     except Refused as error:
         return str(error)
-    return None
+    return None if there else f"{wanted.path} is gone"
+
+
+def _values(*names: str) -> dict[str, str]:
+    """Read parameters, five in one call, as most of a call's time is the CLI's start; what is not there is left out."""
+    answer = _aws("get-parameters", "--with-decryption", "--names", *names)
+    return {str(one["Name"]): str(one["Value"]) for one in answer["Parameters"]}
 
 
 def _aws(action: str, *words: str) -> Any:  # noqa: ANN401 - JSON

@@ -111,7 +111,7 @@ class Agent:
             if declared[name].get("interpolationType") == "ENV_VAR" and self._version >= KNOWS_VARIABLES:
                 variables[f"SSM_{name}"] = value
             else:
-                lines = [re.sub(r"\{\{\s*" + name + r"\s*\}\}", lambda _, v=value: v, line) for line in lines]
+                lines = [_paste(name, value, line) for line in lines]
         return self._script(lines, variables, int(step["inputs"].get("timeoutSeconds", "3600")), kill_after)
 
     @property
@@ -144,3 +144,8 @@ class Agent:
 
     def _kill(self, path: str) -> None:
         self.machine.run("sh", "-c", f"kill -KILL -- -$(cat {path}.pid)", check=False)
+
+
+def _paste(name: str, value: str, line: str) -> str:
+    """Put a value where a line names it, as an agent does that knows no variables."""
+    return re.sub(r"\{\{\s*" + name + r"\s*\}\}", value.replace("\\", r"\\"), line)

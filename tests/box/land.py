@@ -120,7 +120,7 @@ class Land:
             "sleep",
             "infinity",
         )
-        self._holder = subprocess.Popen(("setpriv", "--pdeathsig", "KILL", *unshare))  # noqa: S603 - our own words
+        self._holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *unshare])  # noqa: S603, S607 - our own words
         self._stack.callback(self._end)
         self.pid = self._child()
         self.run("bash", "-c", _LAY)
@@ -137,9 +137,8 @@ class Land:
     def _child(self) -> int:
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            found = subprocess.run(
-                ("pgrep", "-P", str(self._holder.pid), "sleep"), capture_output=True, check=False
-            )  # noqa: S603, S607 - our own words
+            words = ["pgrep", "-P", str(self._holder.pid), "sleep"]
+            found = subprocess.run(words, capture_output=True, check=False)  # noqa: S603 - our own words
             if found.stdout.strip():
                 return int(found.stdout)
             time.sleep(0.01)

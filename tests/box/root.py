@@ -19,7 +19,7 @@ _SUITE, _MIRROR = "bookworm", "http://deb.debian.org/debian"
 # Debian's own awscli (2.9) does not know AWS_ENDPOINT_URL; this one runs on Debian's Python.
 _CLI = "awscli==1.46.3"
 _AWS = '#!/bin/sh\nPYTHONPATH=/opt/aws exec python3 -m awscli "$@"\n'
-_RECIPE = hashlib.sha256("\n".join((_PACKAGES, _SUITE, _CLI, _AWS, "1")).encode()).hexdigest()[:12]
+_RECIPE = hashlib.sha256(f"{_PACKAGES}\n{_SUITE}\n{_CLI}\n{_AWS}\n1".encode()).hexdigest()[:12]
 
 
 def cached() -> Path:

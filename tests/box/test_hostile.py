@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
 import zlib
 from typing import TYPE_CHECKING
@@ -152,10 +153,9 @@ def test_digest_that_does_not_fit_is_refused(router: Router) -> None:
 def test_version_or_path_that_is_not_there_is_refused(router: Router) -> None:
     """A parameter that is gone is named with AWS's own code."""
     for version, path in ((999, PATH), (1, "/mooring/office/router/10.9.9.9")):
-        pushed = unchanged_by(
-            router, lambda v=version, p=path: router.configure(v, bundle().digest, path=p), "refused"
-        )
-        assert "Parameter" in pushed.report["reason"]
+        push = functools.partial(router.configure, version, bundle().digest, path=path)
+        pushed = unchanged_by(router, push, "refused")
+        assert f"no parameter {path}" in pushed.report["reason"]
 
 
 def identities(router: Router) -> dict[str, dict[str, str]]:
@@ -212,9 +212,11 @@ def test_secret_that_is_missing_is_refused(router: Router) -> None:
 
 def test_secret_that_aws_denies_is_refused(router: Router) -> None:
     """A role that may not read its secrets is told so in AWS's words."""
-    router.world.refuse("ssm", "GetParameters", "AccessDeniedException")
-
-    pushed = unchanged_by(router, lambda: router.push(bundle()), "refused")
+    router.world.deny("GetParameters")
+    try:
+        pushed = unchanged_by(router, lambda: router.push(bundle()), "refused")
+    finally:
+        router.world.heal()
 
     assert "AccessDenied" in pushed.report["reason"]
 
