@@ -23,12 +23,18 @@ class Identity:
     key: str
 
 
+def static_key() -> str:
+    """Make what `openvpn --genkey tls-crypt` makes."""
+    lines = "\n".join(textwrap.wrap(secrets.token_hex(256), 32))
+    return f"-----BEGIN OpenVPN Static key V1-----\n{lines}\n-----END OpenVPN Static key V1-----\n"
+
+
 @dataclass
 class Authority:
     """A CA of its own, and the tls-crypt key of the server it stands for."""
 
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-    tls_crypt: str = field(default_factory=lambda: static_key())
+    tls_crypt: str = field(default_factory=static_key)
 
     def __post_init__(self) -> None:
         name = _name("office CA")
@@ -62,12 +68,6 @@ def private(key: ec.EllipticCurvePrivateKey) -> str:
     """Write a private key in PEM."""
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-
-
-def static_key() -> str:
-    """Make what `openvpn --genkey tls-crypt` makes."""
-    lines = "\n".join(textwrap.wrap(secrets.token_hex(256), 32))
-    return f"-----BEGIN OpenVPN Static key V1-----\n{lines}\n-----END OpenVPN Static key V1-----\n"
 
 
 def _name(common_name: str) -> x509.Name:

@@ -91,7 +91,7 @@ def test_no_secret_is_in_what_was_asked_of_aws(bare: Router, said: str) -> None:
     del said
     canaries = (bare.land.scratch / "canaries").read_text().split()
     asked = json.dumps(
-        [[call.operation, dict(call.parameters)] for call in bare.world.calls if call.by != "hand"],
+        [[call.operation, call.params] for call in bare.world.calls if call.by != "hand"],
         default=str,
     )
 

@@ -85,9 +85,8 @@ def test_script_ends_at_once_where_the_agent_gives_no_variables(name: str) -> No
     """Failing closed: no variable, no push, and the report says why."""
     lines = ALL[name]["mainSteps"][0]["inputs"]["runCommand"]
 
-    ended = subprocess.run(
-        ["/bin/bash", "-c", "\n".join(lines)], capture_output=True, text=True, check=False, env={}
-    )  # noqa: S603 - ours
+    words = ["/bin/bash", "-c", "\n".join(lines)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False, env={})  # noqa: S603 - our own words
 
     report = json.loads(ended.stdout)
     assert (ended.returncode, report["result"]) == (90, "refused")

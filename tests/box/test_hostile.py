@@ -86,7 +86,7 @@ def envelope(**other: Any) -> str:  # noqa: ANN401 - JSON
 
 def packed(content: bytes) -> str:
     """Pack bytes as an envelope does."""
-    return base64.b64encode(zlib.compress(content, 9)).decode()
+    return base64.b85encode(zlib.compress(content, 9)).decode().replace("{", ".")
 
 
 REFUSED_ENVELOPES = {
@@ -94,7 +94,7 @@ REFUSED_ENVELOPES = {
     "a list": "[]",
     "a schema of the future": envelope(schema=2),
     "packed as nothing known": envelope(packed="$(reboot)"),
-    "packed and cut off": envelope(packed=packed(bundle().canonical)[:1000] + "===="),
+    "packed and cut off": envelope(packed=packed(bundle().canonical)[:1000]),
     "a bomb of 100 MB": envelope(packed=packed(b" " * 100_000_000)),
     "no object inside": envelope(packed=packed(b"[]")),
     "another form of the same JSON": envelope(
