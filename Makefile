@@ -13,7 +13,7 @@ CODE := app.py chalicelib tests
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help demo test check format bench mutants package deploy undeploy audit sbom lock clean
+.PHONY: help demo test lint check format bench mutants package deploy undeploy audit sbom lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -37,19 +37,21 @@ demo: $(READY)  ## the story of one router's life, on an embedded AWS
 test: $(READY)  ## every test
 	@$(BIN)/pytest
 
-check: $(READY)  ## format, lint, types, import rules, tests with coverage
+lint: $(READY)  ## format, lint, types, import rules
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint examples/*.yaml
+
+check: lint  ## lint, and every test with coverage
 	$(BIN)/pytest --cov
 
 format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-bench: $(READY)  ## count calls and rounds, and time them against a sequential loop
+bench: $(READY)  ## count calls and rounds beside a sequential loop; cold starts; a fleet; a month's cost
 	@$(BIN)/python -m tests.bench
 
 mutants: $(READY)  ## plant known bugs one at a time; every one must turn the tests red
@@ -70,9 +72,10 @@ undeploy: $(READY)  ## remove the stack mooring-STAGE, and say what is left
 		$(if $(YES),--yes)
 
 # Checkov pins its own boto3 and takes 300 MB: it gets a place of its own. Every skip has its reason in resources.yaml.
-$(AUDIT)/.ready: Makefile
+$(AUDIT)/.ready: requirements-audit.txt
+	@echo "setting up $(AUDIT) (once) ..."
 	@$(PYTHON) -m venv --clear $(AUDIT)
-	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-audit.txt
 	@touch $@
 
 audit: package $(AUDIT)/.ready  ## cfn-lint and checkov over the package's template, in SAM's words and in CloudFormation's
@@ -89,6 +92,7 @@ sbom: $(READY)  ## build/sbom.json: what the package is made of, in CycloneDX; C
 lock: $(READY)  ## pin pyproject.toml's requirements anew
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --extra dev pyproject.toml -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --group audit -o requirements-audit.txt
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) $(AUDIT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage build *.egg-info

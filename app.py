@@ -79,6 +79,18 @@ def switchover(name: str) -> Response:
     return _answer(lambda caller: api.switchover(edge, caller, name, _body()))
 
 
+@app.route("/topologies/{name}/push", methods=["POST"], authorizer=iam)
+def push(name: str) -> Response:
+    """Ask for the routers' configuration to be pushed now."""
+    return _answer(lambda caller: api.push(edge, caller, name, _body()))
+
+
+@app.route("/topologies/{name}/confirm", methods=["POST"], authorizer=iam)
+def confirm(name: str) -> Response:
+    """Keep what was pushed on condition."""
+    return _answer(lambda caller: api.confirm(edge, caller, name, _body()))
+
+
 @app.route("/topologies/{name}/pause", methods=["POST"], authorizer=iam)
 def pause(name: str) -> Response:
     """Look and do not touch, for a while."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from chalicelib import wishes
 from chalicelib.controller import Request, preview
 from chalicelib.core.errors import ControllerError, TopologyError, UnknownTopology
+from chalicelib.core.machine import Order
 from chalicelib.core.observation import Pause
-from chalicelib.core.report import as_json
+from chalicelib.core.report import as_json, pause_json
 from chalicelib.core.wake import INSTANCE, NAME, Wake
+from chalicelib.worker import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,21 +22,15 @@ if TYPE_CHECKING:
     from chalicelib.core.observation import History
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
+    from chalicelib.wakeups import Queue
 
 Answer: TypeAlias = "tuple[int, dict[str, Any]]"
 """An HTTP status and a JSON object."""
 
-LONGEST_PAUSE = timedelta(days=30)
 MOST_ENTRIES = 100
 MOST_BYTES = 5_000_000
 """Of runs in one answer: Lambda gives back 6 MB at most, and the report of a large failover is large."""
 
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_REASON = re.compile(
-    r"[^\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,200}"
-)
-"""One line that any terminal shows as it is: nothing that moves the cursor, turns the direction or is invisible."""
 _REQUEST = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -52,35 +46,19 @@ class Topologies(Protocol):
         ...
 
 
-class Journal(Protocol):
+class Journal(Ledger, Protocol):
     """The journal, as far as the API reads and writes it."""
 
     def read(self, name: str) -> History:
         """Read a topology's history."""
         ...
 
-    def amend(self, name: str, change: Callable[[History], History]) -> History:
-        """Change a topology's history."""
-        ...
-
     def timeline(self, name: str, limit: int) -> list[dict[str, Any]]:
         """Read the latest runs that decided something."""
         ...
 
-    def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
-        """Note how far a request has come."""
-        ...
-
     def answered(self, request_id: str) -> dict[str, Any] | None:
         """Read how far a request has come."""
-        ...
-
-
-class Queue(Protocol):
-    """The way to the worker."""
-
-    def send(self, wakes: Sequence[Wake]) -> None:
-        """Put every wake-up on the queue."""
         ...
 
 
@@ -152,7 +130,7 @@ def show(desk: Desk, caller: str, name: str) -> Answer:
     return 200, {
         "now": as_json(report),
         "last": last[0] if last else None,
-        "pause": paused and _pause_json(paused),
+        "pause": paused and pause_json(paused),
     }
 
 
@@ -171,22 +149,45 @@ def switchover(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
     """Ask the worker to move the router: 202, or 409 with the reason where it would refuse."""
     asked = _fields(body, required=("to",), to=_instance, force=_flag)
     topology, force = _declared(desk, name), bool(asked.get("force"))
-    report = preview(topology, desk.ports, Request(caller, to=asked["to"], force=force))
+    _heed(preview(topology, desk.ports, Request(caller, to=asked["to"], force=force)))
+    return _ask(desk, caller, topology, to=asked["to"], force=force)
+
+
+def push(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """Ask the worker to push configurations now: 202, or 409 with the reason where it would refuse."""
+    asked = _fields(body, to=_instance, confirm_within=wishes.confirm_within)
+    return _order(desk, caller, name, Order("push", asked.get("to"), asked.get("confirm_within")))
+
+
+def confirm(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+    """Ask the worker to have machines keep what was pushed on condition: 202, or 409 where nothing waits."""
+    asked = _fields(body, to=_instance)
+    return _order(desk, caller, name, Order("confirm", asked.get("to")))
+
+
+def _order(desk: Desk, caller: str, name: str, order: Order) -> Answer:
+    topology = _declared(desk, name)
+    _heed(preview(topology, desk.ports, Request(caller, order=order)))
+    return _ask(desk, caller, topology, order=order)
+
+
+def _heed(report: Report) -> None:
+    """Refuse a request that the worker would refuse."""
     if report.verdict in ("paused", "refused"):
         refusal, error = report.refusal, report.error
         hint = refusal.way_out if refusal else (error.hint if error else "")
         code = "Paused" if report.verdict == "paused" else (error.code if error else "UnsafePlan")
         raise Refused(409, code, report.sentence, hint)
-    return _ask(desk, caller, topology, to=asked["to"], force=force)
 
 
 def pause(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
     """Have the worker look and not touch for a while."""
-    asked = _fields(body, required=("for", "reason"), reason=_reason, **{"for": _duration})
+    readers = {"for": wishes.duration, "reason": wishes.reason}
+    asked = _fields(body, required=tuple(readers), **readers)
     _declared(desk, name)
-    wanted = Pause(f"{asked['reason']} ({caller})", desk.ports.clock.now() + asked["for"])
-    desk.journal.amend(name, lambda history: replace(history, pause=wanted))
-    return 200, {"topology": name, "pause": _pause_json(wanted)}
+    wanted = Pause(asked["reason"], desk.ports.clock.now() + asked["for"])
+    paused = wishes.pause(name, wanted, caller, desk.journal)
+    return 200, {"topology": name, "pause": pause_json(paused)}
 
 
 def resume(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
@@ -196,7 +197,7 @@ def resume(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
     if topology.paused:
         message = f"{name} is declared paused"
         raise Refused(409, "Paused", message, "declare it again with paused = false")
-    desk.journal.amend(name, lambda history: replace(history, pause=None))
+    wishes.resume(name, desk.ports.clock.now(), desk.journal)
     return _ask(desk, caller, topology)
 
 
@@ -234,18 +235,10 @@ def _declared(desk: Desk, name: str) -> Topology:
     return desk.topologies.read(name)
 
 
-def _ask(
-    desk: Desk, caller: str, topology: Topology, *, to: str | None = None, force: bool = False
-) -> Answer:
-    """Put a request on the queue; its answer says queued before the worker can say running."""
-    request_id, now = str(uuid.uuid4()), desk.ports.clock.now()
-    desk.journal.answer(request_id, topology.name, "queued")
-    desk.queue.send([Wake(topology.name, caller, now, to=to, force=force, request_id=request_id)])
+def _ask(desk: Desk, caller: str, topology: Topology, **wished: Any) -> Answer:  # noqa: ANN401 - of Wake's fields
+    wake = Wake(topology.name, caller, desk.ports.clock.now(), **wished)
+    request_id = wishes.ask(wake, desk.journal, desk.queue)
     return 202, {"request_id": request_id, "topology": topology.name}
-
-
-def _pause_json(pause: Pause) -> dict[str, Any]:
-    return {"reason": pause.reason, "until": pause.until.isoformat() if pause.until else None}
 
 
 def _fields(
@@ -265,7 +258,14 @@ def _fields(
     for name in required:
         if name not in fields:
             raise Refused(400, "BadRequest", f"{name} is missing", f"send {' and '.join(required)}")
-    return {name: readers[name](value) for name, value in fields.items()}
+    return {name: _read(name, value, readers[name]) for name, value in fields.items()}
+
+
+def _read(name: str, value: object, reader: Callable[[object], object]) -> object:
+    try:
+        return reader(value)
+    except wishes.Unfit as unfit:
+        raise _bad(name, value, unfit.wanted) from unfit
 
 
 def _bad(field: str, value: object, wanted: str) -> Refused:
@@ -279,26 +279,11 @@ def _short(value: object) -> str:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise _bad("force", value, "true or false")
+        raise wishes.Unfit("true or false")
     return value
 
 
 def _instance(value: object) -> str:
     if not isinstance(value, str) or not INSTANCE.fullmatch(value):
-        raise _bad("to", value, "an instance id such as i-0123456789abcdef0")
+        raise wishes.Unfit("an instance id such as i-0123456789abcdef0")
     return value
-
-
-def _reason(value: object) -> str:
-    if not isinstance(value, str) or not _REASON.fullmatch(value) or not value.strip():
-        raise _bad("reason", value, "1 to 200 characters on one line")
-    return value.strip()
-
-
-def _duration(value: object) -> timedelta:
-    """Read 90s, 30m, 2h or 1d."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    duration = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
-    if not timedelta(0) < duration <= LONGEST_PAUSE:
-        raise _bad("for", value, f"a duration such as 30m, 2h or 1d, at most {LONGEST_PAUSE.days}d")
-    return duration

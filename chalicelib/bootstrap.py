@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import time
 from contextlib import contextmanager
@@ -14,14 +15,15 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.aws import telemetry
 from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2 import Ec2Network
 from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
-from chalicelib.aws.queue import FifoQueue
+from chalicelib.aws.machines import SystemsManager
+from chalicelib.aws.queue import FifoQueue, find_queue
 from chalicelib.aws.ssm import Topologies
 from chalicelib.aws.writes import PARALLEL
 from chalicelib.controller import Ports
@@ -36,7 +38,11 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.logging import Logger
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_ssm import SSMClient
 
+    from chalicelib.aws.signed import SignedApi
+    from chalicelib.aws.secrets import TunnelSecrets
     from chalicelib.core.wake import Hook, Whereabouts
 
 _READS = Config(
@@ -88,7 +94,12 @@ class Edge:
     @cached_property
     def ports(self) -> Ports:
         """The controller's ports."""
-        return Ports(self.network, self.journal, SystemClock())
+        return Ports(self.network, self.journal, SystemClock(), self.machines)
+
+    @cached_property
+    def machines(self) -> SystemsManager:
+        """The candidates' operating systems; only the deployed worker knows the fingerprints of our documents."""
+        return SystemsManager(self.ssm, json.loads(os.environ.get("MOORING_DOCUMENTS", "{}")))
 
     @cached_property
     def queue(self) -> FifoQueue:
@@ -98,8 +109,35 @@ class Edge:
             raise ControllerError(
                 "no queue is named", hint="set MOORING_QUEUE_URL; the deployed functions have it"
             )
+        return FifoQueue(self._sqs, url)
+
+    def deployed_queue(self) -> FifoQueue | None:
+        """Find the queue of the Mooring that is deployed here; None when none is.
+
+        Raises:
+            ObservationError: SQS refused or did not answer.
+        """
+        if "MOORING_QUEUE_URL" in os.environ:
+            return self.queue
+        url = find_queue(self._sqs)
+        return FifoQueue(self._sqs, url) if url else None
+
+    @cached_property
+    def _sqs(self) -> SQSClient:
         with _making("sqs"):
-            return FifoQueue(self.session.client("sqs", endpoint_url=self.endpoint_url, config=_READS), url)
+            return self.session.client("sqs", endpoint_url=self.endpoint_url, config=_READS)
+
+    def caller(self) -> str:
+        """Say who asks: the IAM identity, else the machine's word for its user.
+
+        sts:GetCallerIdentity needs no permission, and none can be denied (AWS STS API reference).
+        """
+        try:
+            with _making("sts"):
+                sts = self.session.client("sts", endpoint_url=self.endpoint_url, config=_READS)
+            return str(sts.get_caller_identity()["Arn"])
+        except (BotoCoreError, ClientError):
+            return f"{os.environ.get('USER') or 'somebody'}, as this machine calls them"
 
     @cached_property
     def groups(self) -> ScalingGroups:
@@ -142,8 +180,20 @@ class Edge:
     @cached_property
     def topologies(self) -> Topologies:
         """Where topologies are declared."""
+        return Topologies(self.ssm)
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        """Systems Manager: Parameter Store and Run Command."""
         with _making("ssm"):
-            return Topologies(self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS))
+            return self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS)
+
+    @cached_property
+    def secrets(self) -> TunnelSecrets:
+        """The tunnels' secrets, which operators store and no function may read."""
+        from chalicelib.aws.secrets import TunnelSecrets  # noqa: PLC0415 - needless in a Lambda's start
+
+        return TunnelSecrets(self.ssm)
 
     @cached_property
     def ec2(self) -> EC2Client:
@@ -186,6 +236,33 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
         raise ControllerError("no AWS region is set", hint="name one with --region or AWS_REGION")
     _check_url(endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or "https://amazonaws.com")
     return Edge(session, endpoint_url)
+
+
+def signed_api(url: str | None = None, region: str | None = None, profile: str | None = None) -> SignedApi:
+    """Open the deployed API at a URL, or at that of MOORING_API_URL; the region is the URL's if it names one.
+
+    Raises:
+        ControllerError: no URL, profile, region or credentials are known, or the URL is not fit for a signed request.
+    """
+    from chalicelib.aws import signed  # noqa: PLC0415 - no deployed function calls the API
+
+    named = url or os.environ.get("MOORING_API_URL")
+    if not named:
+        raise ControllerError(
+            "no API is named",
+            hint="name it in --url or MOORING_API_URL: make deploy prints it as EndpointURL",
+        )
+    signed.check(named)
+    session = connect(signed.region_of(named) or region, profile).session
+    hint = "sign in, or name a profile with --profile or AWS_PROFILE"
+    try:
+        credentials = session.get_credentials()
+        frozen = credentials and credentials.get_frozen_credentials()
+    except BotoCoreError as error:
+        raise ControllerError(f"no AWS credentials: {error}", hint=hint) from error
+    if not frozen or not frozen.access_key:
+        raise ControllerError("no AWS credentials were found", hint=hint)
+    return signed.SignedApi(named, str(session.region_name), frozen, os.environ.get("AWS_CA_BUNDLE"))
 
 
 def _check_url(url: str) -> None:

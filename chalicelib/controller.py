@@ -7,24 +7,29 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from chalicelib import errands
 from chalicelib.core.advice import advise
-from chalicelib.core.change import DisableSourceDestCheck, leans_on, line, subject
+from chalicelib.core.change import AssociateRouteTable, DisableSourceDestCheck, digest, leans_on, subject
 from chalicelib.core.election import elect
 from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.guard import judge
+from chalicelib.core.observation import Pause
 from chalicelib.core.plan import Plan, make_plan
+from chalicelib.core.push import check, plan_pushes
 from chalicelib.core.report import Failure, Outcome, Report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from chalicelib.core.change import Change
+    from chalicelib.core.change import Change, NetworkChange, PushConfig
     from chalicelib.core.election import Election
     from chalicelib.core.guard import Refusal
+    from chalicelib.core.machine import Order
     from chalicelib.core.observation import History, Observation
     from chalicelib.core.report import Result, Verdict
     from chalicelib.core.topology import Topology
+    from chalicelib.errands import Machines
 
 APPLY_SECONDS = 60.0
 """How long writes may take: 50 at once and then 5 a second leaves room for 350 routes on EC2's bucket."""
@@ -44,7 +49,7 @@ class Network(Protocol):
         """
         ...
 
-    def apply(self, changes: Sequence[Change], seconds: float) -> Sequence[Failure | None]:
+    def apply(self, changes: Sequence[NetworkChange], seconds: float) -> Sequence[Failure | None]:
         """Attempt every change, the first ones first; give one failure, or None for done, per change.
 
         Never raises for a change that AWS refuses. What could not be attempted within `seconds` is a failure.
@@ -80,6 +85,15 @@ class Journal(Protocol):
         """
         ...
 
+    def amend(self, name: str, change: Callable[[History], History]) -> History:
+        """Change a topology's history, whatever others write meanwhile.
+
+        Raises:
+            ObservationError: it could not be read.
+            ApplyError: it could not be written.
+        """
+        ...
+
 
 class Clock(Protocol):
     """Time, so that tests need none."""
@@ -100,6 +114,7 @@ class Ports:
     network: Network
     journal: Journal
     clock: Clock
+    machines: Machines
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +125,38 @@ class Request:
         woken_by: who or what asked, for the report and the journal.
         to: the instance an operator names as the router (a switchover).
         force: an operator overrules the blast radius and hold-down guards.
-        agreed: the changes an operator was shown and consented to; any other plan is refused.
+        order: what an operator asks of the candidates' machines.
+        agreed: the `change.digest` of the plan an operator was shown and consented to; any other that would change
+            something is refused.
     """
 
     woken_by: str = "operator"
     to: str | None = None
     force: bool = False
-    agreed: tuple[Change, ...] | None = None
+    agreed: str | None = None
+    order: Order | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a run sees and would do: nothing has been changed."""
+    """What a run sees and would do: nothing has been changed.
+
+    `recorded` is the history that the journal has, `history` the same with the machines' latest answers. `network` and
+    `pushes` are the plan's two halves.
+    """
 
     observation: Observation
+    recorded: History
     history: History
     election: Election
-    plan: Plan
+    network: Plan[NetworkChange]
+    pushes: Plan[PushConfig]
     refusal: Refusal | None = None
+
+    @property
+    def plan(self) -> Plan[Change]:
+        """All that would be changed, the network first."""
+        return self.network + self.pushes
 
 
 def look(topology: Topology, ports: Ports, request: Request) -> Look:
@@ -136,25 +165,36 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
     Raises:
         ObservationError: the network or the journal could not be read whole, or another run decided meanwhile.
         NoEligibleRouter: nobody, or not the instance named, may be the router.
-        UnsafePlan: the plan is not the one agreed to.
+        UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
     """
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        remembered = beside.submit(ports.journal.read, topology.name)
+    with ThreadPoolExecutor(max_workers=2) as beside:
+        remembered = beside.submit(_remember, topology, ports)
+        agents = beside.submit(errands.agents, topology, ports.machines)
         observation = ports.network.observe(topology)
-        history = remembered.result()
+        recorded, history = remembered.result()
     if history.decided_at and observation.taken_at < history.decided_at <= ports.clock.now():
         raise ObservationError(
             f"another run decided about {topology.name} during this look", hint="look again"
         )
-    observation = observation.with_notices(history.notices)
+    observation = agents.result()(observation.with_notices(history.notices))
+    if request.order:
+        check(topology, observation, history, request.order)
     election = elect(topology, observation, history, request.to)
-    plan = make_plan(topology, observation, election)
-    if request.agreed is not None and list(map(line, request.agreed)) != list(map(line, plan.changes)):
+    network = make_plan(topology, observation, election)
+    pushes = plan_pushes(topology, observation, history, election, request.order)
+    plan = network + pushes
+    if request.agreed is not None and network.changes and request.agreed != digest(network.changes):
         raise UnsafePlan(
             "the network changed since the plan was shown", hint="look at the new plan and apply that"
         )
     refusal = judge(topology, observation, history, election, plan, force=request.force)
-    return Look(observation, history, election, plan, refusal)
+    return Look(observation, recorded, history, election, network, pushes, refusal)
+
+
+def _remember(topology: Topology, ports: Ports) -> tuple[History, History]:
+    """Read the history as it is on record, and as it is once the machines' answers are heard."""
+    recorded = ports.journal.read(topology.name)
+    return recorded, errands.heard(recorded, ports.machines, ports.clock.now())
 
 
 def preview(topology: Topology, ports: Ports, request: Request) -> Report:
@@ -175,18 +215,22 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
         return _stopped(topology, request, error, started, ports.clock.now())
     draft = _draft(topology, request, seen, ports.clock.now())
     if seen.refusal or not (seen.plan.changes or seen.election.router.id != seen.history.router):
-        return draft
+        return _settle(topology, ports, request, seen, draft)
     survivors = seen.history.surviving(seen.observation)
     after = survivors.decided(seen.election.router.id, ports.clock.now(), counted=seen.election.counted)
     draft = replace(draft, since=after.since)
     try:
-        ports.journal.decide(topology.name, seen.history, after, draft)
+        ports.journal.decide(topology.name, seen.recorded, after, draft)
     except ControllerError as error:  # the decision is not on record, so it is not carried out
         return replace(draft, verdict="drifting", error=error, finished_at=ports.clock.now())
+    decided = replace(seen, recorded=after, history=after)
     if not seen.plan.changes:
-        return draft
-    failures = _apply(ports, seen.plan)
-    report = _verify(topology, ports, replace(seen, history=after), draft, failures)
+        return _settle(topology, ports, request, decided, draft)
+    report = replace(draft, verdict="drifting" if draft.problems else "converged", outcomes=())
+    if seen.network.changes:
+        report = _verify(topology, ports, decided, draft, _apply(ports, seen.network))
+    decided, report = _push(topology, ports, decided, report)
+    report = _settle(topology, ports, request, decided, report)
     try:
         ports.journal.close(topology.name, report)
     except ApplyError as error:
@@ -194,9 +238,36 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
     return report
 
 
+def _push(topology: Topology, ports: Ports, decided: Look, report: Report) -> tuple[Look, Report]:
+    """Send what the candidates should have; what becomes of it a later run hears."""
+    pushes = decided.pushes.changes
+    history, failures = errands.push(topology, ports.machines, pushes, decided.history, ports.clock.now())
+    sent = [Outcome(c, "failed" if f else "sent", f) for c, f in zip(pushes, failures, strict=True)]
+    verdict = report.verdict
+    if verdict in ("converged", "repaired") and pushes:
+        verdict = "drifting" if any(failures) else "pending"
+    report = replace(report, verdict=verdict, outcomes=(*report.outcomes, *sent))
+    return replace(decided, history=history), replace(report, finished_at=ports.clock.now())
+
+
+def _settle(topology: Topology, ports: Ports, request: Request, seen: Look, report: Report) -> Report:
+    """Ask the machines that are due how they stand, and write down what is known of them; the next run makes up for it."""
+    history, error = errands.ask(topology, ports.machines, seen.observation, seen.history, request.order)
+    machines = history.surviving(seen.observation).machines
+    if machines != seen.recorded.machines:
+        try:
+            ports.journal.amend(topology.name, lambda latest: replace(latest, machines=machines))
+        except ControllerError as unwritten:
+            error = error or unwritten
+    advice = (*report.advice, f"machines could not be asked: {error.message}") if error else report.advice
+    return replace(report, machines=machines, advice=advice)
+
+
 def _draft(topology: Topology, request: Request, seen: Look, finished: datetime) -> Report:
     """Report a look: what was seen and would be done."""
-    verdict: Verdict = "drifting" if seen.plan.changes or seen.plan.problems else "converged"
+    verdict: Verdict = "pending" if seen.plan.waiting else "converged"
+    if seen.plan.changes or seen.plan.problems:
+        verdict = "drifting"
     if seen.refusal:
         verdict = "paused" if seen.refusal.guard == "paused" else "refused"
     return Report(
@@ -212,7 +283,17 @@ def _draft(topology: Topology, request: Request, seen: Look, finished: datetime)
         advice=advise(topology, seen.observation),
         refusal=seen.refusal,
         notices=seen.history.notices,
+        waiting=seen.plan.waiting,
+        machines=seen.history.machines,
+        pause=_pause(topology, seen),
     )
+
+
+def _pause(topology: Topology, seen: Look) -> Pause | None:
+    """Give the pause in force, be it declared or ordered."""
+    if topology.paused:
+        return Pause("it is declared paused")
+    return seen.history.paused(seen.observation.taken_at)
 
 
 def _stopped(
@@ -227,22 +308,35 @@ def _stopped(
     return Report(topology.name, verdict, request.woken_by, started, finished, error=error)
 
 
-def _apply(ports: Ports, plan: Plan) -> list[Failure | None]:
-    """Attempt every change of a plan; routes wait for the source/dest check of the interface they lead to."""
+def _apply(ports: Ports, plan: Plan[NetworkChange]) -> list[Failure | None]:
+    """Attempt every change of a plan; what leans on another change waits for it, and is held back when that fails."""
     deadline = ports.clock.now() + timedelta(seconds=APPLY_SECONDS)
-    needed = {leans_on(change) for change in plan.changes}
-    first = [c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and c.interface_id in needed]
-    results = _attempt(ports, first, deadline)
-    still_on = {check.interface_id for check in first if results[subject(check)]}
-    for change in plan.changes:
-        if (interface := leans_on(change)) in still_on:
-            why = f"the source/dest check of {interface} is still on"
-            results[subject(change)] = Failure("Held", why, retryable=True)
-    results |= _attempt(ports, [c for c in plan.changes if subject(c) not in results], deadline)
+    results: dict[str, Failure | None] = {}
+    for stage in _stages(plan):
+        held = {subject(c): _held(on) for c in stage if (on := leans_on(c)) and results.get(on)}
+        ready = [change for change in stage if subject(change) not in held]
+        results |= held | _attempt(ports, ready, deadline)
     return [results[subject(change)] for change in plan.changes]
 
 
-def _attempt(ports: Ports, changes: Sequence[Change], deadline: datetime) -> dict[str, Failure | None]:
+def _stages(plan: Plan[NetworkChange]) -> tuple[list[NetworkChange], ...]:
+    """Part a plan: the checks that routes lean on, then all else, then the subnets whose tables get their way out."""
+    needed = {leans_on(change) for change in plan.changes}
+    touched = {subject(change) for change in plan.changes}
+    first: list[NetworkChange] = [
+        c for c in plan.changes if isinstance(c, DisableSourceDestCheck) and subject(c) in needed
+    ]
+    last: list[NetworkChange] = [
+        c for c in plan.changes if isinstance(c, AssociateRouteTable) and leans_on(c) in touched
+    ]
+    return first, [c for c in plan.changes if c not in first and c not in last], last
+
+
+def _held(on: str) -> Failure:
+    return Failure("Held", f"it waits for {on}, which is not as declared yet", retryable=True)
+
+
+def _attempt(ports: Ports, changes: Sequence[NetworkChange], deadline: datetime) -> dict[str, Failure | None]:
     seconds = max(0.0, (deadline - ports.clock.now()).total_seconds())
     failures = ports.network.apply(changes, seconds) if changes else []
     return dict(zip(map(subject, changes), failures, strict=True))
@@ -252,23 +346,23 @@ def _verify(
     topology: Topology, ports: Ports, decided: Look, draft: Report, failures: Sequence[Failure | None]
 ) -> Report:
     """Look again until what was done is seen, or patience ends; nothing is called done that was not re-read."""
-    attempts = list(zip(decided.plan.changes, failures, strict=True))
+    attempts = list(zip(decided.network.changes, failures, strict=True))
     done = {subject(change) for change, failure in attempts if failure is None}
     again: Look | ControllerError = decided
     for pause in VERIFY_PAUSES:
         ports.clock.sleep(pause)
         again = _look_again(topology, ports, decided)
-        if isinstance(again, Look) and not done & _subjects(again.plan):
+        if isinstance(again, Look) and not done & _subjects(again.network):
             break
     if isinstance(again, ControllerError):
         report = replace(draft, verdict="drifting", error=again)
         outcomes = [Outcome(change, _result(failure, wanted=None), failure) for change, failure in attempts]
     else:
-        wanted = _subjects(again.plan)
+        wanted, problems = _subjects(again.network), (*again.network.problems, *decided.pushes.problems)
         report = replace(
             draft,
-            verdict="drifting" if wanted or again.plan.problems else "repaired",
-            problems=again.plan.problems,
+            verdict="drifting" if wanted or problems else "pending" if draft.waiting else "repaired",
+            problems=problems,
             advice=advise(topology, again.observation),
         )
         outcomes = [Outcome(c, _result(f, wanted=subject(c) in wanted), f) for c, f in attempts]
@@ -282,10 +376,15 @@ def _look_again(topology: Topology, ports: Ports, decided: Look) -> Look | Contr
         election = elect(topology, observation, decided.history, to=decided.election.router.id)
     except ControllerError as error:
         return error
-    return Look(observation, decided.history, election, make_plan(topology, observation, election))
+    return replace(
+        decided,
+        observation=observation,
+        election=election,
+        network=make_plan(topology, observation, election),
+    )
 
 
-def _subjects(plan: Plan) -> set[str]:
+def _subjects(plan: Plan[Change]) -> set[str]:
     return {subject(change) for change in plan.changes}
 
 

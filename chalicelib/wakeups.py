@@ -25,6 +25,10 @@ class Declared(Protocol):
         """
         ...
 
+    def forget(self) -> None:
+        """Read anew when asked next, however lately it was read."""
+        ...
+
 
 class Places(Protocol):
     """Where AWS's resources live."""
@@ -82,9 +86,11 @@ def _concerned(sign: Sign, bell: Doorbell) -> list[str]:
     """Find the topologies concerned with at most one call beyond what this process knows already.
 
     A tick reads anew what is declared, so that the events of its minute need not. A topology that is named is not
-    looked up: the worker, which reads it anyway, drops one that is declared no more.
+    looked up: the worker, which reads it anyway, drops one that is declared no more. It was just declared, so the next
+    event reads anew, too; reading here could fail, and would then keep the wake-up from the worker.
     """
     if sign.topology is not None:
+        bell.declared.forget()
         return [sign.topology]
     if not sign.ids:
         return sorted(bell.declared.known(fresh=True))

@@ -154,7 +154,8 @@ def _run(wake: Wake, bench: Bench) -> Report | None:
     except ControllerError as error:
         now = bench.ports.clock.now()
         return Report(wake.topology, "blind", wake.woken_by, started, now, error=error)
-    return reconcile(topology, bench.ports, Request(wake.woken_by, to=wake.to, force=wake.force))
+    request = Request(wake.woken_by, to=wake.to, force=wake.force, agreed=wake.agreed, order=wake.order)
+    return reconcile(topology, bench.ports, request)
 
 
 def _let_go(report: Report, bench: Bench) -> None:
@@ -162,7 +163,7 @@ def _let_go(report: Report, bench: Bench) -> None:
 
     A hook stays noted until it is completed, so that what fails here is done by the next run.
     """
-    if report.verdict not in ("converged", "repaired") or report.election is None:
+    if report.verdict not in ("converged", "repaired", "pending") or report.election is None:
         return
     router = report.election.router.id
     for notice in report.notices:

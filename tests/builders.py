@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from chalicelib.core.observation import (
@@ -20,11 +20,10 @@ from chalicelib.core.observation import (
     Route,
     RouteTable,
 )
-from chalicelib.core.topology import DEFAULT_ROUTE, Limits, Table, Tags, Topology
+from chalicelib.core.topology import DEFAULT_ROUTE, Limits, Table, Tags, Topology, Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from ipaddress import IPv4Address
     from typing import Literal
 
 
@@ -46,6 +45,8 @@ BOOTSTRAP = an_id("sgr", 1)
 OPTIONS = an_id("dopt", 1)
 OFFICE = (IPv4Network("10.100.100.0/24"), IPv4Network("10.100.30.0/24"))
 CLIENTS = IPv4Network("192.168.0.0/24")
+TUNNEL = Tunnel("vpn.example.com", "aws-router", "office-vpn", IPv4Address("192.168.0.254"))
+TAGGED = {"mooring:topology": "office"}
 ROUTER_TAGS = {"mooring:router": "office"}
 CANDIDATES = Tags((("mooring:router", "office"),))
 
@@ -79,6 +80,7 @@ def topology(  # noqa: PLR0913 - each is one thing that can be declared otherwis
     dhcp_options: str | None = None,
     limits: Limits | None = None,
     paused: bool = False,
+    tunnel: Tunnel | None = None,
 ) -> Topology:
     """Declare the network."""
     standard = (public_table(), private_table(), private_table(PRIVATE_B, (PRIVATE_SUBNET_B,)))
@@ -98,6 +100,7 @@ def topology(  # noqa: PLR0913 - each is one thing that can be declared otherwis
         dhcp_options=dhcp_options,
         limits=limits or Limits(),
         paused=paused,
+        tunnel=tunnel,
     )
 
 
@@ -165,7 +168,7 @@ def seen(
     tables = [RouteTable(MAIN, main=True, routes=(local(),))]
     for number, table in enumerate(declared.tables, start=1):
         known = isinstance(table.selector, str)
-        tags = {} if isinstance(table.selector, str) else dict(table.selector.pairs)
+        tags = TAGGED | ({} if isinstance(table.selector, str) else dict(table.selector.pairs))
         associations = {s: an_id("rtbassoc", 16 * number + n) for n, s in enumerate(table.subnets)}
         table_id = str(table.selector) if known else an_id("rtb", 100 + number)
         routes = pinned(declared, table, eni)
@@ -207,7 +210,7 @@ def with_elastic_ip(observation: Observation, *elastic_ips: ElasticIp) -> Observ
 
 def elastic_ip(eni: str | None = ROUTER_ENI, address: str | None = "10.0.0.8") -> ElasticIp:
     """Give the declared Elastic IP."""
-    return ElasticIp(EIP, "203.0.113.8", eni, address)
+    return ElasticIp(EIP, "203.0.113.8", eni, address, TAGGED)
 
 
 def ssh_rule(

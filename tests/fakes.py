@@ -5,13 +5,15 @@ A fault belongs to the n-th step of a kind, counted over a scene's whole life: t
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from chalicelib.controller import Ports, Request, reconcile
-from chalicelib.core.errors import ApplyError, ObservationError
+from chalicelib.core.errors import ApplyError, ObservationError, PushError
+from chalicelib.core.machine import Invocation
 from chalicelib.core.observation import History
 from chalicelib.core.report import Failure
 from tests.builders import NOON
@@ -21,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from chalicelib.core.change import Change
+    from chalicelib.core.change import NetworkChange, PushConfig
+    from chalicelib.core.machine import Agent
     from chalicelib.core.observation import Observation
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
 
-Step: TypeAlias = Literal["observe", "read", "decide", "write", "close"]
+Step: TypeAlias = Literal["observe", "read", "decide", "write", "amend", "close"]
 Kind: TypeAlias = Literal["refuse", "lose", "stale", "cut-before", "cut-after", "happen"]
 
 
@@ -110,7 +113,7 @@ class Sight:
 class Write:
     """One write: the VPC just before and just after, and what the port said."""
 
-    change: Change
+    change: NetworkChange
     before: Model
     after: Model
     failure: Failure | None
@@ -169,7 +172,7 @@ class FakeNetwork:
         _cut(met, "cut-after")
         return shown.observe(topology, self.clock.now())
 
-    def apply(self, changes: Sequence[Change], seconds: float) -> Sequence[Failure | None]:
+    def apply(self, changes: Sequence[NetworkChange], seconds: float) -> Sequence[Failure | None]:
         """Attempt the changes one by one."""
         deadline = self.clock.now() + timedelta(seconds=seconds)
         failures: dict[int, Failure | None] = {}
@@ -182,7 +185,7 @@ class FakeNetwork:
             self.clock.sleep(self.write_seconds)
         return [failures[index] for index in range(len(changes))]
 
-    def _write(self, change: Change) -> Failure | None:
+    def _write(self, change: NetworkChange) -> Failure | None:
         met = self.script.at("write")
         self._happen(met)
         _cut(met, "cut-before")
@@ -246,6 +249,20 @@ class FakeJournal:
             raise ApplyError("dynamodb:PutItem failed: ReadTimeoutError")
         _cut(met, "cut-after")
 
+    def amend(self, name: str, change: Callable[[History], History]) -> History:
+        """Change a topology's history."""
+        met = self.script.at("amend")
+        _cut(met, "cut-before")
+        if "refuse" in met:
+            raise ApplyError("dynamodb:PutItem failed: InternalServerError")
+        before = self.histories.get(name, History())
+        changed = change(before)
+        self.histories[name] = before if changed == before else replace(changed, revision=before.revision + 1)
+        if "lose" in met:
+            raise ApplyError("dynamodb:PutItem failed: ReadTimeoutError")
+        _cut(met, "cut-after")
+        return self.histories[name]
+
     def close(self, name: str, report: Report) -> None:
         """Write an outcome down."""
         met = self.script.at("close")
@@ -256,6 +273,64 @@ class FakeJournal:
         if "lose" in met:
             raise ApplyError("dynamodb:UpdateItem failed: ReadTimeoutError")
         _cut(met, "cut-after")
+
+
+@dataclass
+class FakeMachines:
+    """The machines port: agents by instance, what each command brings, and every command that was sent, in order."""
+
+    online: dict[str, Agent] = field(default_factory=dict)
+    answers: dict[str, Invocation | None] = field(default_factory=dict)
+    sent: list[Sent] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    deaf: bool = False
+    broken: bool = False
+
+    def agents(self, topology: Topology) -> dict[str, Agent]:
+        """Give the agents, unless Systems Manager is deaf."""
+        if self.deaf:
+            raise ObservationError("ssm:DescribeInstanceInformation failed: InternalServerError")
+        return dict(self.online)
+
+    def answer(self, command_id: str, instance_id: str) -> Invocation | None:
+        """Give what a command brought."""
+        self.asked.append(command_id)
+        if self.deaf:
+            raise ObservationError("ssm:GetCommandInvocation failed: InternalServerError")
+        return self.answers.get(f"{command_id} {instance_id}", Invocation("InProgress"))
+
+    def push(self, topology: Topology, change: PushConfig) -> str:
+        """Take a push."""
+        return self._send(Sent("push", (change.instance_id,), change.bundle.digest, change.confirm_within))
+
+    def inspect(self, instance_ids: Sequence[str]) -> str:
+        """Take an inspection."""
+        return self._send(Sent("inspect", tuple(instance_ids)))
+
+    def confirm(self, instance_id: str, digest: str) -> str:
+        """Take a confirmation."""
+        return self._send(Sent("confirm", (instance_id,), digest))
+
+    def _send(self, sent: Sent) -> str:
+        if self.broken:
+            raise PushError("ssm:SendCommand failed: AccessDeniedException", aws_code="AccessDeniedException")
+        self.sent.append(sent)
+        return f"command-{len(self.sent)}"
+
+    def say(self, number: int, instance_id: str, status: str = "Success", **said: object) -> None:
+        """Have the n-th command (from 1) end on a machine, which says this."""
+        document = json.dumps({"mooring": 1, **said})
+        self.answers[f"command-{number} {instance_id}"] = Invocation(status, f"some noise\n{document}\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One command that was sent."""
+
+    kind: str
+    instance_ids: tuple[str, ...]
+    digest: str | None = None
+    confirm_within: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +364,7 @@ class Scene:
         self.clock = FakeClock()
         self.network = FakeNetwork(model, self.clock, self.script, turn)
         self.journal = FakeJournal(self.script, self.network.log)
+        self.machines = FakeMachines()
         self.runs: list[Run] = []
 
     def __repr__(self) -> str:
@@ -298,7 +374,7 @@ class Scene:
     @property
     def ports(self) -> Ports:
         """Give the ports a run needs."""
-        return Ports(self.network, self.journal, self.clock)
+        return Ports(self.network, self.journal, self.clock, self.machines)
 
     @property
     def history(self) -> History:

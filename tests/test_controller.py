@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.controller import APPLY_SECONDS, VERIFY_PAUSES, Request, preview, reconcile
-from chalicelib.core.change import DisableSourceDestCheck, ReplaceRoute, subject
+from chalicelib.core.change import DisableSourceDestCheck, ReplaceRoute, digest, subject
 from chalicelib.core.observation import ElasticIp, History, Instance, Observation, Pause
 from chalicelib.core.topology import Limits, Topology
 from tests.builders import (
@@ -20,6 +20,7 @@ from tests.builders import (
     NOON,
     PRIVATE_A,
     PRIVATE_B,
+    PRIVATE_SUBNET_A,
     PUBLIC,
     PUBLIC_SUBNET,
     ROUTER,
@@ -153,6 +154,35 @@ def test_check_that_cannot_be_switched_off_holds_the_routes_back_and_nothing_els
     }
     assert inspect(scene.runs[-1]) == []
     assert report.retryable
+
+
+def unserved(*, faults: tuple[Fault, ...] = ()) -> Scene:
+    """Give a network in which a subnet lost its table, and that table its default route."""
+    scene = moored(faults=faults)
+    scene.model.unroute(PRIVATE_A, DEFAULT)
+    table = scene.model.tables[PRIVATE_A]
+    scene.model.tables[PRIVATE_A] = replace(table, associations={})
+    return scene
+
+
+def test_subnet_moves_only_after_its_table_has_its_default_route() -> None:
+    """A subnet on a table without a way out has lost what it had on the table it came from."""
+    scene = unserved()
+
+    assert scene.reconcile().verdict == "repaired"
+    assert [subject(write.change) for write in scene.network.writes] == [
+        f"route {PRIVATE_A} {DEFAULT}",
+        f"subnet {PRIVATE_SUBNET_A}",
+    ]
+
+
+def test_subnet_stays_where_it_is_when_its_tables_default_route_fails() -> None:
+    """It is held back, and moves in the run in which the route is written."""
+    scene = unserved(faults=(Fault("write", 0, "refuse"),))
+
+    assert scene.reconcile().verdict == "drifting"
+    assert results(scene) == {f"route {PRIVATE_A} {DEFAULT}": "failed", f"subnet {PRIVATE_SUBNET_A}": "held"}
+    assert scene.reconcile().verdict == "repaired"
 
 
 def test_one_refused_write_stops_no_other_and_is_reported() -> None:
@@ -450,7 +480,7 @@ def test_run_that_was_agreed_to_is_carried_out() -> None:
     scene.model.terminate(ROUTER)
     shown = preview(scene.topology, scene.ports, Request())
 
-    report = scene.reconcile(Request(agreed=tuple(o.change for o in shown.outcomes)))
+    report = scene.reconcile(Request(agreed=digest(o.change for o in shown.outcomes)))
 
     assert (shown.verdict, report.verdict) == ("drifting", "repaired")
 
@@ -462,10 +492,36 @@ def test_run_that_would_do_something_else_than_was_agreed_to_is_refused() -> Non
     shown = preview(scene.topology, scene.ports, Request())
     scene.model.unroute(PRIVATE_A, DEFAULT)
 
-    report = scene.reconcile(Request(agreed=tuple(o.change for o in shown.outcomes)))
+    report = scene.reconcile(Request(agreed=digest(o.change for o in shown.outcomes)))
 
     assert report.verdict == "refused"
     assert scene.network.writes == []
+
+
+def test_run_after_the_agreed_plan_was_made_by_another_has_nothing_to_do() -> None:
+    """A tick was faster than the operator: nothing is done that was not agreed to, and that is no refusal."""
+    scene = moored()
+    scene.model.unroute(PRIVATE_A, DEFAULT)
+    shown = preview(scene.topology, scene.ports, Request())
+    scene.reconcile()
+
+    report = scene.reconcile(Request(agreed=digest(o.change for o in shown.outcomes)))
+
+    assert report.verdict == "converged"
+
+
+def test_pause_of_a_converged_network_is_told() -> None:
+    """A pause matters before there is anything to repair; the sentence says it."""
+    scene = moored()
+    wanted = Pause("the line is being dug up (anna)", NOON + timedelta(hours=2))
+    scene.journal.histories["office"] = replace(scene.history, pause=wanted)
+
+    report = preview(scene.topology, scene.ports, Request())
+
+    assert (report.verdict, report.pause) == ("converged", wanted)
+    assert report.sentence.endswith("; everything is as declared; paused until 2026-11-23 14:00 UTC")
+    declared = replace(scene.topology, paused=True)
+    assert preview(declared, scene.ports, Request()).pause == Pause("it is declared paused")
 
 
 def test_preview_never_writes() -> None:

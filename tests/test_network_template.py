@@ -348,8 +348,8 @@ def test_role_may_do_what_a_router_needs_and_no_more(network: Network) -> None:
         ("ssm:UpdateInstanceInformation", f"arn:aws:ec2:eu-west-1:{network.world.account_id}:instance/*"),
         *(
             (f"ssm:{read}", f"{mine}/{place}")
-            for read in ("GetParameter", "GetParameters", "GetParametersByPath")
-            for place in ("router", "router/*", "tunnel", "tunnel/*")
+            for read in ("GetParameter", "GetParameters")
+            for place in ("router/*", "tunnel/*")
         ),
     }
 

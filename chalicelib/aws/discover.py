@@ -104,6 +104,19 @@ class Discovery:
             raise blind("ec2:DescribeInternetGateways", error) from error
         return next((gateway["InternetGatewayId"] for gateway in found["InternetGateways"]), None)
 
+    def tagged(self, key: str) -> frozenset[str]:
+        """List all of the region's resources that carry a tag, whatever its value.
+
+        Raises:
+            ObservationError: they could not be read.
+        """
+        chosen: FilterTypeDef = {"Name": "key", "Values": [key]}
+        try:
+            pages = self._ec2.get_paginator("describe_tags").paginate(Filters=[chosen], PaginationConfig=PAGE)
+            return frozenset(tag["ResourceId"] for page in pages for tag in page["Tags"])
+        except AwsError as error:
+            raise blind("ec2:DescribeTags", error) from error
+
     def security_groups(self, interface_id: str) -> tuple[str, ...]:
         """Read the groups of one of its interfaces; none when the interface is gone.
 

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
         PaginatorConfigTypeDef,
         RouteTableTypeDef,
         RouteTypeDef,
+        SecurityGroupRuleTypeDef,
         TagTypeDef,
     )
 
-    from chalicelib.core.change import Change
+    from chalicelib.core.change import NetworkChange
     from chalicelib.core.report import Failure
     from chalicelib.core.topology import Topology
 
@@ -82,7 +83,7 @@ class Ec2Network:
             instances = pool.submit(_reading, "ec2:DescribeInstances", self._instances, topology)
             statuses = pool.submit(_reading, "ec2:DescribeInstanceStatus", self._statuses, topology)
             elastic_ips = pool.submit(_reading, "ec2:DescribeAddresses", self._elastic_ips, topology)
-            ingress = pool.submit(_reading, "ec2:DescribeSecurityGroupRules", self._ingress, topology)
+            rules = pool.submit(_reading, "ec2:DescribeSecurityGroupRules", self._rules, topology)
             options = pool.submit(_reading, "ec2:DescribeVpcs", self._dhcp_options, topology)
         # Every VPC has a main table, so none means no such VPC; DescribeVpcs would say so less clearly.
         if not tables.exception() and not tables.result():
@@ -90,17 +91,18 @@ class Ec2Network:
                 f"{topology.vpc_id} is not in this account and region",
                 hint="check --region and --profile, and vpc.id in the topology",
             )
-        _raise_together(tables, instances, statuses, elastic_ips, ingress, options)
+        _raise_together(tables, instances, statuses, elastic_ips, rules, options)
         return Observation(
             taken_at=taken_at,
             tables=tuple(map(_route_table, tables.result())),
             instances=tuple(_instance(raw, statuses.result()) for raw in instances.result()),
             elastic_ips=elastic_ips.result(),
-            ingress=ingress.result(),
+            ingress=tuple(_ingress(rule) for rule in rules.result() if not rule["IsEgress"]),
             dhcp_options=options.result(),
+            group_seen=bool(rules.result()) or _on_some_interface(topology, instances.result()),
         )
 
-    def apply(self, changes: Sequence[Change], seconds: float) -> list[Failure | None]:
+    def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
         """Attempt every change, most valuable first, many at a time; see `writes.write`."""
         return write(self._writes, changes, seconds)
 
@@ -155,30 +157,19 @@ class Ec2Network:
                 raw["PublicIp"],
                 raw.get("NetworkInterfaceId"),
                 raw.get("PrivateIpAddress"),
+                _tags(raw.get("Tags", [])),
             )
             for raw in self._reads.describe_addresses()["Addresses"]
         )
 
-    def _ingress(self, topology: Topology) -> tuple[IngressRule, ...]:
+    def _rules(self, topology: Topology) -> list[SecurityGroupRuleTypeDef]:
+        """List the rules of the router's group, both ways: of one that does not exist, EC2 lists none."""
         if topology.ssh == "unmanaged" or topology.security_group is None:
-            return ()
+            return []
         pages = self._reads.get_paginator("describe_security_group_rules").paginate(
             Filters=[{"Name": "group-id", "Values": [topology.security_group]}], PaginationConfig=PAGE
         )
-        rules = (r for page in pages for r in page["SecurityGroupRules"] if not r["IsEgress"])
-        return tuple(
-            IngressRule(
-                rule["SecurityGroupRuleId"],
-                rule["IpProtocol"],
-                rule.get("FromPort", -1),
-                rule.get("ToPort", -1),
-                rule.get("CidrIpv4")
-                or rule.get("CidrIpv6")
-                or rule.get("PrefixListId")
-                or "a security group",
-            )
-            for rule in rules
-        )
+        return [rule for page in pages for rule in page["SecurityGroupRules"]]
 
     def _dhcp_options(self, topology: Topology) -> str | None:
         if topology.dhcp_options is None:
@@ -259,6 +250,19 @@ def _interface(raw: InstanceNetworkInterfaceTypeDef) -> Interface:
         addresses=tuple(a["PrivateIpAddress"] for a in addresses),
         source_dest_check=raw["SourceDestCheck"],
     )
+
+
+def _ingress(raw: SecurityGroupRuleTypeDef) -> IngressRule:
+    source = raw.get("CidrIpv4") or raw.get("CidrIpv6") or raw.get("PrefixListId") or "a security group"
+    ports = raw.get("FromPort", -1), raw.get("ToPort", -1)
+    return IngressRule(raw["SecurityGroupRuleId"], raw["IpProtocol"], *ports, source)
+
+
+def _on_some_interface(topology: Topology, instances: list[InstanceTypeDef]) -> bool:
+    """Say whether an instance of the VPC has the declared group: then it exists, though it may have no rule."""
+    interfaces = (interface for instance in instances for interface in instance.get("NetworkInterfaces", []))
+    groups = {group["GroupId"] for interface in interfaces for group in interface.get("Groups", [])}
+    return topology.security_group in groups
 
 
 def _checks(raw: InstanceStatusTypeDef) -> str:

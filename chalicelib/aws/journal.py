@@ -6,14 +6,15 @@ import json
 import random
 import time
 import zlib
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError, ObservationError
+from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
 from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import as_json
 from chalicelib.core.wake import Hook, Notice
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import PutTypeDef
 
     from chalicelib.core.report import Report
+
+_T = TypeVar("_T")
 
 KEPT = timedelta(days=90)
 """How long a timeline entry lives; DynamoDB removes it within days after (TTL)."""
@@ -219,6 +222,9 @@ def _state(name: str, history: History) -> dict[str, Any]:
     if history.notices:
         notices = [asdict(notice) for notice in history.notices]
         item["notices"] = {"S": json.dumps(notices, default=datetime.isoformat)}
+    if history.machines:
+        machines = [asdict(machine) for machine in history.machines]
+        item["machines"] = {"S": json.dumps(machines, default=datetime.isoformat)}
     if history.router:
         item["router"] = {"S": history.router}
     if history.decided_at:
@@ -243,6 +249,7 @@ def _history(item: dict[str, Any]) -> History:
         decided_at=_time(item, "decided_at"),
         moves=tuple(datetime.fromisoformat(at["S"]) for at in item["moves"]["L"]),
         notices=tuple(map(_notice, json.loads(item["notices"]["S"]))) if "notices" in item else (),
+        machines=tuple(map(_machine, json.loads(item["machines"]["S"]))) if "machines" in item else (),
         pause=pause and Pause(pause["reason"], pause["until"] and datetime.fromisoformat(pause["until"])),
     )
 
@@ -254,6 +261,25 @@ def _time(item: dict[str, Any], key: str) -> datetime | None:
 def _notice(raw: dict[str, Any]) -> Notice:
     hook = raw["hook"]
     return Notice(raw["instance_id"], raw["reason"], datetime.fromisoformat(raw["at"]), hook and Hook(**hook))
+
+
+def _machine(raw: dict[str, Any]) -> Machine:
+    return Machine(
+        raw["instance_id"],
+        command=_made(Command, raw["command"], "sent_at"),
+        inspection=_made(Inspection, raw["inspection"], "at", "expires"),
+        setback=_made(Setback, raw["setback"], "at"),
+        trial=_made(Trial, raw["trial"], "until"),
+    )
+
+
+def _made(kind: Callable[..., _T], raw: dict[str, Any] | None, *times: str) -> _T | None:
+    """Make a value of its fields; JSON has neither times nor tuples, and another version may have written more."""
+    if raw is None:
+        return None
+    known = {field.name for field in fields(cast("type[Any]", kind))}
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items() if k in known}
+    return kind(**plain | {key: datetime.fromisoformat(raw[key]) for key in times if raw.get(key)})
 
 
 def _entry(name: str, report: Report) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from chalicelib.aws.errors import AwsError, code_of, message_of
+from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError
 
 if TYPE_CHECKING:
@@ -23,6 +23,24 @@ PARALLEL = 8
 
 AGAIN = 5
 """Seconds until a message that could not be served comes again: until then nobody else of its group is served."""
+
+
+NAME = "mooring-reconcile.fifo"
+"""What .chalice/resources.yaml calls it."""
+
+
+def find_queue(sqs: SQSClient) -> str | None:
+    """Find the queue's URL; None when no Mooring is deployed in this account and region.
+
+    Raises:
+        ObservationError: SQS refused or did not answer.
+    """
+    try:
+        return sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
+    except AwsError as error:
+        if code_of(error) in ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"):
+            return None
+        raise blind("sqs:GetQueueUrl", error) from error
 
 
 class FifoQueue:

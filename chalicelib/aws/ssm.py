@@ -61,6 +61,10 @@ class Topologies:
             self._read_at = time.monotonic()
         return self._known
 
+    def forget(self) -> None:
+        """Read anew when asked next, however lately it was read."""
+        self._read_at = -math.inf
+
     def document(self, name: str) -> bytes | None:
         """Read one topology as it was written; None when it is not declared.
 

@@ -24,20 +24,29 @@ SERVICE = "mooring"
 SHOWN = 50
 """The most changes of a run that are logged: a log event holds 256 KB, and the journal has them all."""
 
+ALARMING = ("Drift", "RepairFailed", "NoEligibleRouter", "Blind", "RouterMoved")
+"""What alarms watch, over all topologies: told by every run, so that an alarm sees 0 and not silence."""
+
+ALWAYS = ("Converged", "ReconcileSeconds")
+"""What every run tells of its topology; the rest only when it is not 0: CloudWatch charges for a metric by the hours in
+which it was told ("Amazon CloudWatch Pricing"), and those of a large fleet are most of what Mooring costs."""
+
 logger = Logger(service=SERVICE)
 
 
 def tell(report: Report, woken_at: datetime) -> None:
     """Log a report and emit its metrics; `woken_at` is when what woke the run happened, UTC."""
     level = logger.info if report.verdict in ("converged", "repaired", "paused") else logger.warning
-    shown = replace(report, outcomes=report.outcomes[:SHOWN])
+    # an operator's own words stay in the journal, unless they are why a run was held back
+    pause = report.pause and replace(report.pause, reason="the journal has it")
+    shown = replace(report, outcomes=report.outcomes[:SHOWN], pause=pause)
     level(report.sentence, report=as_json(shown) | {"sentence": report.sentence})
-    metrics = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=SERVICE)
-    metrics.add_dimension("service", SERVICE)
-    metrics.add_dimensions(service=SERVICE, topology=report.topology)
-    for name, (value, unit) in measures(report, woken_at).items():
-        metrics.add_metric(name, unit, value)
-    metrics.flush_metrics()
+    measured = measures(report, woken_at)
+    _emit({name: measured[name] for name in ALARMING})
+    _emit(
+        {name: (value, unit) for name, (value, unit) in measured.items() if value or name in ALWAYS},
+        topology=report.topology,
+    )
 
 
 def drop(what: str, reason: str) -> None:
@@ -56,7 +65,7 @@ def complain(what: str, error: Exception) -> None:
 
 
 def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, MetricUnit]]:
-    """Give every metric of a run: counts always, so that an alarm sees 0 and not silence; a repair's seconds if any."""
+    """Give every metric of a run: all counts, and the seconds; those from the event on if something was repaired."""
     results = [outcome.result for outcome in report.outcomes]
     counts = {
         "Drift": len(results) + len(report.problems),
@@ -65,7 +74,6 @@ def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, Metri
         "RouterMoved": _moved(report),
         "NoEligibleRouter": report.verdict == "no-router",
         "Blind": report.verdict == "blind",
-        "Refused": report.verdict == "refused",
         "Converged": report.verdict in ("converged", "repaired"),
     }
     found = {name: (float(count), MetricUnit.Count) for name, count in counts.items()}
@@ -74,6 +82,15 @@ def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, Metri
         since = (report.finished_at - woken_at).total_seconds()
         found["SecondsFromEventToVerified"] = (max(0.0, since), MetricUnit.Seconds)
     return found
+
+
+def _emit(measured: dict[str, tuple[float, MetricUnit]], **dimensions: str) -> None:
+    metrics = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service=SERVICE)
+    for dimension, said in {"service": SERVICE, **dimensions}.items():
+        metrics.add_dimension(dimension, said)
+    for name, (value, unit) in measured.items():
+        metrics.add_metric(name, unit, value)
+    metrics.flush_metrics()
 
 
 def _moved(report: Report) -> bool:

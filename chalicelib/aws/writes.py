@@ -18,12 +18,11 @@ from chalicelib.core.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
-    Change,
     CreateRoute,
     DisableSourceDestCheck,
+    NetworkChange,
     ReplaceRoute,
     RevokeIngress,
-    leans_on,
 )
 from chalicelib.core.report import Failure
 from chalicelib.core.topology import DEFAULT_ROUTE
@@ -48,7 +47,7 @@ ATTEMPTS = 3
 """Tries for a write that AWS failed or never answered; throttled tries are bounded by time instead."""
 
 
-def write(client: EC2Client, changes: Sequence[Change], seconds: float) -> list[Failure | None]:
+def write(client: EC2Client, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
     """Attempt every change in the order given; one failure, or None for done, per change.
 
     Each API has its own bucket at EC2, so a throttled API never holds up the changes of another.
@@ -72,7 +71,7 @@ class _Job:
     """One change on its way; `place` is its rank in the plan."""
 
     place: int
-    change: Change
+    change: NetworkChange
     tries: int = 0
 
 
@@ -83,7 +82,7 @@ class _Queue:
     is sent: calls in flight together reach EC2 in any order, and the last tokens are the private subnets' way out.
     """
 
-    def __init__(self, changes: Sequence[Change], deadline: float) -> None:
+    def __init__(self, changes: Sequence[NetworkChange], deadline: float) -> None:
         late = Failure("OutOfTime", "not attempted within the time of this run", retryable=True)
         self.results: list[Failure | None] = [late for _ in changes]
         self._deadline = deadline
@@ -94,7 +93,7 @@ class _Queue:
             for job in self._jobs
             if type(job.change) in crowded and _is_private_default(job.change)
         }
-        self._free_at: dict[type[Change], float] = {}
+        self._free_at: dict[type[NetworkChange], float] = {}
         self._changed = threading.Condition()
 
     def take(self) -> _Job | None:
@@ -138,11 +137,11 @@ class _Queue:
             self._changed.notify()
 
 
-def _is_private_default(change: Change) -> bool:
+def _is_private_default(change: NetworkChange) -> bool:
     return (
         isinstance(change, CreateRoute | ReplaceRoute)
         and change.destination == str(DEFAULT_ROUTE)
-        and leans_on(change) is not None
+        and change.target.startswith("eni-")
     )
 
 
@@ -168,7 +167,7 @@ def _settle(queue: _Queue, job: _Job, error: BotoCoreError | ClientError) -> Non
         queue.again(job, throttled=False)
 
 
-def _sibling(change: Change, error: BotoCoreError | ClientError) -> Change | None:
+def _sibling(change: NetworkChange, error: BotoCoreError | ClientError) -> NetworkChange | None:
     """Give the other way to write a route that came or went since it was observed.
 
     AWS answers ReplaceRoute for a missing route with InvalidParameterValue ("There is no route defined"), not with
@@ -186,7 +185,7 @@ def _sibling(change: Change, error: BotoCoreError | ClientError) -> Change | Non
             return None
 
 
-def _call(client: EC2Client, change: Change) -> Callable[[], object]:
+def _call(client: EC2Client, change: NetworkChange) -> Callable[[], object]:
     """Give the one API call that makes a change."""
     match change:
         case DisableSourceDestCheck():

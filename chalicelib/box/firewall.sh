@@ -8,7 +8,7 @@ FORWARDING=/proc/sys/net/ipv4/ip_forward
 METRIC=4278198272 # any route of the tunnel is better
 
 # Our chains and jumps as they are in force, without counters.
-ours() { for table in mangle nat filter; do iptables-save -t $table | sed -n '/MOORING-/s/\[[0-9:]*\]//p'; done; }
+ours() { for table in mangle nat filter; do iptables-save -t $table | sed -n 's/ \[[0-9:]*\]$//; /MOORING-/p'; done; }
 
 # The rules without the jumps that are there: loading one adds it once more.
 missing() {

@@ -1,25 +1,21 @@
 """The verb that declares a topology: validates it, shows the difference, stores it."""
 
 import difflib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from chalicelib.cli.claims import conflicts
-from chalicelib.cli.errors import AlreadyClaimed, FileUnusable
+from chalicelib.cli.errors import AlreadyClaimed
+from chalicelib.cli.files import read
 from chalicelib.cli.options import Yes
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import can_ask, line
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import ControllerError, TopologyError
 from chalicelib.core.topology import Topology
-
-_MOST = 1 << 20
-"""Bytes read of a file: more than a parameter holds, so that the complaint can say how much too long it is."""
 
 _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -38,7 +34,7 @@ def declare(
 
     Shows what differs from the one declared now. Asks on a terminal only. Exit status: 0 it is declared (or would be), 1 it is not.
     """
-    document = _read(file)
+    document = read(file, hint="mooring init writes a topology")
     topology = _parse(file, document)
     others = shell.edge.topologies.documents()
     now = others.get(topology.name)
@@ -65,24 +61,6 @@ def declare(
     version = shell.edge.topologies.declare(topology.name, document)
     shell.show([line(f"{topology.name} is declared, version {version}")], answer | {"version": version})
     return 0
-
-
-def _read(file: str) -> bytes:
-    """Read a document from a file or standard input.
-
-    Raises:
-        FileUnusable: there is no such file, or it cannot be read.
-    """
-    try:
-        if file != "-":
-            with Path(file).open("rb") as stream:
-                return stream.read(_MOST)
-        if sys.stdin is None:
-            raise FileUnusable("standard input is closed")
-        return sys.stdin.buffer.read(_MOST)
-    except (OSError, ValueError) as error:  # ValueError: a name with a null byte
-        why = error.strerror if isinstance(error, OSError) else error
-        raise FileUnusable(f"cannot read {file}: {why}", hint="mooring init writes a topology") from error
 
 
 def _parse(file: str, document: bytes) -> Topology:

@@ -24,7 +24,7 @@ from chalicelib.cli.package import Package
 from chalicelib.core.errors import ControllerError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Answer: TypeAlias = Any
 """JSON of the AWS CLI."""
@@ -373,8 +373,15 @@ def deploy(aws: Aws, wish: Wish, build: Path) -> int:
     status = run(aws, wish, plan_deploy(aws, wish, Package.at(build)))
     if status == 0:
         made = aws.read("cloudformation", "describe-stacks", "--stack-name", wish.stack)["Stacks"][0]
-        say(*(f"{output['OutputKey']}: {output['OutputValue']}" for output in made.get("Outputs", [])))
+        say(*_told({output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", [])}))
     return status
+
+
+def _told(outputs: dict[str, str]) -> Iterator[str]:
+    """Tell a stack's outputs, and what the API's URL is good for."""
+    yield from (f"{key}: {value}" for key, value in outputs.items())
+    if url := outputs.get("EndpointURL"):
+        yield f"For mooring api: export MOORING_API_URL={url}"
 
 
 def undeploy(aws: Aws, wish: Wish) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from chalicelib.core.topology import Limits
@@ -55,11 +57,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A whole topology; `title` is the comment above it."""
+    """A whole topology; `title` is the comment above it, `untagged` what the deployed worker may not write yet."""
 
     title: tuple[str, ...]
     sections: tuple[Section, ...]
     remarks: tuple[str, ...] = field(default=())
+    untagged: tuple[str, ...] = field(default=())
 
     def keys(self, kind: type[Guess | Unknown]) -> list[str]:
         """List the key paths whose values are guessed, or unknown."""
@@ -87,6 +90,27 @@ class Draft:
         if self.remarks:
             yield ""
             yield from _comments(self.remarks)
+
+
+def tunnel(vpn_clients: str | None) -> Section:
+    """Write down a tunnel as comments: without it nothing is wrong, and most of it only the operator knows."""
+    own = _last_host(vpn_clients) or TO_FILL_IN
+    entries: dict[str, Entry] = {
+        "server": Unknown("the office's OpenVPN server, a host name or an IPv4 address"),
+        "common_name": Fact("aws-router", "of the router's certificate"),
+        "server_name": Unknown("the common name of the server's certificate"),
+        "address": Guess(own, "the last of vpn_clients; it must be the router's alone"),
+    }
+    remarks = ("Without the comment signs Mooring looks after the router's own configuration as well:",)
+    return Section("# [tunnel]", {}, (*remarks, *(_entry(key, entry) for key, entry in entries.items())))
+
+
+def _last_host(network: str | None) -> str | None:
+    """Give the last host of a network that OpenVPN serves; None of any other."""
+    with contextlib.suppress(ValueError):
+        clients = IPv4Network(network or "")
+        return str(clients.broadcast_address - 1) if 16 <= clients.prefixlen <= 29 else None
+    return None
 
 
 def limits() -> Section:

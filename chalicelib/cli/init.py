@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +11,12 @@ from rich.text import Text
 
 from chalicelib.cli.draft import Draft, Fact, Guess, Unknown
 from chalicelib.cli.errors import FileUnusable, UsageError
-from chalicelib.cli.propose import Seen, Told, find_router, propose
+from chalicelib.cli.propose import Seen, Told, find_router, kept, propose
 from chalicelib.cli.render import flaw_json
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.stack import from_stack
 from chalicelib.cli.terminal import line
+from chalicelib.core.advice import TAG, create_tags
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import Flaw, TopologyError
 
@@ -71,7 +73,8 @@ def init(  # noqa: PLR0913 - one per option
     """Write the topology of a network that exists.
 
     From a stack made from examples/network.yaml, or proposed from any VPC: then what is guessed or unknown is
-    marked. Changes nothing in AWS and asks nothing; read the file, then declare it.
+    marked, and the command is given that tags what the deployed worker is to write. Changes nothing in AWS and asks
+    nothing; read the file, then declare it.
     """
     told = Told(name, tuple(office or ()), vpn_clients)
     draft = _draft(shell, stack, vpc, told)
@@ -111,7 +114,9 @@ def _draft(shell: Shell, stack: str | None, vpc: str | None, told: Told) -> Draf
     cidrs, vpc_name = discovery.cidrs_and_name()
     seen = Seen(vpc, vpc_name, cidrs, discovery.internet_gateway(), discovery.subnets(), discovery.observe())
     lead = find_router(seen)
-    return propose(seen, told, lead, discovery.security_groups(lead.interface_id) if lead else ())
+    draft = propose(seen, told, lead, discovery.security_groups(lead.interface_id) if lead else ())
+    tagged = discovery.tagged(TAG)
+    return _with_tags(draft, tuple(i for i in kept(seen, draft, lead) if i not in tagged))
 
 
 def _flaws(document: str) -> list[Flaw]:
@@ -146,12 +151,29 @@ def _write(path: str, document: str, *, force: bool) -> None:
         raise FileUnusable(f"cannot write {path}: {why}", hint="--output names another file") from error
 
 
+def _create_tags(draft: Draft) -> str | None:
+    """Give the command that tags what the worker is to write; none when all of it is tagged."""
+    return create_tags(draft.untagged, _name(draft)) if draft.untagged else None
+
+
+def _with_tags(draft: Draft, untagged: tuple[str, ...]) -> Draft:
+    """Note in the file, too, what is to be tagged: it may be all that is printed."""
+    if not untagged:
+        return draft
+    told = f"The deployed worker may write only what carries the tag {TAG}, whatever its value:"
+    remarks = (*draft.remarks, told, create_tags(untagged, _name(draft)))
+    return replace(draft, remarks=remarks, untagged=untagged)
+
+
 def _written(path: str, draft: Draft) -> Iterator[Text]:
     yield line(f"wrote {path}")
     for word, kind in (("guessed", Guess), ("unknown", Unknown)):
         keys = draft.keys(kind)
         if keys:
             yield line((f"{word:<9}", "yellow"), ", ".join(keys))
+    if command := _create_tags(draft):
+        yield line(("tag      ", "yellow"), f"the deployed worker may write only what carries the tag {TAG}:")
+        yield line(f"         {command}")
     todo = "fill in what is unknown, then " if draft.keys(Unknown) else ""
     yield line(f"next: {todo}mooring declare {path}")
 
@@ -163,5 +185,6 @@ def _answer(draft: Draft, path: str | None, document: str, flaws: list[Flaw]) ->
         "document": document,
         "guessed": draft.keys(Guess),
         "unknown": draft.keys(Unknown),
+        "create_tags": _create_tags(draft),
         "flaws": [flaw_json(flaw) for flaw in flaws],
     }

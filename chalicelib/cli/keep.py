@@ -1,22 +1,37 @@
 """The verbs that look at the network and keep it: plan, apply, switchover."""
 
-import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
 
+from chalicelib.cli.ask import PATIENCE, Wait, ask_worker, seconds_of
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import declared
 from chalicelib.cli.options import Force, Name, Yes, declared_names
-from chalicelib.cli.render import exit_code, outcome_lines, plan_lines
+from chalicelib.cli.render import Run, exit_code, plan_lines, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import Request, preview, reconcile
+from chalicelib.core.change import digest
 from chalicelib.core.report import Report, as_json
 from chalicelib.core.topology import Topology
+from chalicelib.core.wake import INSTANCE
 
-_INSTANCE_ID = re.compile(r"i-([0-9a-f]{8}|[0-9a-f]{17})")
+Here = Annotated[
+    bool,
+    typer.Option(
+        "--here", help="Make the changes from this machine, though a worker is deployed; if it is stuck."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How changes are made: from here, or by the worker, whose answer is waited for this many seconds."""
+
+    here: bool
+    seconds: float
 
 
 def plan(shell: Shell, name: Name = None) -> int:
@@ -29,17 +44,27 @@ def plan(shell: Shell, name: Name = None) -> int:
     return exit_code(report)
 
 
-def apply(shell: Shell, name: Name = None, *, yes: Yes = False, force: Force = False) -> int:
+def apply(
+    shell: Shell,
+    name: Name = None,
+    *,
+    yes: Yes = False,
+    force: Force = False,
+    here: Here = False,
+    wait: Wait = PATIENCE,
+) -> int:
     """Make the changes of the plan, and look again.
 
-    Shows the plan and asks first; without a terminal it needs --yes.
+    Shows the plan and asks first; without a terminal it needs --yes. The deployed worker makes the changes, one run
+    at a time; where none is deployed, this does.
 
     Exit status: 0 everything is as declared, proved by a second look; 1 otherwise.
     """
-    return _carry_out(shell, declared(shell.edge, name), Request(force=force), yes=yes)
+    way = Way(here=here, seconds=seconds_of(wait))
+    return _carry_out(shell, declared(shell.edge, name), Request(force=force), way, yes=yes)
 
 
-def switchover(
+def switchover(  # noqa: PLR0913 - one per option
     shell: Shell,
     name: Annotated[
         str,
@@ -53,37 +78,48 @@ def switchover(
     *,
     yes: Yes = False,
     force: Force = False,
+    here: Here = False,
+    wait: Wait = PATIENCE,
 ) -> int:
     """Make another instance the router.
 
-    Shows the plan, asks, moves, and looks again; without a terminal it needs --yes.
+    Shows the plan, asks, moves, and looks again; without a terminal it needs --yes. As apply does, it asks the
+    deployed worker.
 
     Exit status: 0 it is the router, proved by a second look; 1 otherwise.
     """
-    if not _INSTANCE_ID.fullmatch(to):
+    if not INSTANCE.fullmatch(to):
         raise UsageError(f"--to {to} is no instance id", hint="such as i-0123456789abcdef0")
-    return _carry_out(shell, declared(shell.edge, name), Request(to=to, force=force), yes=yes)
+    way = Way(here=here, seconds=seconds_of(wait))
+    return _carry_out(shell, declared(shell.edge, name), Request(to=to, force=force), way, yes=yes)
 
 
-def _carry_out(shell: Shell, topology: Topology, request: Request, *, yes: bool) -> int:
+def _carry_out(shell: Shell, topology: Topology, request: Request, way: Way, *, yes: bool) -> int:
     """Reconcile what was shown and agreed to, and nothing else."""
     shown = preview(topology, shell.edge.ports, request)
     changes = tuple(outcome.change for outcome in shown.outcomes)
     if shown.error or shown.refusal or not (changes or _unrecorded(shown)):
         nothing = [] if changes or shown.error else [line("nothing to do")]
         shell.show([*plan_lines(shown), *nothing], as_json(shown))
-        return _verified(shown)
+        return _verified(as_json(shown))
+    queue = None if way.here else shell.edge.deployed_queue()
     if changes:
         shell.say(plan_lines(shown))
+        if queue is None and not way.here:
+            shell.say([line("no Mooring is deployed here, so the changes are made from this machine")])
         count = "this change" if len(changes) == 1 else f"these {len(changes)} changes"
         if not yes and not shell.agree(f"Make {count}?"):
             shell.say([line("nothing was changed")])
             return 1
-    with shell.waiting("making the changes, and looking again"):
-        report = reconcile(topology, shell.edge.ports, replace(request, agreed=None if yes else changes))
+    request = replace(request, woken_by=shell.edge.caller(), agreed=None if yes else digest(changes))
     shell.say([line()] if changes else [])
-    shell.show(outcome_lines(report), as_json(report))
-    return _verified(report)
+    if queue is None:
+        with shell.waiting("making the changes, and looking again"):
+            run: Run = as_json(reconcile(topology, shell.edge.ports, request))
+    else:
+        run = ask_worker(shell, queue, topology.name, request, way.seconds)
+    shell.show(run_lines(run), run)
+    return _verified(run)
 
 
 def _unrecorded(report: Report) -> bool:
@@ -91,5 +127,5 @@ def _unrecorded(report: Report) -> bool:
     return report.election is not None and report.since is None
 
 
-def _verified(report: Report) -> int:
-    return 0 if report.verdict in ("converged", "repaired") else 1
+def _verified(run: Run) -> int:
+    return 0 if run["verdict"] in ("converged", "repaired", "pending") else 1

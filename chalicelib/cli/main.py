@@ -6,12 +6,19 @@ from typing import Annotated
 
 import typer
 
+from chalicelib.cli.api import api
+from chalicelib.cli.ask import request
 from chalicelib.cli.declare import declare
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.init import init
+from chalicelib.cli.journal import history, pause, resume
 from chalicelib.cli.keep import apply, plan, switchover
+from chalicelib.cli.office import office
 from chalicelib.cli.options import verb
+from chalicelib.cli.push import confirm, push
 from chalicelib.cli.render import error_json, error_lines
+from chalicelib.cli.secrets import app as secrets
+from chalicelib.cli.router import router
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
 from chalicelib.cli.terminal import Terminal, forget
@@ -45,27 +52,58 @@ def mooring(
 ) -> int:
     """Keep a VPC moored to the office through one router.
 
-    Start with `init` and `declare`; then `status` tells, `plan` shows, `apply` and `switchover` act.
+    Start with `init` and `declare`; then `status` and `history` tell, `plan` shows, `apply` and `switchover` act,
+    `pause` and `resume` hold it back.
     """
     return int(version)
 
 
-def demo(shell: Shell) -> int:
+def demo(
+    shell: Shell,
+    *,
+    packets: Annotated[
+        bool, typer.Option("--packets", help="In network namespaces, with real OpenVPN and real packets.")
+    ] = False,
+) -> int:
     """Tell one router's life on an embedded AWS.
 
-    An oracle that asks AWS itself judges every step. Exit status: 0 the oracle agreed with every step, 1 it did not.
+    An oracle that asks AWS itself judges every step; with --packets, pings do. Exit status: 0 it agreed with every step,
+    1 it did not.
     """
     try:
-        from chalicelib.cli.demo import run  # noqa: PLC0415 - it needs tests and moto, which nothing else does
+        from tests.apart import apart  # noqa: PLC0415 - tests and moto are the demo's tools, and no other verb's
+
+        with apart():
+            from chalicelib.cli import demo as told  # noqa: PLC0415
+
+            terminal = Terminal(stderr=shell.wants_json)
+            agreed = told.run_packets(terminal) if packets else told.run(terminal)
     except ImportError as error:
         raise ControllerError(f"the demo lacks its tools: {error}", hint="make demo installs them") from error
-    agreed = run(Terminal(stderr=shell.wants_json))
     shell.show((), {"agreed": agreed})
     return 0 if agreed else 1
 
 
-for _verb in (plan, apply, status, switchover, declare, init, demo):
+for _verb in (
+    plan,
+    apply,
+    status,
+    switchover,
+    history,
+    pause,
+    resume,
+    push,
+    confirm,
+    request,
+    api,
+    declare,
+    init,
+    router,
+    office,
+    demo,
+):
     app.command()(verb(_verb))
+app.add_typer(secrets)
 
 
 def main() -> int:

@@ -3,12 +3,16 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from chalicelib.cli.errors import UsageError
 from chalicelib.cli.shell import Shell
 from chalicelib.core.errors import ControllerError
+from chalicelib.wishes import Unfit
+
+_T = TypeVar("_T")
 
 
 def shared(
@@ -57,8 +61,12 @@ def verb(run: Callable[..., int]) -> Callable[..., int]:
 
 def declared_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete a topology's name; in a shell's completion there is nobody to tell of an error."""
+    given, above = [ctx.params], ctx.parent
+    while above is not None:
+        given.append(above.params)
+        above = above.parent
     region, profile, endpoint_url = (
-        next((c.params.get(key) for c in (ctx, ctx.parent) if c and c.params.get(key)), None)
+        next((params[key] for params in given if params.get(key)), None)
         for key in ("region", "profile", "endpoint_url")
     )
     try:
@@ -66,6 +74,18 @@ def declared_names(ctx: typer.Context, incomplete: str) -> list[str]:
     except ControllerError:
         return []
     return [name for name in names if name.startswith(incomplete)]
+
+
+def read_as(option: str, value: str, reader: Callable[[object], _T]) -> _T:
+    """Read what stands behind an option.
+
+    Raises:
+        UsageError: its reader finds it unfit; says what would be right.
+    """
+    try:
+        return reader(value)
+    except Unfit as unfit:
+        raise UsageError(f"{option} is {ascii(value)[:80]}", hint=f"it must be {unfit.wanted}") from unfit
 
 
 Name = Annotated[

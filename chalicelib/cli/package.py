@@ -95,11 +95,21 @@ def build(into: Path, root: Path = ROOT) -> Package:
         _compile(tree)
         zipped = _zip(tree, Path(folder) / "deployment.zip")
         judge(zipped, stage / "vendor", requirements(root / "requirements.txt"))
-        package = Package.at(into)
-        into.mkdir(parents=True, exist_ok=True)
-        package.template.write_text(_plain_yaml(sam.read_text()))
-        shutil.copy(zipped, package.zip)
-    return package
+        return _put(into, sam, zipped)
+
+
+def render(into: Path, root: Path = ROOT) -> Package:
+    """Write the package's template, and for its zip Chalice's own, in which no requirement is: for who runs it from here.
+
+    Raises:
+        ControllerError: Chalice failed; says what it said.
+    """
+    with tempfile.TemporaryDirectory(prefix="mooring-package-") as folder:
+        stage = Path(folder) / "stage"
+        _stage(root, stage)
+        (stage / "requirements.txt").write_text("")  # nothing to fetch
+        sam, archive = _chalice(stage)
+        return _put(into, sam, archive)
 
 
 def requirements(path: Path) -> list[Requirement]:
@@ -201,6 +211,14 @@ def _compile(tree: Path) -> None:
     command = [sys.executable, "-s", "-P", "-m", "compileall", "-q", "-f", "-j", "1"]
     options = ["--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/var/task", str(tree)]
     _run("compiling", [*command, *options], tree)
+
+
+def _put(into: Path, sam: Path, zipped: Path) -> Package:
+    package = Package.at(into)
+    into.mkdir(parents=True, exist_ok=True)
+    package.template.write_text(_plain_yaml(sam.read_text()))
+    shutil.copy(zipped, package.zip)
+    return package
 
 
 def _plain_yaml(template: str) -> str:

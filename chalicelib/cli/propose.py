@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Network
 from typing import TYPE_CHECKING
 
-from chalicelib.cli.draft import Draft, Entry, Fact, Guess, Section, Unknown, limits
+from chalicelib.cli.draft import Draft, Entry, Fact, Guess, Section, Unknown, limits, tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.core.observation import Instance, Interface, Observation, Route, RouteTable
 
 _ANYWHERE = "0.0.0.0/0"
+_WRITTEN = re.compile(r"(?:eipalloc|rtb|sg|subnet)-")
 _GROUP = "aws:autoscaling:groupName"
 
 
@@ -94,12 +95,28 @@ def propose(seen: Seen, told: Told, lead: Lead | None, groups: tuple[str, ...]) 
             _vpc(seen),
             _office(seen, told, lead),
             Section("[router]", dict(_router(seen, lead, groups)), tuple(_router_remarks(seen, lead))),
+            tunnel(told.vpn_clients),
             *public,
             *private,
             limits(),
         ),
         tuple(_left_out(seen, kinds, has_public=bool(public), has_private=bool(private))),
     )
+
+
+def kept(seen: Seen, draft: Draft, lead: Lead | None) -> tuple[str, ...]:
+    """List what Mooring would write in a proposed network: what the draft names, and the candidates' interfaces."""
+    named: list[str] = []
+    interfaces = [lead.interface_id] if lead else []
+    for section in draft.sections:
+        for entry in section.entries.values():
+            value = entry.value if isinstance(entry, Fact | Guess) else None
+            words = list(value) if isinstance(value, dict) else [value]
+            named += [word for word in words if isinstance(word, str) and _WRITTEN.match(word)]
+            if isinstance(value, dict) and entry is section.entries.get("candidates"):
+                found = (i for i in seen.observation.instances if value.items() <= i.tags.items())
+                interfaces += [i.interfaces[0].id for i in found if i.interfaces]
+    return tuple(dict.fromkeys([*named, *sorted(interfaces)]))
 
 
 def _leads_to_interface(route: Route) -> bool:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from chalicelib.cli.errors import UnfitSecrets
 from chalicelib.cli.terminal import line
-from chalicelib.core.change import line as change_line
 from chalicelib.core.errors import TopologyError
-from chalicelib.core.report import RESULTS
+from chalicelib.core.report import RESULTS, as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import timedelta
+    from collections.abc import Iterator, Sequence
 
     from rich.text import Text
 
-    from chalicelib.core.change import Change
     from chalicelib.core.errors import ControllerError, Flaw
-    from chalicelib.core.report import Outcome, Report, Result, Verdict
+    from chalicelib.core.report import Report, Result, Verdict
+
+Run: TypeAlias = Mapping[str, Any]
+"""A report as `report.as_json` gives it, or one of the changes in it."""
 
 _VERDICTS: dict[Verdict, str] = {
     "converged": "green",
     "repaired": "green",
+    "pending": "cyan",
     "drifting": "yellow",
     "paused": "yellow",
     "refused": "red",
@@ -31,6 +35,7 @@ _VERDICTS: dict[Verdict, str] = {
 _RESULTS: dict[Result, str] = {
     "verified": "green",
     "unneeded": "green",
+    "sent": "cyan",
     "unseen": "yellow",
     "held": "yellow",
     "failed": "red",
@@ -47,48 +52,78 @@ def exit_code(report: Report) -> int:
             return 0
         case "blind" | "no-router":
             return 1
-        case "drifting" | "paused" | "refused":
+        case "pending" | "drifting" | "paused" | "refused":
             return 2
 
 
 def plan_lines(report: Report) -> Iterator[Text]:
     """Print what would be done, what stands in the way, and the report's sentence."""
-    for outcome in report.outcomes:
-        yield _change(outcome.change)
-    yield from _remarks(report)
-    yield _sentence(report)
-    yield from _hint(report)
+    run: Run = as_json(report)
+    for change in run["changes"]:
+        yield _change(line(), change)
+    yield from _ending(run)
 
 
 def outcome_lines(report: Report) -> Iterator[Text]:
     """Print what became of each change, and the report's sentence."""
-    for outcome in report.outcomes:
-        yield _outcome(outcome)
-    yield from _remarks(report)
-    yield _sentence(report)
-    yield from _hint(report)
+    return run_lines(as_json(report))
+
+
+def run_lines(run: Run) -> Iterator[Text]:
+    """Print a run as `outcome_lines` does, from the report's JSON: so it comes from the journal and the API."""
+    yield from map(_outcome, run["changes"])
+    yield from _ending(run)
 
 
 def status_lines(report: Report) -> Iterator[Text]:
     """Print the verdict first, then who is the router since when, what is drifting, and what else is to know."""
-    yield line(f"{report.topology}: ", (report.verdict, f"bold {_VERDICTS[report.verdict]}"))
-    yield from _router(report)
-    if report.error:
-        yield line(("error    ", "red"), report.error.message)
-    if report.outcomes:
-        count = len(report.outcomes)
+    return now_lines(as_json(report))
+
+
+def now_lines(run: Run) -> Iterator[Text]:
+    """Print a look as `status_lines` does, from the report's JSON."""
+    yield line(f"{run['topology']}: ", (run["verdict"], f"bold {_VERDICTS[run['verdict']]}"))
+    yield from _router(run)
+    refused = run["refusal"] and run["refusal"]["guard"]
+    if run.get("pause") and refused != "paused":  # else that line tells it
+        yield line(("paused   ", "yellow"), pause_text(run["pause"]))
+    if run["error"]:
+        yield line(("error    ", "red"), run["error"]["message"])
+    if run["changes"]:
+        count = len(run["changes"])
         yield line(f"drift    {count} change{'s' * (count != 1)} to make")
-    elif report.election:
+    elif run["router"]:
         yield line("drift    none")
-    for outcome in report.outcomes:
-        yield line("         ").append_text(_change(outcome.change))
-    yield from _remarks(report)
-    yield from _hint(report)
+    for change in run["changes"]:
+        yield _change(line("         "), change)
+    yield from _remarks(run)
+    yield from _hint(run)
 
 
 def status_line(report: Report) -> Text:
     """Print a topology of many on one line: the verdict, then the report's sentence."""
     return line((f"{report.verdict:<10}", _VERDICTS[report.verdict])).append_text(line(report.sentence))
+
+
+def story_lines(runs: Sequence[Run]) -> Iterator[Text]:
+    """Tell runs as a story, the oldest first: when, woken by what, what became of it, and each change."""
+    for run in sorted(runs, key=lambda run: str(run["started_at"])):
+        yield line((moment(run["started_at"]), "bold"), f"  {run['woken_by']}")
+        yield line("  ").append_text(_sentence(run))
+        for change in run["changes"]:
+            yield line("    ").append_text(_outcome(change))
+        for one in (*_remarks(run, advice=False), *_hint(run)):
+            yield line("    ").append_text(one)
+
+
+def pause_text(pause: Mapping[str, Any]) -> str:
+    """Say until when and why, from a pause's JSON."""
+    return f"until {moment(pause['until'])}: {pause['reason']}" if pause["until"] else str(pause["reason"])
+
+
+def moment(iso: str) -> str:
+    """Show a time of a report as people write it, in UTC."""
+    return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def error_lines(error: ControllerError) -> Iterator[Text]:
@@ -98,6 +133,9 @@ def error_lines(error: ControllerError) -> Iterator[Text]:
         yield line(label, error.message.partition(": ")[0])
         for flaw in error.flaws:
             yield line(f"  {flaw}")
+    elif isinstance(error, UnfitSecrets):
+        yield line(label, error.message.partition(": ")[0])
+        yield from (line(f"  {problem}") for problem in error.problems)
     else:
         yield line(label, error.message)
     if error.hint:
@@ -109,6 +147,8 @@ def error_json(error: ControllerError) -> dict[str, object]:
     document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error, TopologyError):
         document["flaws"] = [flaw_json(flaw) for flaw in error.flaws]
+    if isinstance(error, UnfitSecrets):
+        document["problems"] = list(error.problems)
     return {"error": document}
 
 
@@ -128,54 +168,65 @@ def ago(time: timedelta) -> str:
     return "just now" if seconds < 5 else f"{seconds} seconds ago"
 
 
-def _router(report: Report) -> Iterator[Text]:
-    election = report.election
-    if election is None:
+def _router(run: Run) -> Iterator[Text]:
+    router = run["router"]
+    if router is None:
         return
-    router = f"{election.router.id} ({election.interface.id})"
-    if election.moved:
-        verb = "would take over" if report.outcomes else "took over"
-        yield line(f"router   {router} {verb} from {election.previous}", _because(election.reason))
-    elif report.since:
-        since = f"since {report.since:%Y-%m-%d %H:%M:%S} UTC, {ago(report.finished_at - report.since)}"
-        yield line(f"router   {router} {since}")
+    who = f"{router['instance_id']} ({router['interface_id']})"
+    if router["previous"]:
+        verb = "would take over" if run["changes"] else "took over"
+        yield line(f"router   {who} {verb} from {router['previous']}", _because(router["reason"]))
+    elif router["since"]:
+        lasted = datetime.fromisoformat(run["started_at"]) - datetime.fromisoformat(router["since"])
+        since = f"since {moment(router['since'])}, {ago(lasted + timedelta(seconds=run['seconds']))}"
+        yield line(f"router   {who} {since}")
     else:
-        yield line(f"router   {router}, not on record yet", _because(election.reason))
+        yield line(f"router   {who}, not on record yet", _because(router["reason"]))
 
 
 def _because(reason: str) -> tuple[str, str]:
     return f"   because {reason}", "dim"
 
 
-def _change(change: Change) -> Text:
-    text = change_line(change)
-    return line((text[:1], _SIGNS[text[:1]]), text[1:], _because(change.reason))
+def _change(indent: Text, change: Run) -> Text:
+    text = str(change["line"])
+    return indent.append_text(line((text[:1], _SIGNS[text[:1]]), text[1:], _because(change["because"])))
 
 
-def _outcome(outcome: Outcome) -> Text:
-    word = (f"{RESULTS[outcome.result]:<{_WIDEST}}   ", _RESULTS[outcome.result])
-    said = line(word, change_line(outcome.change))
-    if outcome.failure is None or outcome.result == "unneeded":
-        return said.append_text(line(_because(outcome.change.reason)))
-    code = "" if outcome.result == "held" else f"{outcome.failure.code}: "
-    message = " ".join(outcome.failure.message.split())
-    return said.append_text(line((f"   {code}{message}", _RESULTS[outcome.result])))
+def _outcome(change: Run) -> Text:
+    result: Result = change["result"]
+    word = (f"{RESULTS[result]:<{_WIDEST}}   ", _RESULTS[result])
+    said = line(word, change["line"])
+    failure = change["failure"]
+    if failure is None or result == "unneeded":
+        return said.append_text(line(_because(change["because"])))
+    code = "" if result == "held" else f"{failure['code']}: "
+    message = " ".join(failure["message"].split())
+    return said.append_text(line((f"   {code}{message}", _RESULTS[result])))
 
 
-def _remarks(report: Report) -> Iterator[Text]:
-    for problem in report.problems:
+def _ending(run: Run) -> Iterator[Text]:
+    yield from _remarks(run)
+    yield _sentence(run)
+    yield from _hint(run)
+
+
+def _remarks(run: Run, *, advice: bool = True) -> Iterator[Text]:
+    for problem in run["problems"]:
         yield line(("problem  ", "red"), problem)
-    for advice in report.advice:
-        yield line(("advice   ", "cyan"), advice)
-    if report.refusal:
-        yield line(("refused  ", "red"), report.refusal.reason)
-        yield line(("way out  ", "bold"), report.refusal.way_out)
+    for one in run["waiting"]:
+        yield line(("waiting  ", "cyan"), one)
+    for one in run["advice"] if advice else ():
+        yield line(("advice   ", "cyan"), one)
+    if run["refusal"]:
+        yield line(("refused  ", "red"), run["refusal"]["reason"])
+        yield line(("way out  ", "bold"), run["refusal"]["way_out"])
 
 
-def _sentence(report: Report) -> Text:
-    return line((report.sentence, _VERDICTS[report.verdict]))
+def _sentence(run: Run) -> Text:
+    return line((run["sentence"], _VERDICTS[run["verdict"]]))
 
 
-def _hint(report: Report) -> Iterator[Text]:
-    if report.error and report.error.hint:
-        yield line(("hint: ", "bold"), report.error.hint)
+def _hint(run: Run) -> Iterator[Text]:
+    if run["error"] and run["error"]["hint"]:
+        yield line(("hint: ", "bold"), run["error"]["hint"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from chalicelib.cli.draft import Draft, Entry, Fact, Section, limits
+from chalicelib.cli.draft import Draft, Entry, Fact, Section, limits, tunnel
 from chalicelib.core.errors import ControllerError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def from_stack(stack: str, outputs: dict[str, str]) -> Draft:
             Section("[vpc]", dict(_vpc(outputs))),
             Section("[office]", dict(_office(outputs))),
             Section("[router]", dict(_router(outputs))),
+            tunnel(outputs["VpnClientNetwork"]),
             *_tables(outputs),
             limits(),
         ),

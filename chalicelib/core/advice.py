@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from chalicelib.core.observation import Observation, Route
     from chalicelib.core.topology import Table, Topology
+
+
+TAG = "mooring:topology"
+"""What the worker's role asks of everything it writes; any value will do (.chalice/policy-reconcile.json)."""
 
 
 def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
@@ -23,6 +27,7 @@ def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
         *_unreachable_instances(topology, observation),
         *_open_ingress(topology, observation),
         *_tight_limits(topology, observation),
+        *_untagged(topology, observation),
     ]
     return tuple(sorted(set(found)))
 
@@ -101,6 +106,25 @@ def _tight_limits(topology: Topology, observation: Observation) -> Iterator[str]
     for what, need, limit in (("changes", changes, limits.changes), ("tables", tables, limits.tables)):
         if need > limit:
             yield f"limits.{what} is {limit}, but a failover needs {need}: it would be refused"
+
+
+def _untagged(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell of what the deployed worker may not write: its role goes by a tag.
+
+    Only of tables and the Elastic IP: a look sees no tags of subnets, interfaces and groups.
+    """
+    tables = {t.id: t.tags for d in topology.tables for t in observation.select(d.selector) if not t.main}
+    address = observation.elastic_ip(topology.elastic_ip)
+    tags = tables | ({address.allocation_id: address.tags} if address else {})
+    if bare := sorted(resource_id for resource_id in tags if TAG not in tags[resource_id]):
+        yield (
+            f"the deployed worker may not write what lacks the tag {TAG}: {create_tags(bare, topology.name)}"
+        )
+
+
+def create_tags(resource_ids: Iterable[str], name: str) -> str:
+    """Give the command that lets the deployed worker write these resources for a topology."""
+    return f"aws ec2 create-tags --resources {' '.join(resource_ids)} --tags Key={TAG},Value={name}"
 
 
 def _ipv4(destination: str) -> IPv4Network | None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chalicelib.core.router import Bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +83,20 @@ class RevokeIngress:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PushConfig:
+    """Give a candidate its configuration; `was` is the digest in force, `address` its private one, `confirm_within` seconds."""
+
+    instance_id: str
+    address: str
+    bundle: Bundle
+    was: str | None
+    reason: str
+    confirm_within: int | None = None
+
+
 RouteChange: TypeAlias = CreateRoute | ReplaceRoute
-Change: TypeAlias = (
+NetworkChange: TypeAlias = (
     DisableSourceDestCheck
     | RouteChange
     | AssociateAddress
@@ -86,6 +104,9 @@ Change: TypeAlias = (
     | AssociateDhcpOptions
     | RevokeIngress
 )
+"""What EC2 is asked to change."""
+
+Change: TypeAlias = NetworkChange | PushConfig
 
 
 def subject(change: Change) -> str:
@@ -103,6 +124,8 @@ def subject(change: Change) -> str:
             return f"dhcp options {change.vpc_id}"
         case RevokeIngress():
             return f"ingress {change.group_id} {change.rule_id}"
+        case PushConfig():
+            return f"configuration {change.instance_id}"
         case _:
             assert_never(change)
 
@@ -124,14 +147,41 @@ def line(change: Change) -> str:
             return f"~ {subject(change)}: {change.was or 'none'} -> {change.options_id}"
         case RevokeIngress():
             return f"- {subject(change)}: {change.was}"
+        case PushConfig():
+            was, wanted = short(change.was), short(change.bundle.digest)
+            trial = (
+                f", unless confirmed within {change.confirm_within} s back again"
+                if change.confirm_within
+                else ""
+            )
+            return f"~ {subject(change)}: {was} -> {wanted}{trial}"
         case _:
             assert_never(change)
 
 
 def leans_on(change: Change) -> str | None:
-    """Give the interface whose source/dest check must be off before a change may be made (invariant 3)."""
+    """Name the subject that must be as declared before a change may be made.
+
+    A route to an interface waits until that forwards (invariant 3); a subnet waits until its table has a way out.
+    """
     match change:
         case CreateRoute(target=target) | ReplaceRoute(target=target) if target.startswith("eni-"):
-            return target
+            return f"source/dest check {target}"
+        case AssociateRouteTable():
+            return f"route {change.table_id} 0.0.0.0/0"
         case _:
             return None
+
+
+def short(digest: str | None) -> str:
+    """Print as much of a digest as a person compares."""
+    return digest[:12] if digest else "none"
+
+
+def digest(changes: Iterable[Change]) -> str:
+    """Give 32 hex digits that stand for what a plan changes in the network: its lines, whatever their order and reasons.
+
+    A configuration is no part of it: what is due to a machine changes with every word the machine says.
+    """
+    lines = "\n".join(sorted(line(change) for change in changes if not isinstance(change, PushConfig)))
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]

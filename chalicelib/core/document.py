@@ -8,6 +8,7 @@ import json
 CONFIGURE = "Mooring-ConfigureRouter"
 CONFIRM = "Mooring-ConfirmRouter"
 INSPECT = "Mooring-InspectRouter"
+DOCUMENTS = (CONFIGURE, CONFIRM, INSPECT)
 
 
 def fingerprint(content: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.core.configuration import forwards, ready
 from chalicelib.core.errors import NoEligibleRouter
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ def elect(topology: Topology, observation: Observation, history: History, to: st
     Raises:
         NoEligibleRouter: no candidate, or not the one named, may be the router; says why for each.
     """
-    found = candidates(topology, observation)
+    found = _by_readiness(topology, observation, history)
     incumbent = _incumbent(topology, observation, history, found)
     unfit = {c.id: why for c in found if (why := ineligible(topology, c))}
+    unfit |= _idle(topology, observation, history, [c for c in found if c.id not in unfit])
     eligible = [c for c in found if c.id not in unfit]
     if to is not None:
         chosen = next((c for c in eligible if c.id == to), None)
@@ -77,6 +79,32 @@ def elect(topology: Topology, observation: Observation, history: History, to: st
     return Election(chosen, interface, reason, previous, counted=counted)
 
 
+def _by_readiness(topology: Topology, observation: Observation, history: History) -> list[Instance]:
+    """List the candidates, the best first: by declared order, then configured and online, then as `candidates` has them."""
+
+    def unready(instance: Instance) -> bool:
+        interface = router_interface(topology, instance)
+        return interface is None or not ready(topology, observation, history, instance.id, interface)
+
+    found = candidates(topology, observation)
+    return sorted(found, key=lambda c: (_preference(topology, c) or 0, unready(c)))
+
+
+def _idle(
+    topology: Topology, observation: Observation, history: History, fit: list[Instance]
+) -> dict[str, str]:
+    """Find those that say they do not forward, where another says that it does: routes right, no traffic."""
+    said = {c.id: forwards(topology, observation, history, c.id) for c in fit}
+    if True not in said.values():
+        return {}
+    return {c: f"{c} says that it does not forward" for c, word in said.items() if word is False}
+
+
+def _preference(topology: Topology, instance: Instance) -> int | None:
+    """Give the place of the first declared selector that an instance's tags match; None when none does."""
+    return next((n for n, tags in enumerate(topology.candidates) if tags.match(instance.tags)), None)
+
+
 def candidates(topology: Topology, observation: Observation) -> list[Instance]:
     """List the instances that may be elected when eligible, the best first.
 
@@ -84,9 +112,7 @@ def candidates(topology: Topology, observation: Observation) -> list[Instance]:
     """
     ranked = []
     for instance in observation.instances:
-        preference = next(
-            (n for n, tags in enumerate(topology.candidates) if tags.match(instance.tags)), None
-        )
+        preference = _preference(topology, instance)
         if preference is not None:
             interface = router_interface(topology, instance)
             unprepared = interface is None or interface.source_dest_check

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
@@ -43,7 +43,7 @@ def seal(canonical: bytes, *, probe: IPv4Address | None, confirm_within: int | N
     return json.dumps(envelope, sort_keys=True, separators=(",", ":"))
 
 
-def tier(value: str) -> str:
+def tier(value: str) -> Literal["Standard", "Advanced"]:
     """Name the cheapest tier that holds a value: `Standard`, or `Advanced`, which costs and cannot be undone.
 
     Raises:

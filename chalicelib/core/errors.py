@@ -83,3 +83,10 @@ class ApplyError(ControllerError):
 
     code = "ApplyError"
     retryable = True
+
+
+class PushError(ControllerError):
+    """A command for a machine, or the configuration it is to take, could not be sent."""
+
+    code = "PushError"
+    retryable = True

@@ -14,6 +14,7 @@ from chalicelib.core.change import (
     Change,
     CreateRoute,
     DisableSourceDestCheck,
+    PushConfig,
     ReplaceRoute,
     RevokeIngress,
     line,
@@ -45,7 +46,7 @@ def judge(
     observation: Observation,
     history: History,
     election: Election,
-    plan: Plan,
+    plan: Plan[Change],
     *,
     force: bool = False,
 ) -> Refusal | None:
@@ -69,15 +70,14 @@ def _paused(topology: Topology, observation: Observation, history: History) -> R
         way_out = "declare it again with paused = false"
         return Refusal("paused", "the topology is declared paused", way_out, forceable=False)
     if pause := history.paused(observation.taken_at):
-        until = f" until {pause.until:%Y-%m-%d %H:%M} UTC" if pause.until else ""
-        return Refusal("paused", f"paused{until}: {pause.reason}", "resume it", forceable=False)
+        return Refusal("paused", str(pause), f"mooring resume {topology.name}", forceable=False)
     return None
 
 
-def _blast_radius(topology: Topology, plan: Plan) -> Refusal | None:
+def _blast_radius(topology: Topology, plan: Plan[Change]) -> Refusal | None:
     limits = topology.limits
     for what, count, limit in (
-        ("changes", len(plan.changes), limits.changes),
+        ("changes", sum(not isinstance(c, PushConfig) for c in plan.changes), limits.changes),
         ("tables", len(plan.tables), limits.tables),
     ):
         if count > limit:
@@ -104,11 +104,14 @@ def _hold_down(
     return Refusal("hold-down", reason, "find out why it moves, then apply with --force, or wait")
 
 
-def _foreign(topology: Topology, observation: Observation, election: Election, plan: Plan) -> Refusal | None:
+def _foreign(
+    topology: Topology, observation: Observation, election: Election, plan: Plan[Change]
+) -> Refusal | None:
     """Refuse a plan that touches what is not declared: the planner makes none, and nobody trusts one mind alone."""
     tables = {t.id for d in topology.tables for t in observation.select(d.selector) if not t.main}
-    interfaces = {i.id for c in candidates(topology, observation) if (i := router_interface(topology, c))}
-    foreign = [line(c) for c in plan.changes if not _ours(topology, election, c, tables, interfaces)]
+    found = candidates(topology, observation)
+    owned = {c.id for c in found} | {i.id for c in found if (i := router_interface(topology, c))}
+    foreign = [line(c) for c in plan.changes if not _ours(topology, election, c, tables, owned)]
     if not foreign:
         return None
     reason = f"{len(foreign)} changes touch what {topology.name} does not own: {'; '.join(foreign)}"
@@ -117,12 +120,11 @@ def _foreign(topology: Topology, observation: Observation, election: Election, p
     )
 
 
-def _ours(
-    topology: Topology, election: Election, change: Change, tables: set[str], interfaces: set[str]
-) -> bool:
+def _ours(topology: Topology, election: Election, change: Change, tables: set[str], owned: set[str]) -> bool:
+    """Say whether a change touches only what is declared; `owned` are the candidates and their interfaces."""
     match change:
         case DisableSourceDestCheck():
-            return change.interface_id in interfaces
+            return change.interface_id in owned
         case CreateRoute() | ReplaceRoute():
             declared = {d for t in topology.tables for d in topology.router_destinations(t)} | {DEFAULT_ROUTE}
             targets = {election.interface.id, topology.internet_gateway}
@@ -137,5 +139,7 @@ def _ours(
             return (change.vpc_id, change.options_id) == (topology.vpc_id, topology.dhcp_options)
         case RevokeIngress():
             return change.group_id == topology.security_group and topology.ssh == "closed"
+        case PushConfig():
+            return change.instance_id in owned
         case _:
             assert_never(change)

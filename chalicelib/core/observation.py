@@ -6,9 +6,12 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from chalicelib.core.machine import Machine
+
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from chalicelib.core.machine import Agent
     from chalicelib.core.topology import TableSelector
     from chalicelib.core.wake import Notice
 
@@ -74,6 +77,7 @@ class ElasticIp:
     public_address: str
     interface_id: str | None = None
     private_address: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ class Observation:
     """One snapshot of everything a decision may lean on; `taken_at` is when its first call was sent, UTC.
 
     `elastic_ips` are the declared one and every other that sits on an interface of the VPC.
-    `dhcp_options` is None when the topology does not declare any, and so nobody looked.
+    `dhcp_options` is None when the topology does not declare any, and so nobody looked. `agents` are the SSM agents by
+    instance, None when the topology declares no tunnel or Systems Manager could not be read: `unheard` then says why.
+    `group_seen` is False when nothing showed that the declared security group exists.
     """
 
     taken_at: datetime
@@ -101,6 +107,9 @@ class Observation:
     elastic_ips: tuple[ElasticIp, ...]
     ingress: tuple[IngressRule, ...] = ()
     dhcp_options: str | None = None
+    agents: dict[str, Agent] | None = None
+    unheard: str = ""
+    group_seen: bool = True
 
     def select(self, selector: TableSelector) -> list[RouteTable]:
         """Find the tables an id or tags select, by id: AWS lists in any order; none when they are not in this VPC."""
@@ -136,6 +145,15 @@ class Pause:
     reason: str
     until: datetime | None = None
 
+    def __str__(self) -> str:
+        """`paused until 2026-11-25 16:00 UTC: the reason`."""
+        return f"{self.state}: {self.reason}"
+
+    @property
+    def state(self) -> str:
+        """Say that it is paused, and until when, if that is known."""
+        return "paused" + (f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "")
+
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -151,6 +169,18 @@ class History:
     pause: Pause | None = None
     notices: tuple[Notice, ...] = ()
     decided_at: datetime | None = None
+    machines: tuple[Machine, ...] = ()
+
+    def machine(self, instance_id: str) -> Machine:
+        """Give what is known of a candidate's operating system; of one never met, nothing."""
+        known = (machine for machine in self.machines if machine.instance_id == instance_id)
+        return next(known, None) or Machine(instance_id)
+
+    def knows(self, machine: Machine) -> History:
+        """Give the history with this word on a machine instead of the one before."""
+        others = (m for m in self.machines if m.instance_id != machine.instance_id)
+        machines = sorted((*others, machine), key=lambda m: m.instance_id)
+        return replace(self, machines=tuple(machines))
 
     def paused(self, at: datetime) -> Pause | None:
         """Give the pause in force at a moment; one that ran out is no pause."""
@@ -170,9 +200,13 @@ class History:
         )
 
     def surviving(self, observation: Observation) -> History:
-        """Give the history without the notices of instances that are gone."""
+        """Give the history without the notices and the machines of instances that are gone."""
         alive = {instance.id for instance in observation.instances}
-        return replace(self, notices=tuple(n for n in self.notices if n.instance_id in alive))
+        return replace(
+            self,
+            notices=tuple(n for n in self.notices if n.instance_id in alive),
+            machines=tuple(m for m in self.machines if m.instance_id in alive),
+        )
 
     def noticed(self, notice: Notice) -> History:
         """Give the history with AWS's word that it is about to take an instance, the latest word on each."""

@@ -23,7 +23,7 @@ class Line:
 class Office:
     """What the office must hold for a topology: lines of the server, lines of the router's client-config-dir file.
 
-    The server's own certificate, key and `tls-crypt` are the office's, and where they lie is not ours to say.
+    The server's certificate, its key and the `tls-crypt` key are the office's own, and where they lie is not ours to say.
     """
 
     topology: Topology
@@ -46,7 +46,12 @@ def office(topology: Topology) -> Office:
     tunnel = topology.tunnel
     if tunnel is None:
         raise ValueError(f"{topology.name} declares no tunnel")
-    return Office(topology, tunnel, tuple(_server(topology, tunnel)), tuple(_override(topology, tunnel)))
+    return Office(
+        topology,
+        tunnel,
+        tuple(_server(topology, tunnel)),
+        tuple(_override(topology, tunnel)),
+    )
 
 
 def pool(topology: Topology, tunnel: Tunnel) -> tuple[IPv4Address, IPv4Address] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from chalicelib.core.change import (
     AssociateAddress,
@@ -13,9 +13,11 @@ from chalicelib.core.change import (
     Change,
     CreateRoute,
     DisableSourceDestCheck,
+    NetworkChange,
     ReplaceRoute,
     RevokeIngress,
 )
+from chalicelib.core.configuration import pinned_address
 from chalicelib.core.election import candidates, ineligible, router_interface
 from chalicelib.core.topology import DEFAULT_ROUTE
 
@@ -31,12 +33,25 @@ _Declared: TypeAlias = "list[tuple[Table, list[RouteTable]]]"
 """Each declaration with the tables it may write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to change, most valuable first; and `problems`: what is declared but cannot be kept, and why."""
+Kind_co = TypeVar("Kind_co", bound=Change, covariant=True)
+Other = TypeVar("Other", bound=Change)
 
-    changes: tuple[Change, ...] = ()
+
+@dataclass(frozen=True, slots=True)
+class Plan(Generic[Kind_co]):
+    """What to change, most valuable first; `problems`: what is declared but cannot be kept, and why; `waiting`: on its way."""
+
+    changes: tuple[Kind_co, ...] = ()
     problems: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    def __add__(self, other: Plan[Other]) -> Plan[Kind_co | Other]:
+        """Give both plans as one, this one's changes first."""
+        return Plan(
+            (*self.changes, *other.changes),
+            (*self.problems, *other.problems),
+            (*self.waiting, *other.waiting),
+        )
 
     @property
     def tables(self) -> frozenset[str]:
@@ -44,14 +59,14 @@ class Plan:
         return frozenset(c.table_id for c in self.changes if isinstance(c, CreateRoute | ReplaceRoute))
 
 
-def make_plan(topology: Topology, observation: Observation, election: Election) -> Plan:
+def make_plan(topology: Topology, observation: Observation, election: Election) -> Plan[NetworkChange]:
     """Compare declared with observed; the same arguments always give the same plan.
 
     The order is by value: the router's source/dest check, since routes lean on it; private default routes; the
     Elastic IP; other routes; then what no packet waits for; last the bootstrap rule, since it was a way in.
     """
     declared, unkept = _resolve(topology, observation)
-    steps: list[Change | str] = [
+    steps: list[NetworkChange | str] = [
         *unkept,
         *_check(election),
         *_routes(topology, declared, election, defaults=True),
@@ -66,12 +81,12 @@ def make_plan(topology: Topology, observation: Observation, election: Election) 
     return Plan(tuple(step for step in steps if not isinstance(step, str)), tuple(problems))
 
 
-def _check(election: Election) -> Iterator[Change]:
+def _check(election: Election) -> Iterator[NetworkChange]:
     if election.interface.source_dest_check:
         yield DisableSourceDestCheck(election.interface.id, "the router forwards for others")
 
 
-def _standbys(topology: Topology, observation: Observation, election: Election) -> Iterator[Change]:
+def _standbys(topology: Topology, observation: Observation, election: Election) -> Iterator[NetworkChange]:
     """Switch the check off on every standby before it is needed: one round less at failover."""
     for standby in candidates(topology, observation):
         interface = router_interface(topology, standby)
@@ -103,7 +118,7 @@ def _resolve(topology: Topology, observation: Observation) -> tuple[_Declared, l
 
 def _routes(
     topology: Topology, declared: _Declared, election: Election, *, defaults: bool
-) -> Iterator[Change | str]:
+) -> Iterator[NetworkChange | str]:
     """Walk the pinned routes of every declared table: the private defaults, or all others."""
     for entry, tables in declared:
         pins = [(d, election.interface.id) for d in topology.router_destinations(entry)]
@@ -117,7 +132,7 @@ def _routes(
 
 def _route(
     table: RouteTable, destination: IPv4Network, target: str, election: Election
-) -> Iterator[Change | str]:
+) -> Iterator[NetworkChange | str]:
     present = table.static(str(destination))
     if present is None:
         yield CreateRoute(table.id, str(destination), target, "it is missing")
@@ -130,13 +145,15 @@ def _route(
         yield f"route {table.id} {destination} leads to {target} as declared, but AWS calls it a blackhole"
 
 
-def _elastic_ip(topology: Topology, observation: Observation, election: Election) -> Iterator[Change | str]:
+def _elastic_ip(
+    topology: Topology, observation: Observation, election: Election
+) -> Iterator[NetworkChange | str]:
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     if elastic_ip is None:
         yield f"elastic ip {topology.elastic_ip} is not in this account and region"
         return
     interface = election.interface
-    address = str(topology.private_address or interface.addresses[0])
+    address = pinned_address(topology, interface)
     if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):
         return
     squatter = next(
@@ -166,7 +183,7 @@ def _elastic_ip(topology: Topology, observation: Observation, election: Election
     yield AssociateAddress(topology.elastic_ip, interface.id, address, elastic_ip.interface_id, reason)
 
 
-def _associations(observation: Observation, declared: _Declared) -> Iterator[Change | str]:
+def _associations(observation: Observation, declared: _Declared) -> Iterator[NetworkChange | str]:
     for entry, tables in declared:
         if entry.subnets and len(tables) > 1:
             yield f"{entry.kind} table {entry.selector} selects {len(tables)} tables, but its subnets need one"
@@ -183,7 +200,7 @@ def _associations(observation: Observation, declared: _Declared) -> Iterator[Cha
             )
 
 
-def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Change]:
+def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[NetworkChange]:
     if topology.dhcp_options and topology.dhcp_options != observation.dhcp_options:
         was = observation.dhcp_options
         yield AssociateDhcpOptions(
@@ -191,10 +208,15 @@ def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Chan
         )
 
 
-def _ingress(topology: Topology, observation: Observation) -> Iterator[Change]:
+def _ingress(topology: Topology, observation: Observation) -> Iterator[NetworkChange | str]:
     """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision."""
     if topology.ssh != "closed" or topology.security_group is None:
         return
+    if not observation.group_seen:
+        yield (
+            f"security group {topology.security_group} has no rule and is on no interface in {topology.vpc_id}: "
+            "it does not exist, or is not the router's"
+        )
     for rule in sorted(observation.ingress, key=lambda rule: rule.id):
         if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):
             yield RevokeIngress(

@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     from chalicelib.core.election import Election
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.guard import Refusal
+    from chalicelib.core.machine import Machine
+    from chalicelib.core.observation import Pause
     from chalicelib.core.wake import Notice
 
 SCHEMA = 1
 """The version of `as_json`: grows when a key changes its meaning or goes."""
 
-Verdict: TypeAlias = Literal["converged", "repaired", "drifting", "paused", "refused", "no-router", "blind"]
-Result: TypeAlias = Literal["verified", "unseen", "unneeded", "failed", "held", "planned"]
+Verdict: TypeAlias = Literal[
+    "converged", "repaired", "pending", "drifting", "paused", "refused", "no-router", "blind"
+]
+"""`pending`: something declared is on its way to a machine, whose answer a later run brings; all else is as declared."""
+
+Result: TypeAlias = Literal["verified", "sent", "unseen", "unneeded", "failed", "held", "planned"]
 
 RESULTS: dict[Result, str] = {
     "verified": "done and seen",
+    "sent": "sent",
     "unseen": "done but not yet seen",
     "unneeded": "not needed any more",
     "failed": "failed",
@@ -67,6 +74,9 @@ class Report:
     refusal: Refusal | None = None
     error: ControllerError | None = None
     notices: tuple[Notice, ...] = ()
+    waiting: tuple[str, ...] = ()
+    machines: tuple[Machine, ...] = ()
+    pause: Pause | None = None
 
     @property
     def sentence(self) -> str:
@@ -89,7 +99,7 @@ def _head(report: Report) -> str:
         case "paused" | "refused":
             why = report.refusal.reason if report.refusal else _error(report)
             return f"{report.verdict}, so nothing was changed: {why}"
-        case "converged" | "repaired" | "drifting":
+        case "converged" | "repaired" | "pending" | "drifting":
             return _router(report)
 
 
@@ -115,12 +125,27 @@ def _tail(report: Report) -> str:
         parts.append(f"{_count(total, 'change')} to make")
     elif total:
         parts.append(f"{good} of {_count(total, 'change')} verified")
-        parts += [f"{_count(n, RESULTS[r])}" for r in ("unseen", "failed", "held") if (n := _of(report, r))]
+        parts += [
+            f"{_count(n, RESULTS[r])}" for r in ("sent", "unseen", "failed", "held") if (n := _of(report, r))
+        ]
+    if report.waiting:
+        parts.append(
+            report.waiting[0]
+            if len(report.waiting) == 1
+            else f"{len(report.waiting)} machines are waited for"
+        )
     if report.problems:
         parts.append(f"{_count(len(report.problems), 'problem')} for an operator")
     if report.verdict == "drifting" and report.error:
         parts.append(_error(report))
+    if report.pause and report.verdict == "converged":
+        parts.append(report.pause.state)
     return "".join(f"; {part}" for part in parts)
+
+
+def pause_json(pause: Pause) -> dict[str, str | None]:
+    """Give a pause as JSON values."""
+    return {"reason": pause.reason, "until": pause.until.isoformat() if pause.until else None}
 
 
 def _of(report: Report, result: str) -> int:
@@ -157,7 +182,10 @@ def as_json(report: Report) -> dict[str, object]:
         },
         "changes": [_outcome_json(o) for o in report.outcomes],
         "problems": list(report.problems),
+        "waiting": list(report.waiting),
         "advice": list(report.advice),
+        "machines": [_machine_json(machine) for machine in report.machines],
+        "pause": report.pause and pause_json(report.pause),
         "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.way_out},
         "error": error
         and {
@@ -179,4 +207,33 @@ def _outcome_json(outcome: Outcome) -> dict[str, object]:
         "result": outcome.result,
         "failure": failure
         and {"code": failure.code, "message": failure.message, "retryable": failure.retryable},
+    }
+
+
+def _machine_json(machine: Machine) -> dict[str, object]:
+    """Give what is known of a candidate's operating system; its digests are those of whole configurations."""
+    word, command, setback, trial = machine.inspection, machine.command, machine.setback, machine.trial
+    return {
+        "instance_id": machine.instance_id,
+        "said": word
+        and {
+            "at": word.at.isoformat(),
+            "digest": word.digest,
+            "drift": list(word.drift),
+            "forwarding": word.forwarding,
+            "holds_address": word.holds_address,
+            "tunnel": word.tunnel,
+            "received": word.received,
+            "certificate_expires": word.expires and word.expires.isoformat(),
+        },
+        "command": command
+        and {"id": command.id, "kind": command.kind, "sent_at": command.sent_at.isoformat()},
+        "setback": setback
+        and {
+            "digest": setback.digest,
+            "reason": setback.reason,
+            "tries": setback.tries,
+            "again_at": setback.again_at and setback.again_at.isoformat(),
+        },
+        "trial": trial and {"digest": trial.digest, "until": trial.until.isoformat()},
     }

@@ -1,7 +1,7 @@
 """The router's configuration: every file it needs, as a pure function of the topology and of which candidate it is for.
 
 Whatever reaches a file is typed: networks, addresses, numbers, and names from an allow-list (`core.tunnel`). The lines
-and what was measured of them: docs/decisions, 0008 to 0013.
+and what was measured of them: docs/decisions, 0020 to 0023.
 """
 
 from __future__ import annotations
@@ -10,11 +10,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import files
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network
+from chalicelib.core.election import router_interface
 
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network
+
+    from chalicelib.core.observation import Instance, Observation
     from chalicelib.core.topology import Topology, Tunnel
 
 SCHEMA = 1
@@ -78,6 +82,16 @@ class Bundle:
     def digest(self) -> str:
         """The SHA-256 of the canonical form, in hexadecimal."""
         return hashlib.sha256(self.canonical).hexdigest()
+
+
+def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
+    """Tell a candidate's box; None when it has no interface to pin, or the declared Elastic IP was not seen."""
+    interface = router_interface(topology, instance)
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    if interface is None or elastic_ip is None:
+        return None
+    private = topology.private_address or IPv4Address(interface.addresses[0])
+    return Box(private, IPv4Address(elastic_ip.public_address))
 
 
 def render(topology: Topology, box: Box) -> Bundle:

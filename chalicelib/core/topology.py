@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from chalicelib.core.window import Window
 
 DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
 
@@ -55,7 +58,8 @@ class Tunnel:
     """How the router reaches the office: OpenVPN's server there, and who the two ends are.
 
     `address` is the router's own in `office.vpn_clients`; `poll_seconds` is how often a router asks its metadata service
-    whether it holds the Elastic IP; `probe` is an address in an office network that answers pings.
+    whether it holds the Elastic IP; `probe` is an address in an office network that answers pings; `change_window` is when
+    what is declared anew may reach the router that carries the traffic, None for at once.
     """
 
     server: str
@@ -64,8 +68,9 @@ class Tunnel:
     address: IPv4Address
     port: int = 1194
     protocol: Literal["udp4", "tcp4"] = "udp4"
-    poll_seconds: int = 1
+    poll_seconds: float = 0.5
     probe: IPv4Address | None = None
+    change_window: Window | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from chalicelib.core.errors import Flaw
 from chalicelib.core.reading import octet_flaw, read_address, word_reader
 from chalicelib.core.topology import Tunnel
+from chalicelib.core.window import read_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +31,9 @@ def read_tunnel(section: Section) -> Tunnel | None:
     own = section.take("address", read_address)
     port = section.take("port", _between(1, 65535), required=False)
     protocol = section.take("protocol", word_reader("udp4", "tcp4"), required=False)
-    poll = section.take("poll_seconds", _between(1, 60), required=False)
+    poll = section.take("poll_seconds", _seconds, required=False)
     probe = section.take("probe", read_address, required=False)
+    window = section.take("change_window", read_window, required=False)
     section.close()
     if server is None or common_name is None or server_name is None or own is None:
         return None
@@ -42,8 +44,9 @@ def read_tunnel(section: Section) -> Tunnel | None:
         own,
         port or 1194,
         cast('Literal["udp4", "tcp4"]', protocol or "udp4"),
-        poll or 1,
+        poll or 0.5,
         probe,
+        window,
     )
 
 
@@ -143,3 +146,8 @@ def _between(least: int, most: int) -> Callable[[object], Read[int]]:
         return (cast("int", value) if good else None), f"must be a whole number from {least} to {most}"
 
     return read
+
+
+def _seconds(value: object) -> Read[float]:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and 0.1 <= value <= 60
+    return (float(cast("float", value)) if good else None), "must be a number of seconds from 0.1 to 60"

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from chalicelib.core.document import DOCUMENTS
+from chalicelib.core.machine import Order
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,12 +28,14 @@ INSTANCE = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 _ID = re.compile(r"\b(?:i|eni|eipalloc|rtb|sg|subnet|vpc|dopt|igw)-(?:[0-9a-f]{8}|[0-9a-f]{17})\b")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _WORDS = re.compile(
     r"(?:EC2 )?[A-Za-z][A-Za-z ./-]{0,63}|aws\.[a-z0-9]{2,20}|\d{12}|[a-z]{2}(?:-[a-z]+)+-\d", re.ASCII
 )
 _LINE = re.compile(r".{1,1024}")
 _WHO = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,200}", re.ASCII)
 _STATES = ("pending", "running", "stopping", "stopped", "shutting-down", "terminated")
+_ENDED = ("Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated")
 _WRITTEN = {"Create": "was declared", "Update": "was declared anew"}
 
 
@@ -130,10 +135,20 @@ def _sign(source: str, kind: str, detail: _Fields, at: datetime) -> Sign:
                 raise Ignored(f"{kind}: there is no instance to look at")
             instance_id = detail.match("EC2InstanceId", INSTANCE)
             return Sign(f"{instance_id}: {kind}", at, ids=frozenset({instance_id}))
-        case "aws.ssm", "Parameter Store Change":
-            return _declared(detail, at)
+        case "aws.ssm", _:
+            return _from_systems_manager(kind, detail, at)
         case _:
             raise Ignored(f"of no kind that concerns Mooring: {_shown(source)}: {_shown(kind)}")
+
+
+def _from_systems_manager(kind: str, detail: _Fields, at: datetime) -> Sign:
+    match kind:
+        case "Parameter Store Change":
+            return _declared(detail, at)
+        case "EC2 Command Invocation Status-change Notification":
+            return _answered(detail, at)
+        case _:
+            raise Ignored(f"of no kind that concerns Mooring: aws.ssm: {_shown(kind)}")
 
 
 def _declared(detail: _Fields, at: datetime) -> Sign:
@@ -145,6 +160,16 @@ def _declared(detail: _Fields, at: datetime) -> Sign:
     if operation not in _WRITTEN:
         raise Ignored(f"{name}: {_shown(operation)} asks for nothing")
     return Sign(f"{topology} {_WRITTEN[operation]}", at, topology=topology)
+
+
+def _answered(detail: _Fields, at: datetime) -> Sign:
+    """Read that a command of ours has ended on a machine; what it brought is looked up, not taken from here."""
+    document = detail.text("document-name").rpartition("/")[2]
+    status = detail.text("status")
+    if document not in DOCUMENTS or status not in _ENDED:
+        raise Ignored(f"a command that is none of ours, or has not ended: {_shown(status)}")
+    instance_id = detail.match("instance-id", INSTANCE)
+    return Sign(f"{instance_id} has answered {document}", at, ids=frozenset({instance_id}))
 
 
 def _api_call(detail: _Fields, at: datetime) -> Sign:
@@ -247,7 +272,8 @@ def concerns(topology: Topology, found: Whereabouts) -> bool:
 class Wake:
     """One message on the queue: who should look, why, and what an operator wishes.
 
-    `at` is when the cause happened, UTC; `request_id` lets the one who asked find the report.
+    `at` is when the cause happened, UTC; `request_id` lets the one who asked find the report; `agreed` is the
+    `change.digest` of the plan that an operator consented to; `order` is what an operator asks of the machines.
     """
 
     topology: str
@@ -257,6 +283,8 @@ class Wake:
     force: bool = False
     request_id: str | None = None
     notice: Notice | None = None
+    agreed: str | None = None
+    order: Order | None = None
 
     def dumps(self) -> str:
         """Write it as JSON."""
@@ -279,10 +307,19 @@ def loads(body: str) -> Wake:
             force=raw.get("force") is True,
             request_id=raw.get("request_id") and _matched(raw["request_id"], _UUID),
             notice=raw.get("notice") and _notice(raw["notice"]),
+            order=raw.get("order") and _order(raw["order"]),
+            agreed=None if raw.get("agreed") is None else _matched(raw["agreed"], _DIGEST),
         )
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"no message of Mooring's ({type(error).__name__})") from None
     return wake
+
+
+def _order(raw: dict[str, Any]) -> Order:
+    within = raw.get("confirm_within")
+    if raw["kind"] not in ("push", "confirm") or not (within is None or isinstance(within, int)):
+        raise ValueError
+    return Order(raw["kind"], raw.get("to") and _matched(raw["to"], INSTANCE), within)
 
 
 def _notice(raw: dict[str, Any]) -> Notice:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -199,4 +198,4 @@ class Functions:
 def forget_what_is_declared(app: ModuleType) -> None:
     """Have a function that is warm look as one that has just started; its clients take long to make."""
     edge: Edge = app.edge
-    edge.topologies._read_at = -math.inf
+    edge.topologies.forget()

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from chalicelib import api
+from chalicelib import wishes
 from chalicelib.core.wake import NAME
 from tests.app.functions import Context
 from tests.app.gateway import wsgi
@@ -55,7 +55,7 @@ def test_patterns_are_those_of_the_code() -> None:
     fields = pause["content"]["application/json"]["schema"]["properties"]
     line = fields["reason"]["allOf"][1]["pattern"].removeprefix("^").removesuffix("*$")
     # JSON has no lone surrogates in a document, and YAML could not hold them
-    assert api._REASON.pattern == line.replace("]", r"\ud800-\udfff]") + "{1,200}"
+    assert wishes._REASON.pattern == line.replace("]", r"\ud800-\udfff]") + "{1,200}"
     assert SPEC["components"]["parameters"]["name"]["schema"]["pattern"] == f"^{NAME.pattern}$"
 
 
@@ -65,9 +65,9 @@ def test_durations_are_those_of_the_code(number: int, unit: str) -> None:
     pause = SPEC["paths"]["/topologies/{name}/pause"]["post"]["requestBody"]
     pattern = pause["content"]["application/json"]["schema"]["properties"]["for"]["pattern"]
     try:
-        api._duration(f"{number}{unit}")
+        wishes.duration(f"{number}{unit}")
         taken = True
-    except api.Refused:
+    except wishes.Unfit:
         taken = False
     assert bool(re.search(pattern, f"{number}{unit}")) is taken
 

@@ -33,7 +33,6 @@ COUNTS = {
     "RouterMoved",
     "NoEligibleRouter",
     "Blind",
-    "Refused",
     "Converged",
 }
 LONG_AGO = NOON - timedelta(seconds=30)
@@ -87,6 +86,16 @@ def _emitted(printed: str) -> list[dict[str, Any]]:
     return [line for line in lines if "_aws" in line]
 
 
+def _directive(emitted: dict[str, Any]) -> dict[str, Any]:
+    (directive,) = emitted["_aws"]["CloudWatchMetrics"]
+    return dict(directive)
+
+
+def _told(emitted: dict[str, Any]) -> dict[str, float]:
+    """Give the one value of each metric."""
+    return {m["Name"]: value for m in _directive(emitted)["Metrics"] for value in emitted[m["Name"]]}
+
+
 PAUSED = Refusal("paused", "paused: lunch", "resume it")
 FAR = Refusal("blast-radius", "2 changes at once", "force it")
 
@@ -108,7 +117,7 @@ SAID: list[tuple[Report, dict[str, float]]] = [
     (_report("drifting", moved=True, error=ApplyError("no journal")), {}),
     (_report("drifting", problems=2), {"Drift": 2}),
     (_report("paused", "planned", moved=True, refusal=PAUSED), {"Drift": 1}),
-    (_report("refused", "planned", "planned", moved=True, refusal=FAR), {"Drift": 2, "Refused": 1}),
+    (_report("refused", "planned", "planned", moved=True, refusal=FAR), {"Drift": 2}),
     (
         Report("office", "no-router", "tick", NOON, NOON, error=NoEligibleRouter("nobody")),
         {"NoEligibleRouter": 1},
@@ -118,8 +127,8 @@ SAID: list[tuple[Report, dict[str, float]]] = [
 
 
 @pytest.mark.parametrize(("report", "expected"), SAID, ids=lambda value: getattr(value, "verdict", ""))
-def test_every_count_is_always_there(report: Report, expected: dict[str, float]) -> None:
-    """An alarm must see 0 and not silence; what a run did is counted once."""
+def test_every_count_is_taken(report: Report, expected: dict[str, float]) -> None:
+    """What a run did is counted once, and what it did not is 0."""
     measured = telemetry.measures(report, LONG_AGO)
     assert {name: measured[name][0] for name in COUNTS} == {name: expected.get(name, 0.0) for name in COUNTS}
     assert measured.keys() - COUNTS - {"SecondsFromEventToVerified"} == {"ReconcileSeconds"}
@@ -135,33 +144,53 @@ def test_seconds_run_from_the_event_to_the_repair_that_was_seen() -> None:
     assert telemetry.measures(repaired, LONG_AGO)["ReconcileSeconds"][0] == 2
 
 
-def test_metrics_are_printed_for_the_topology_and_for_all(capsys: pytest.CaptureFixture[str]) -> None:
-    """Two dimension sets, one for alarms and one for the dashboard; no id of an instance is a dimension."""
-    report = _report("repaired", "verified")
+@pytest.mark.parametrize(("report", "expected"), SAID, ids=lambda value: getattr(value, "verdict", ""))
+def test_what_alarms_watch_is_told_by_every_run(
+    capsys: pytest.CaptureFixture[str], report: Report, expected: dict[str, float]
+) -> None:
+    """Over all topologies an alarm must see 0 and not silence, and nothing is told that no alarm watches."""
     telemetry.tell(report, LONG_AGO)
-    (emitted,) = _emitted(capsys.readouterr().out)
-    (directive,) = emitted["_aws"]["CloudWatchMetrics"]
-    assert directive["Namespace"] == "Mooring"
-    assert directive["Dimensions"] == [["service"], ["service", "topology"]]
-    assert {name: emitted[name] for name in ("service", "topology")} == {
-        "service": "mooring",
-        "topology": "office",
-    }
-    defined = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
-    assert {name for name, unit in defined.items() if unit == "Count"} == COUNTS
-    assert {name for name, unit in defined.items() if unit == "Seconds"} == defined.keys() - COUNTS
-    assert all(isinstance(emitted[name][0], float) for name in defined)
-    assert ROUTER not in json.dumps(emitted)
+    whole, _ = _emitted(capsys.readouterr().out)
+    assert _directive(whole)["Dimensions"] == [["service"]]
+    assert _told(whole) == {name: expected.get(name, 0.0) for name in telemetry.ALARMING}
+
+
+@pytest.mark.parametrize(("report", "expected"), SAID, ids=lambda value: getattr(value, "verdict", ""))
+def test_topology_is_told_of_only_what_happened(
+    capsys: pytest.CaptureFixture[str], report: Report, expected: dict[str, float]
+) -> None:
+    """Each metric of a topology costs money in the hours in which it is told: a 0 is told of the verdict alone."""
+    telemetry.tell(report, LONG_AGO)
+    _, own = _emitted(capsys.readouterr().out)
+    told = _told(own)
+    seconds = {name: told.pop(name) for name in list(told) if name.endswith(("Seconds", "Verified"))}
+    assert _directive(own)["Dimensions"] == [["service", "topology"]]
+    assert told == {"Converged": 0.0} | expected
+    assert ("SecondsFromEventToVerified" in seconds) is (report.verdict == "repaired")
+    assert "ReconcileSeconds" in seconds
+
+
+def test_metrics_name_no_instance(capsys: pytest.CaptureFixture[str]) -> None:
+    """An id of an instance as a dimension would be a new metric at each failover; units are CloudWatch's."""
+    telemetry.tell(_report("repaired", "verified"), LONG_AGO)
+    for emitted in _emitted(capsys.readouterr().out):
+        directive = _directive(emitted)
+        assert directive["Namespace"] == "Mooring"
+        assert emitted["service"] == "mooring"
+        assert emitted.get("topology") in (None, "office")
+        units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+        assert units == {name: "Count" if name in COUNTS else "Seconds" for name in units}
+        assert ROUTER not in json.dumps(emitted)
 
 
 def test_metrics_of_one_run_are_not_those_of_the_next(capsys: pytest.CaptureFixture[str]) -> None:
     """A warm function serves many topologies: nothing of one stays for another."""
     telemetry.tell(_report("repaired", "verified"), LONG_AGO)
     telemetry.tell(_blind(), LONG_AGO)
-    first, second = _emitted(capsys.readouterr().out)
-    assert (first["Blind"], first["Repaired"]) == ([0.0], [1.0])
-    assert (second["Blind"], second["Repaired"]) == ([1.0], [0.0])
-    assert "SecondsFromEventToVerified" not in second
+    whole, own, second_whole, second_own = _emitted(capsys.readouterr().out)
+    assert (_told(whole)["Blind"], _told(own)["Repaired"]) == (0.0, 1.0)
+    assert _told(second_whole)["Blind"] == 1.0
+    assert _told(second_own) == {"Blind": 1.0, "Converged": 0.0, "ReconcileSeconds": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -200,11 +229,11 @@ def test_large_run_fits_into_a_log_event(log: Log) -> None:
 def test_deployed_run_says_and_counts_once(
     functions: Functions, office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """From the tick to standard output: one line and one set of metrics per run."""
+    """From the tick to standard output: one line per run, and its metrics for all and for the topology."""
     office.delete_default_route()
     capsys.readouterr()
     functions.deliver(sample("scheduled", at=datetime.now(UTC) - timedelta(minutes=2)))
-    (emitted,) = _emitted(capsys.readouterr().out)
+    _, emitted = _emitted(capsys.readouterr().out)
     assert (emitted["Drift"], emitted["Repaired"], emitted["Converged"]) == ([1.0], [1.0], [1.0])
     assert 120 <= emitted["SecondsFromEventToVerified"][0] < 180
     (line,) = functions.log.lines

@@ -128,6 +128,19 @@ def test_nothing_declared_costs_no_lookup(functions: Functions) -> None:
     assert functions.asked() == ["GetParametersByPath"]
 
 
+def test_topology_just_declared_is_known_to_the_next_event(functions: Functions, site: Site) -> None:
+    """A function that has read the declarations lately reads them anew once told of another: no tick is waited for."""
+    instance_id = _launch(site.ec2, site.subnet_id, "branch")
+    event = sample("ec2-state-change", instance_id=instance_id)
+    functions.ignored(event)
+    branch = minimal(site.vpc_id, site.subnet_id).replace(b'"office"', b'"branch"')
+    declare(functions, "branch", branch)
+    functions.forget()
+    functions.event(sample("parameter-change", name="/mooring/topologies/branch", operation="Create"))
+    assert functions.asked() == ["SendMessageBatch"]
+    assert functions.event(event) == ["branch"]
+
+
 def test_unreadable_declarations_fail_the_event(functions: Functions, site: Site) -> None:
     """Whom it concerns is not known, so Lambda must try it again, and keep it if that fails, too."""
     functions.world.deny("DescribeInstances")

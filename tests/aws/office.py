@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from chalicelib.bootstrap import Edge
     from chalicelib.controller import Network
-    from chalicelib.core.change import Change
+    from chalicelib.core.change import NetworkChange
     from chalicelib.core.observation import Instance, Observation, RouteTable
     from chalicelib.core.report import Failure
     from chalicelib.core.topology import Topology
@@ -77,7 +77,7 @@ class Office:
         """Look at it through the port."""
         return self.network.observe(self.topology)
 
-    def apply(self, *changes: Change, seconds: float = 30) -> Sequence[Failure | None]:
+    def apply(self, *changes: NetworkChange, seconds: float = 30) -> Sequence[Failure | None]:
         """Change it through the port."""
         return self.network.apply(changes, seconds)
 

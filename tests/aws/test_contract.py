@@ -12,9 +12,9 @@ from chalicelib.core.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
-    Change,
     CreateRoute,
     DisableSourceDestCheck,
+    NetworkChange,
     ReplaceRoute,
     RevokeIngress,
 )
@@ -53,7 +53,7 @@ def _shown(stage: Stage) -> Facts:
     return Model.of(_observe(stage)).facts()
 
 
-def _apply(stage: Stage, *changes: Change, seconds: float = SECONDS) -> Sequence[Failure | None]:
+def _apply(stage: Stage, *changes: NetworkChange, seconds: float = SECONDS) -> Sequence[Failure | None]:
     return stage.ports.network.apply(changes, seconds)
 
 
@@ -74,7 +74,7 @@ def _instance(stage: Stage, interface_id: str) -> str:
 # -- what can break: each breaks one thing and gives the change that mends it -----------------------------
 
 
-def deleted_route(stage: Stage) -> Change:
+def deleted_route(stage: Stage) -> NetworkChange:
     """Delete a private default route."""
     _, table_id = _table(stage)
     change = CreateRoute(table_id, DEFAULT, stage.router, WHY)
@@ -82,7 +82,7 @@ def deleted_route(stage: Stage) -> Change:
     return change
 
 
-def diverted_route(stage: Stage) -> Change:
+def diverted_route(stage: Stage) -> NetworkChange:
     """Point a public table's office route at the standby."""
     declared = next(t for t in stage.topology.tables if t.kind == "public")
     office, table_id = str(stage.topology.office_networks[0]), str(declared.selector)
@@ -91,21 +91,21 @@ def diverted_route(stage: Stage) -> Change:
     return change
 
 
-def check_on(stage: Stage) -> Change:
+def check_on(stage: Stage) -> NetworkChange:
     """Switch the router's check on."""
     change = DisableSourceDestCheck(stage.router, WHY)
     stage.switch_check_on(change.interface_id)
     return change
 
 
-def lost_address(stage: Stage) -> Change:
+def lost_address(stage: Stage) -> NetworkChange:
     """Disassociate the Elastic IP."""
     address = stage.facts().interfaces[stage.router].addresses[0]
     stage.disassociate()
     return AssociateAddress(stage.topology.elastic_ip, stage.router, address, None, WHY)
 
 
-def moved_association(stage: Stage) -> Change:
+def moved_association(stage: Stage) -> NetworkChange:
     """Move a subnet to another declared table."""
     (declared, table_id), (_, other) = _table(stage), _table(stage, 1)
     subnet_id = next(iter(declared.subnets))
@@ -115,7 +115,7 @@ def moved_association(stage: Stage) -> Change:
     return AssociateRouteTable(subnet_id, table_id, current.associations[subnet_id], current.id, WHY)
 
 
-def removed_association(stage: Stage) -> Change:
+def removed_association(stage: Stage) -> NetworkChange:
     """Leave a subnet to the main table."""
     declared, table_id = _table(stage)
     subnet_id = next(iter(declared.subnets))
@@ -123,13 +123,13 @@ def removed_association(stage: Stage) -> Change:
     return AssociateRouteTable(subnet_id, table_id, None, None, WHY)
 
 
-def other_options(stage: Stage) -> Change:
+def other_options(stage: Stage) -> NetworkChange:
     """Give the VPC other DHCP options."""
     stage.use_other_options()
     return AssociateDhcpOptions(stage.topology.vpc_id, str(stage.topology.dhcp_options), None, WHY)
 
 
-def open_ssh(stage: Stage) -> Change:
+def open_ssh(stage: Stage) -> NetworkChange:
     """Open the bootstrap rule."""
     stage.open_ssh()
     rule = next(r for r in _observe(stage).ingress if (r.from_port, r.source) == (22, DEFAULT))
@@ -193,7 +193,7 @@ def test_terminated_router_leaves_blackholes_and_an_elastic_ip_nowhere(stage: St
 
 
 @breaks
-def test_change_is_seen_by_the_next_look(stage: Stage, break_it: Callable[[Stage], Change]) -> None:
+def test_change_is_seen_by_the_next_look(stage: Stage, break_it: Callable[[Stage], NetworkChange]) -> None:
     """Each kind of change makes what it says, and nothing else; the next look shows it."""
     change = break_it(stage)
     broken = stage.facts()
@@ -240,7 +240,7 @@ def test_route_to_a_dead_router_is_refused(stage: Stage) -> None:
     assert stage.facts() == before
 
 
-def _refused(stage: Stage) -> dict[str, tuple[Change, str]]:
+def _refused(stage: Stage) -> dict[str, tuple[NetworkChange, str]]:
     """Give changes that AWS refuses, and its code."""
     topology, router = stage.topology, stage.router
     declared, table_id = _table(stage)

@@ -313,10 +313,34 @@ def test_every_elastic_ip_of_the_region_is_seen(office: Office) -> None:
     router = office.candidates()[0].interfaces[0]
     foreign = office.ec2.allocate_address(Domain="vpc")
     office.ec2.associate_address(AllocationId=foreign["AllocationId"], NetworkInterfaceId=router.id)
-    assert set(office.observe().elastic_ips) == {
-        ElasticIp(office.topology.elastic_ip, office.outputs["ElasticIpAddress"]),
-        ElasticIp(foreign["AllocationId"], foreign["PublicIp"], router.id, router.addresses[0]),
-    }
+    ours, theirs = office.topology.elastic_ip, foreign["AllocationId"]
+    found = {address.allocation_id: address for address in office.observe().elastic_ips}
+    assert found[ours].tags["mooring:topology"] == "office"
+    assert replace(found.pop(ours), tags={}) == ElasticIp(ours, office.outputs["ElasticIpAddress"])
+    assert found == {theirs: ElasticIp(theirs, foreign["PublicIp"], router.id, router.addresses[0])}
+
+
+def test_group_is_seen_by_a_rule_or_by_an_interface_and_never_by_another_call(office: Office) -> None:
+    """EC2 lists no rules of a group that does not exist, and none of one that has none; interfaces tell them apart."""
+    group_id = str(office.topology.security_group)
+    alone = office.ec2.create_security_group(
+        GroupName="alone", Description="on no interface", VpcId=office.topology.vpc_id
+    )["GroupId"]
+
+    def seen_as(declared: str) -> bool:
+        return office.edge.network.observe(replace(office.topology, security_group=declared)).group_seen
+
+    assert (seen_as(group_id), seen_as(alone), seen_as("sg-12345678")) == (True, True, False)
+    for one in (group_id, alone):
+        for rule in office.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [one]}])[
+            "SecurityGroupRules"
+        ]:
+            way = "egress" if rule["IsEgress"] else "ingress"
+            revoke = getattr(office.ec2, f"revoke_security_group_{way}")
+            revoke(GroupId=one, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]])
+    office.world.forget_calls()
+    assert (seen_as(group_id), seen_as(alone)) == (True, False)
+    assert "DescribeSecurityGroups" not in {call.operation for call in office.world.calls}
 
 
 def test_rules_of_every_kind_are_read(office: Office) -> None:

@@ -17,6 +17,7 @@ from chalicelib.aws.journal import KEPT, DynamoJournal
 from chalicelib.core.change import ReplaceRoute
 from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, ControllerError, ObservationError
+from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
 from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import Failure, Outcome, Report, as_json
 from tests.aws.conftest import ONCE
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
     Verb = Callable[[Journal], None]
 
 FIRST = History(revision=1, router=ROUTER, since=NOON)
+WHOLE = Machine(
+    ROUTER,
+    Command("c-1", "push", NOON, "a" * 64, 300),
+    Inspection(NOON, None, ("a rule is missing", "☂"), True, True, "CONNECTED", 1 << 40, 7, NOON),  # noqa: FBT003
+    Setback("b" * 64, "refused it", NOON, 3, final=True),
+    Trial("a" * 64, NOON),
+)
 MINUTE = timedelta(minutes=1)
 
 
@@ -99,14 +107,30 @@ def test_topology_never_seen_has_an_empty_history(journal: Journal) -> None:
         replace(FIRST, moves=(NOON - MINUTE, NOON)),
         replace(FIRST, pause=Pause("a flood")),
         replace(FIRST, pause=Pause('until "it" ends: ☂', until=NOON + 90 * MINUTE)),
+        replace(FIRST, machines=(WHOLE, Machine(STANDBY), replace(WHOLE, command=None, trial=None))),
         History(revision=1),
     ],
-    ids=["router", "moves", "pause", "pause with an end", "nobody"],
+    ids=["router", "moves", "pause", "pause with an end", "machines", "nobody"],
 )
 def test_decided_history_is_read_back_whole(journal: Journal, after: History) -> None:
-    """Router, since when, moves and pause come back as they went in, to the microsecond and in UTC."""
+    """Router, since when, moves, pause and machines come back as they went in, to the microsecond and in UTC."""
     journal.decide("office", History(), after, _report())
     assert journal.read("office") == after
+
+
+def test_what_a_later_version_wrote_of_a_machine_is_read_as_far_as_it_is_known(
+    journal: Journal, world: World
+) -> None:
+    """Deploying an older version again must not blind it."""
+    journal.decide("office", History(), replace(FIRST, machines=(WHOLE,)), _report())
+    table = world.client("dynamodb")
+    key = {"topology": {"S": "office"}, "entry": {"S": "state"}}
+    kept = table.get_item(TableName=JOURNAL, Key=key)["Item"]
+    machines = json.loads(kept["machines"]["S"])
+    machines[0]["inspection"]["mood"] = "good"
+    machines[0]["weather"] = "fine"
+    table.put_item(TableName=JOURNAL, Item=kept | {"machines": {"S": json.dumps(machines)}})
+    assert journal.read("office").machines == (WHOLE,)
 
 
 def test_histories_of_topologies_do_not_mix(journal: Journal) -> None:
@@ -294,6 +318,17 @@ def test_history_that_is_throttled_once_is_read_again(world: World, journal: Jou
     world.throttle("GetItem", times=1)
     assert journal.read("office") == History()
     assert [c.error for c in world.calls] == ["ThrottlingException", None]
+
+
+def test_decision_whose_reply_was_lost_is_written_once_and_blames_nobody(
+    world: World, journal: Journal
+) -> None:
+    """Botocore repeats the call with its token, and DynamoDB answers as it did: no other run was faster."""
+    world.lose("TransactWriteItems")
+    journal.decide("office", History(), FIRST, _report())
+    assert journal.read("office") == FIRST
+    assert [c.operation for c in world.calls].count("TransactWriteItems") == 2
+    assert len(_items(world)) == 2
 
 
 def test_decision_cancelled_by_a_throttled_table_blames_no_other_run(

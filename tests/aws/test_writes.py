@@ -12,9 +12,9 @@ from chalicelib.core.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
-    Change,
     CreateRoute,
     DisableSourceDestCheck,
+    NetworkChange,
     ReplaceRoute,
     RevokeIngress,
 )
@@ -58,7 +58,7 @@ def _route(office: Office, table_id: str, destination: str = DEFAULT) -> Route |
 # -- the calls themselves --------------------------------------------------------------------------------
 
 
-def _each(office: Office) -> dict[str, tuple[Change, str, dict[str, str]]]:
+def _each(office: Office) -> dict[str, tuple[NetworkChange, str, dict[str, str]]]:
     """Give a change of each kind, and the call that makes it."""
     router, (table_id, other) = _router(office), office.add_tables(2, LAN)
     eni, address, subnet_id = router.id, router.addresses[0], office.subnet("PrivateSubnetsA")
@@ -152,7 +152,7 @@ def test_throttled_api_is_paced_and_holds_up_no_other(office: Office) -> None:
     """Each API has its own bucket: one that throttles is asked again, in the plan's order; the others run on."""
     replaced = _replacements(office, 4, LAN)
     router = _router(office)
-    others: list[Change] = [
+    others: list[NetworkChange] = [
         DisableSourceDestCheck(router.id, WHY),
         AssociateAddress(office.topology.elastic_ip, router.id, router.addresses[0], None, WHY),
         AssociateDhcpOptions(office.vpc_id, office.outputs["DhcpOptionsId"], None, WHY),

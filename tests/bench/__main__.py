@@ -1,4 +1,4 @@
-"""`make bench`: counts AWS calls, writes and rounds, and times them beside a plain sequential loop, in one world."""
+"""`make bench`: AWS calls, writes and rounds beside a plain sequential loop; cold starts; a fleet; a month's cost."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from rich.table import Table as Grid
 from chalicelib.bootstrap import Edge
 from chalicelib.controller import Request, reconcile
 from chalicelib.core.declaration import parse
+from tests.bench import cost
+from tests.bench.coldstart import cold_start
+from tests.bench.fleet import fleet
 from tests.network import add_private_tables, declaration, deploy, deploy_journal
 from tests.world.world import World
 
@@ -180,6 +183,10 @@ def main() -> None:
     with World() as world:
         console.print(table_of_runs(world))
         console.print(bucket(world, BUCKET_SIZE))
+    console.print(cold_start())
+    for part in fleet():
+        console.print(part, highlight=False)
+    cost.main()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""How large a fleet may grow: one tick for a thousand topologies, and what each of them costs AWS's request buckets."""
+"""How large a fleet may grow: one tick for a thousand topologies, and what each of them takes from AWS's request buckets.
+
+`python -m tests.bench.fleet` prints what docs/fleet.md shows.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from moto.sqs.models import Queue
+from rich.box import MARKDOWN
+from rich.console import Console
 from rich.table import Table as Grid
 
 from chalicelib.aws.ssm import PATH
@@ -27,6 +32,9 @@ if TYPE_CHECKING:
 TOPOLOGIES = 1000
 LATENCY = 0.03
 """Seconds that each call takes beyond the embedded AWS's own time."""
+
+WORKERS, LOOKS = (2, 5, 10, 20, 100), (0.12, 0.3, 0.5)
+"""Worker concurrencies, and seconds of a look, to set against the buckets."""
 
 MINUTE = 60
 
@@ -77,7 +85,7 @@ class Use:
         return MINUTE * self.bucket.refill / self.look if self.look else float("inf")
 
 
-def fleet() -> Grid:
+def fleet() -> Iterator[Grid | str]:
     """Measure one quiet run, one failover and one tick over the fleet; set the calls against the buckets."""
     with (
         World() as world,
@@ -85,10 +93,13 @@ def fleet() -> Grid:
         Stage(world, build(Path(folder) / "package"), Path(folder) / "lambda") as stage,
     ):
         office = stage.open("office")
-        look, seconds = _look(stage)
-        failover = _failover(stage, office)
+        quiet, seconds = look(stage)
+        moved = failover(stage, office)
         tick = _tick(stage, office)
-    return _table(_uses(look, failover, tick), tick, seconds)
+    taken = uses(quiet, moved) | {"ssm:Get*": _parameters(quiet, moved, tick)}
+    yield _buckets(taken)
+    yield from _words(taken, tick, seconds)
+    yield _workers(_narrowest(taken))
 
 
 def bucket(calls: list[Call]) -> Bucket:
@@ -102,7 +113,7 @@ def bucket(calls: list[Call]) -> Bucket:
     return READS if operation not in COSTLY or all(narrowed) else UNFILTERED
 
 
-def _look(stage: Stage) -> tuple[list[Call], float]:
+def look(stage: Stage) -> tuple[list[Call], float]:
     """Serve one tick that finds nothing to do; give its calls, and the seconds of the run."""
     stage.router.tick()
     stage.forget()
@@ -113,7 +124,7 @@ def _look(stage: Stage) -> tuple[list[Call], float]:
     return _asked(stage), served.answer.seconds
 
 
-def _failover(stage: Stage, office: Office) -> list[Call]:
+def failover(stage: Stage, office: Office) -> list[Call]:
     """Serve one tick that finds the router dead, as if its events were lost."""
     office.terminate_router()
     stage.router.take()
@@ -169,33 +180,36 @@ def _asked(stage: Stage) -> list[Call]:
     return [call for call in stage.world.calls if call.by == "product"]
 
 
-def _uses(look: list[Call], failover: list[Call], tick: Tick) -> dict[str, Use]:
-    """Count what one topology takes from each bucket; a tick's reading of all parameters is shared by all."""
+def uses(quiet: list[Call], moved: list[Call]) -> dict[str, Use]:
+    """Count what a look and a failover of one topology take from each of EC2's buckets."""
     by_api: dict[str, list[Call]] = {}
-    for call in (*look, *failover):
+    for call in (*quiet, *moved):
         if call.service == "ec2":
             by_api.setdefault(call.operation, []).append(call)
-    uses = {
-        f"ec2:{operation}": Use(bucket(calls), _count(look, operation), _count(failover, operation))
+    return {
+        f"ec2:{operation}": Use(bucket(calls), _count(quiet, operation), _count(moved, operation))
         for operation, calls in sorted(by_api.items())
     }
+
+
+def _parameters(quiet: list[Call], moved: list[Call], tick: Tick) -> Use:
+    """Count what one topology takes of Parameter Store; a tick's reading of all parameters is shared by all."""
     pages = tick.calls["GetParametersByPath"] / tick.woken
-    reads = (_count(run, "GetParameter") for run in (look, failover))
-    return uses | {"ssm:Get*": Use(PARAMETERS, next(reads) + pages, next(reads))}
+    return Use(PARAMETERS, _count(quiet, "GetParameter") + pages, _count(moved, "GetParameter"))
 
 
 def _count(calls: list[Call], operation: str) -> int:
     return sum(call.operation == operation for call in calls)
 
 
-def _table(uses: dict[str, Use], tick: Tick, seconds: float) -> Grid:
-    grid = Grid(title="A fleet in one account and region", caption=_words(uses, tick, seconds))
+def _buckets(taken: dict[str, Use]) -> Grid:
+    grid = Grid(box=MARKDOWN)
     for column in (
         "bucket", "tokens", "a second", "calls of a look", "looks a minute", "at once",
-        "calls of a failover", "failovers a minute", "at once ",
+        "calls of a failover", "failovers in a minute", "at once",
     ):  # fmt: skip
-        grid.add_column(column, justify="left" if column == "bucket" else "right", no_wrap=column == "bucket")
-    for name, use in uses.items():
+        grid.add_column(column, justify="left" if column == "bucket" else "right", no_wrap=True)
+    for name, use in taken.items():
         held = use.bucket
         first_minute = held.capacity + MINUTE * held.refill
         grid.add_row(
@@ -212,23 +226,60 @@ def _table(uses: dict[str, Use], tick: Tick, seconds: float) -> Grid:
     return grid
 
 
-def _words(uses: dict[str, Use], tick: Tick, seconds: float) -> str:
-    """Say what the table means: when to shard, and how many workers the buckets feed."""
-    narrowest = min(uses.values(), key=lambda use: use.looks_a_minute)
-    name = ", ".join(n for n, use in uses.items() if use.looks_a_minute == narrowest.looks_a_minute)
+def _narrowest(taken: dict[str, Use]) -> Use:
+    return min(taken.values(), key=lambda use: use.looks_a_minute)
+
+
+def _words(taken: dict[str, Use], tick: Tick, seconds: float) -> Iterator[str]:
+    """Say what the table means: when to shard, and how long a tick over the fleet and one look took."""
+    most = _narrowest(taken).looks_a_minute
+    names = ", ".join(name for name, use in taken.items() if use.looks_a_minute == most)
     calls = ", ".join(f"{count} {operation}" for operation, count in sorted(tick.calls.items()))
-    pace = narrowest.bucket.refill / narrowest.look
-    return (
+    yield (
         f"One tick put {tick.queued:,} wake-ups for {tick.woken:,} topologies on the queue in {tick.seconds:.1f} s "
-        f"of {tick.timeout:.0f} s: {calls}; peak {tick.peak_mib:.0f} MiB.\n"
-        f"More than {narrowest.looks_a_minute:,.0f} topologies must be split over regions or accounts, or have these "
-        f"quotas raised: {name}.\n"
-        f"A look takes {seconds:.2f} s at {LATENCY * 1000:.0f} ms a call: {max(2, round(pace * seconds))} workers at "
-        f"once take no more than flows back; more of them empty the buckets of a fleet of more than "
-        f"{narrowest.bucket.capacity / narrowest.look:,.0f}."
+        f"of {tick.timeout:.0f} s: {calls}; peak {tick.peak_mib:.0f} MiB."
     )
+    yield (
+        f"More than {most:,.0f} topologies must be split over regions or accounts, or have these quotas raised: {names}."
+    )
+    yield f"A look took {seconds:.2f} s at {LATENCY * 1000:.0f} ms a call."
+
+
+def _workers(use: Use) -> Grid:
+    """Say for each number of workers how many looks a minute they serve, and from which fleet on calls are throttled."""
+    grid = Grid(box=MARKDOWN)
+    for column in (
+        "workers at once",
+        *(f"looks of {seconds:g} s: a minute, unthrottled" for seconds in LOOKS),
+    ):
+        grid.add_column(column, justify="right", no_wrap=True)
+    for workers in WORKERS:
+        cells = []
+        for seconds in LOOKS:
+            pace = workers / seconds
+            served = min(MINUTE * pace, use.looks_a_minute)
+            cells.append(f"{served:,.0f}, {min(unthrottled(use, pace), served):,.0f}")
+        grid.add_row(str(workers), *cells)
+    return grid
+
+
+def unthrottled(use: Use, pace: float) -> float:
+    """Give the largest fleet whose looks, begun at that pace a second, never find the bucket empty."""
+    surplus = pace * use.look - use.bucket.refill
+    return use.bucket.capacity * pace / surplus if surplus > 0 else float("inf")
 
 
 def _of(calls: int, each: float) -> str:
     """Say how many times that many calls are enough."""
     return f"{int(calls / each):,}" if each else ""
+
+
+def main() -> None:
+    """Print what docs/fleet.md shows."""
+    console = Console(width=160)
+    for part in fleet():
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
+
+
+if __name__ == "__main__":
+    main()

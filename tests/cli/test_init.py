@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -119,6 +120,35 @@ def test_a_foreign_vpc_with_what_the_operator_knows_is_valid(foreign: str, moori
     assert "serves no subnet" in ran.out
 
 
+def test_a_foreign_vpcs_resources_are_to_be_tagged_for_the_worker(
+    world: World, foreign: str, mooring: Mooring
+) -> None:
+    """The command tags what the deployed worker would write, and what is tagged is not named again."""
+    ran = mooring("init", "--vpc", foreign)
+    (command,) = (one.strip() for one in ran.said if "aws ec2 create-tags" in one)
+    document = (mooring.folder / "old-vpc-paris.toml").read_text()
+    assert f"# {command}\n" in document
+    words = command.split()
+    ids, tag = words[words.index("--resources") + 1 : words.index("--tags")], words[-1]
+    assert tag == "Key=mooring:topology,Value=old-vpc-paris"
+    written = [line for line in document.splitlines() if not line.startswith("#")]
+    named = re.findall(
+        r"(?:rtb|subnet|eipalloc|sg)-[0-9a-f]+", "\n".join(written).replace("# guessed", "\n#")
+    )
+    assert set(named) <= set(ids)
+    kinds = {one.partition("-")[0] for one in ids}
+    assert kinds == {"rtb", "subnet", "eipalloc", "sg", "eni"}
+    ec2: Any = world.client("ec2")
+    tags = [{"Key": "mooring:topology", "Value": "x"}]
+    ec2.create_tags(Resources=ids[1:], Tags=tags)
+    ran = mooring("init", "--vpc", foreign, "--json", "--force")
+    assert ran.json["create_tags"] == f"aws ec2 create-tags --resources {ids[0]} --tags {tag}"
+    ec2.create_tags(Resources=ids, Tags=tags)
+    ran = mooring("init", "--vpc", foreign, "--json", "--force")
+    assert (ran.json["create_tags"], "create-tags" in ran.json["document"]) == (None, False)
+    ec2.delete_tags(Resources=ids, Tags=tags)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -153,6 +183,7 @@ def test_what_cannot_be_read_or_written_is_one_clear_error(
         ("DescribeSubnets", lambda edge, vpc: edge.discovery(vpc).subnets()),
         ("DescribeInternetGateways", lambda edge, vpc: edge.discovery(vpc).internet_gateway()),
         ("DescribeNetworkInterfaces", lambda edge, vpc: edge.discovery(vpc).security_groups("eni-12345678")),
+        ("DescribeTags", lambda edge, vpc: edge.discovery(vpc).tagged("mooring:topology")),
         ("DescribeAddresses", lambda edge, vpc: edge.discovery(vpc).observe()),
     ],
 )

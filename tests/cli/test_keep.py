@@ -159,6 +159,43 @@ def test_apply_yes_repairs_and_proves_it(office: Office, mooring: Mooring) -> No
     assert mooring("plan").code == 0
 
 
+def test_apply_where_no_mooring_is_deployed_makes_the_changes_and_says_so(
+    office: Office, mooring: Mooring
+) -> None:
+    """A network that is being set up has no worker to ask; the journal knows who made the changes."""
+    office.delete_route()
+    ran = mooring("apply", "--yes")
+    assert ran.code == 0
+    assert "no Mooring is deployed here, so the changes are made from this machine" in ran.said
+    (run,) = office.edge.journal.timeline("office", 1)
+    assert run["woken_by"] == "arn:aws:sts::123456789012:user/moto"
+    office.delete_route()
+    assert "no Mooring is deployed here" not in mooring("apply", "--yes", "--here").out
+
+
+def test_plan_of_a_network_without_the_workers_tag_gives_the_command(
+    office: Office, mooring: Mooring
+) -> None:
+    """What the deployed worker may not write is told before it is needed."""
+    table = office.outputs["PrivateRouteTableAId"]
+    tag = {"Key": "mooring:topology"}
+    office.ec2.delete_tags(Resources=[table], Tags=[tag])
+    said = mooring("plan").said
+    office.ec2.create_tags(Resources=[table], Tags=[tag | {"Value": "office"}])
+    command = f"aws ec2 create-tags --resources {table} --tags Key=mooring:topology,Value=office"
+    (advice,) = (one for one in said if one.startswith("advice "))
+    assert advice.endswith(f"lacks the tag mooring:topology: {command}")
+    assert "advice" not in mooring("plan").out
+
+
+def test_declared_security_group_that_is_not_there_is_a_problem(office: Office, mooring: Mooring) -> None:
+    """It does not read as closed: somebody's rule may be open on the real one."""
+    group = office.outputs["RouterSecurityGroupId"].encode()
+    office.topologies.declare("office", office.document.replace(group, b"sg-12345678"))
+    ran = mooring("plan")
+    assert (ran.code, ran.said[0].startswith("problem  security group sg-12345678 has no rule")) == (2, True)
+
+
 def test_apply_with_nothing_to_do_says_so(office: Office, mooring: Mooring) -> None:
     """Nothing to do is a success, and needs no consent."""
     ran = mooring("apply")

@@ -12,18 +12,20 @@ from chalicelib.cli.render import (
     error_json,
     error_lines,
     exit_code,
+    now_lines,
     outcome_lines,
     plan_lines,
     status_line,
     status_lines,
+    story_lines,
 )
 from chalicelib.cli.terminal import line
 from chalicelib.core.change import CreateRoute, ReplaceRoute
 from chalicelib.core.election import Election
 from chalicelib.core.errors import Flaw, NoEligibleRouter, ObservationError, TopologyError
 from chalicelib.core.guard import Refusal
-from chalicelib.core.observation import Instance, Interface
-from chalicelib.core.report import Failure, Outcome, Report
+from chalicelib.core.observation import Instance, Interface, Pause
+from chalicelib.core.report import Failure, Outcome, Report, as_json
 from tests.builders import NOON, PRIVATE_A, PUBLIC_SUBNET, ROUTER, ROUTER_ENI, STANDBY
 
 _INTERFACE = Interface(ROUTER_ENI, PUBLIC_SUBNET, ("10.0.0.8",))
@@ -166,3 +168,33 @@ def test_a_flaw_whose_value_json_does_not_know_becomes_text() -> None:
     document = error_json(TopologyError(flaws))["error"]
     assert isinstance(document, dict)
     assert [flaw["value"] for flaw in document["flaws"]] == ["2026-11-23", "inf"]
+
+
+def test_status_of_a_paused_network_tells_the_pause_once() -> None:
+    """As its own line while nothing has drifted; as the refusal when something has."""
+    pause = Pause("lunch (anna)", NOON)
+    told = "paused   until 2026-11-23 12:00:00 UTC: lunch (anna)"
+    assert [one.plain for one in status_lines(replace(_CONVERGED, pause=pause))][2] == told
+    refusal = Refusal("paused", str(pause), "mooring resume office", forceable=False)
+    lines = [
+        one.plain for one in status_lines(replace(_DRIFTING, verdict="paused", pause=pause, refusal=refusal))
+    ]
+    assert told not in lines
+    assert "refused  paused until 2026-11-23 12:00 UTC: lunch (anna)" in lines
+
+
+def test_story_is_told_from_its_beginning_whatever_order_it_comes_in() -> None:
+    """The latest run stands next to the prompt; a run of an older version lacks what it did not know."""
+    first = as_json(replace(_CONVERGED, woken_by="tick"))
+    later = replace(_DRIFTING, woken_by="anna", started_at=NOON + timedelta(hours=1), problems=("p",))
+    last = as_json(later)
+    first.pop("pause")
+    assert [one.plain for one in story_lines([last, first])] == [
+        "2026-11-23 12:00:00 UTC  tick",
+        f"  {_CONVERGED.sentence}",
+        "2026-11-23 13:00:00 UTC  anna",
+        f"  {later.sentence}",
+        f"    not attempted           + route {PRIVATE_A} 0.0.0.0/0 -> {ROUTER_ENI}   because it is missing",
+        "    problem  p",
+    ]
+    assert list(now_lines(first))

@@ -24,7 +24,7 @@ from tests.oracle import AddressFact, Facts, InterfaceFact, RouteFact, RuleFact,
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from chalicelib.core.change import Change
+    from chalicelib.core.change import NetworkChange
     from chalicelib.core.observation import ElasticIp, IngressRule, Instance, Interface, RouteTable
     from chalicelib.core.topology import Topology
 
@@ -144,7 +144,7 @@ class Model:
 
     # -- what Mooring may ask ------------------------------------------------------------------------
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: NetworkChange) -> None:
         """Make one change, or raise `Refused` and leave everything as it was."""
         match change:
             case DisableSourceDestCheck():

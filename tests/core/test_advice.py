@@ -10,6 +10,7 @@ from chalicelib.core.advice import advise
 from chalicelib.core.observation import IngressRule, Route, RouteTable
 from chalicelib.core.topology import Limits, Tags
 from tests.builders import (
+    EIP,
     FOREIGN,
     GATEWAY,
     MAIN,
@@ -17,8 +18,10 @@ from tests.builders import (
     PRIVATE_SUBNET_A,
     PUBLIC,
     SECOND_PUBLIC_SUBNET,
+    TAGGED,
     VPC,
     an_id,
+    elastic_ip,
     instance,
     interface,
     local,
@@ -28,8 +31,10 @@ from tests.builders import (
     routed,
     seen,
     ssh_rule,
+    table_in,
     topology,
     unrouted,
+    with_elastic_ip,
     with_table,
 )
 
@@ -179,9 +184,30 @@ def test_limit_that_would_refuse_a_failover_is_told_while_there_is_time() -> Non
         tables=(public_table(), private_table(Tags((("role", "private"),)), ())),
         limits=Limits(changes=6, tables=2),
     )
-    observation = with_table(seen(declared), RouteTable(an_id("rtb", 7), tags={"role": "private"}))
+    observation = with_table(seen(declared), RouteTable(an_id("rtb", 7), tags=TAGGED | {"role": "private"}))
 
     assert advise(declared, observation) == (
         "limits.changes is 6, but a failover needs 7: it would be refused",
         "limits.tables is 2, but a failover needs 3: it would be refused",
     )
+
+
+def test_what_lacks_the_workers_tag_is_told_with_the_command_that_tags_it() -> None:
+    """The deployed worker may write only what carries it; a network of another template has to be given it."""
+    observation = seen()
+    for table in (PUBLIC, PRIVATE_A, MAIN):
+        observation = with_table(observation, replace(table_in(observation, table), tags={"Name": "x"}))
+    observation = with_elastic_ip(observation, replace(elastic_ip(), tags={}))
+
+    (advice,) = advise(topology(), observation)
+    assert advice == (
+        "the deployed worker may not write what lacks the tag mooring:topology: aws ec2 create-tags "
+        f"--resources {EIP} {PUBLIC} {PRIVATE_A} --tags Key=mooring:topology,Value=office"
+    )
+
+
+def test_tag_of_any_value_is_enough() -> None:
+    """The role asks whether the tag is there, not what it says."""
+    table = table_in(seen(), PRIVATE_A)
+
+    assert advise(topology(), with_table(seen(), replace(table, tags={"mooring:topology": ""}))) == ()

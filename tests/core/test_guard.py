@@ -54,7 +54,7 @@ def refusal_of(
     declared: Topology | None = None,
     history: History = REMEMBERED,
     *,
-    plan: Plan | None = None,
+    plan: Plan[Change] | None = None,
     to: str | None = None,
     force: bool = False,
 ) -> Refusal | None:

@@ -13,6 +13,7 @@ from chalicelib.core.change import (
     AssociateRouteTable,
     CreateRoute,
     DisableSourceDestCheck,
+    NetworkChange,
     ReplaceRoute,
     RevokeIngress,
     line,
@@ -65,7 +66,7 @@ ROLE = Tags((("role", "private"),))
 
 def plan_for(
     observation: Observation, declared: Topology | None = None, history: History = REMEMBERED
-) -> Plan:
+) -> Plan[NetworkChange]:
     """Elect and plan."""
     declared = declared or topology()
     return make_plan(declared, observation, elect(declared, observation, history))
@@ -347,6 +348,18 @@ def test_everything_wrong_is_put_right_most_valuable_first() -> None:
         f"~ dhcp options {VPC}: dopt-other -> {OPTIONS}",
         f"- ingress {GROUP} {BOOTSTRAP}: tcp/22 from 0.0.0.0/0",
     ]
+
+
+def test_security_group_that_nothing_showed_is_a_problem_and_not_closed() -> None:
+    """Of a group that does not exist EC2 lists no rules, as of one that is closed."""
+    unseen = replace(seen(), group_seen=False)
+    problem = (
+        f"security group {GROUP} has no rule and is on no interface in {VPC}: "
+        "it does not exist, or is not the router's"
+    )
+
+    assert plan_for(unseen).problems == (problem,)
+    assert plan_for(unseen, topology(ssh="unmanaged")).problems == ()
 
 
 def test_tag_selects_every_table_that_carries_it() -> None:

@@ -16,13 +16,16 @@ from chalicelib.core.change import (
     Change,
     CreateRoute,
     DisableSourceDestCheck,
+    PushConfig,
     ReplaceRoute,
     RevokeIngress,
 )
 from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.guard import Refusal
+from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
 from chalicelib.core.report import Failure, Outcome, Report, Result, Verdict, as_json
+from chalicelib.core.router import Bundle
 from tests.builders import (
     BOOTSTRAP,
     EIP,
@@ -72,6 +75,7 @@ def report(
     problems: tuple[str, ...] = (),
     refusal: Refusal | None = None,
     error: ControllerError | None = None,
+    waiting: tuple[str, ...] = (),
 ) -> Report:
     """Give a report of a run that took a second and a half."""
     return Report(
@@ -85,6 +89,7 @@ def report(
         problems=problems,
         refusal=refusal,
         error=error,
+        waiting=waiting,
     )
 
 
@@ -132,6 +137,21 @@ SENTENCES = [
         f"office: {ROUTER} is the router; 0 of 1 change verified; 1 done but not yet seen; "
         "ec2:DescribeRouteTables failed: Unavailable",
         id="drifting, and blind after writing",
+    ),
+    pytest.param(
+        report("pending", "sent"),
+        f"office: {ROUTER} is the router; 0 of 1 change verified; 1 sent",
+        id="pending, sent in this run",
+    ),
+    pytest.param(
+        report("pending", waiting=(f"{STANDBY} has yet to say how it stands",)),
+        f"office: {ROUTER} is the router; {STANDBY} has yet to say how it stands",
+        id="pending, one machine is waited for",
+    ),
+    pytest.param(
+        report("pending", waiting=("one", "another")),
+        f"office: {ROUTER} is the router; 2 machines are waited for",
+        id="pending, several machines are waited for",
     ),
     pytest.param(
         report("paused", "planned", refusal=Refusal("paused", "paused: maintenance", "resume it")),
@@ -209,6 +229,28 @@ def full() -> Report:
             "planned",
             None,
         ),
+        (
+            PushConfig(STANDBY, "10.0.10.9", Bundle(()), None, "it has no configuration yet", 300),
+            "sent",
+            None,
+        ),
+    )
+    machine = Machine(
+        STANDBY,
+        Command("11111111-2222-3333-4444-555555555555", "push", NOON, "a" * 64),
+        Inspection(
+            NOON,
+            "b" * 64,
+            ("/etc/mooring/rules.v4 was edited",),
+            forwarding=True,
+            holds_address=True,
+            tunnel="CONNECTED",
+            received=1000,
+            grown=10,
+            expires=NOON,
+        ),
+        Setback("c" * 64, "refused it: bad", NOON, 2),
+        Trial("a" * 64, NOON + timedelta(minutes=5)),
     )
     return Report(
         topology="office",
@@ -223,6 +265,8 @@ def full() -> Report:
         advice=("main table x should hold local routes only",),
         refusal=Refusal("blast-radius", "9 changes at once", "apply with --force"),
         error=ObservationError("ec2:DescribeAddresses failed", hint="look again", aws_code="Unavailable"),
+        waiting=(f"{STANDBY} has yet to say how it stands",),
+        machines=(machine,),
     )
 
 

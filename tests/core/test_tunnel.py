@@ -36,7 +36,7 @@ def test_tunnel_reads_as_what_it_says() -> None:
     tunnel = Tunnel("vpn.example.com", "aws-router", "office-vpn", IPv4Address("192.168.0.254"))
 
     assert parse(tunnelled()).tunnel == tunnel
-    assert (tunnel.port, tunnel.protocol, tunnel.poll_seconds, tunnel.probe) == (1194, "udp4", 1, None)
+    assert (tunnel.port, tunnel.protocol, tunnel.poll_seconds, tunnel.probe) == (1194, "udp4", 0.5, None)
 
 
 def test_optional_keys_read_as_what_they_say() -> None:
@@ -102,8 +102,10 @@ def test_host_name_and_address_are_servers(server: str) -> None:
         pytest.param(OWN, f"{OWN}\nport = true", "port", "from 1 to 65535", id="true for a port"),
         pytest.param(OWN, f'{OWN}\nport = "1194"', "port", "from 1 to 65535", id="text for a port"),
         pytest.param(OWN, f'{OWN}\nprotocol = "udp"', "protocol", "must be udp4 or tcp4", id="udp"),
-        pytest.param(OWN, f"{OWN}\npoll_seconds = 0", "poll_seconds", "from 1 to 60", id="no pause"),
-        pytest.param(OWN, f"{OWN}\npoll_seconds = 61", "poll_seconds", "from 1 to 60", id="over a minute"),
+        pytest.param(OWN, f"{OWN}\npoll_seconds = 0", "poll_seconds", "from 0.1 to 60", id="no pause"),
+        pytest.param(OWN, f"{OWN}\npoll_seconds = nan", "poll_seconds", "from 0.1 to 60", id="no number"),
+        pytest.param(OWN, f"{OWN}\npoll_seconds = true", "poll_seconds", "from 0.1 to 60", id="true for a pause"),
+        pytest.param(OWN, f"{OWN}\npoll_seconds = 61", "poll_seconds", "from 0.1 to 60", id="over a minute"),
         pytest.param(OWN, f'{OWN}\nprobe = "10.0.0.1"', "probe", "lies in no network of office.networks", id="probe in the VPC"),
         pytest.param(OWN, f'{OWN}\nprobe = "10.100.30.255"', "probe", "is no host of 10.100.30.0/24", id="probe a broadcast"),
         pytest.param(OWN, f"{OWN}\nadress = 1", "adress", "did you mean address?", id="unknown key"),

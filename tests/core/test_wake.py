@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import declaration
+from chalicelib.core.machine import Order
 from chalicelib.core.wake import (
     NAME,
     TOO_OLD,
@@ -85,6 +86,9 @@ MEANINGS = {
     "asg-terminate-successful": _about(f"{ROUTER}: EC2 Instance Terminate Successful", ROUTER),
     "asg-terminate-unsuccessful": _about(f"{ROUTER}: EC2 Instance Terminate Unsuccessful", ROUTER),
     "parameter-change": Sign("office was declared anew", NOON, topology="office"),
+    "ssm-command-invocation": _about(
+        "i-0123456789abcdef0 has answered Mooring-ConfigureRouter", "i-0123456789abcdef0"
+    ),
     "cloudtrail-replace-route": _about(
         f"ReplaceRoute by {ANNA}", "rtb-1234567890abcdef0", "eni-1234567890abcdef0"
     ),
@@ -271,6 +275,14 @@ WAKES = st.builds(
     force=st.booleans(),
     request_id=st.none() | st.uuids().map(str),
     notice=st.none() | NOTICES,
+    agreed=st.none() | st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
+    order=st.none()
+    | st.builds(
+        Order,
+        st.sampled_from(["push", "confirm"]),
+        st.none() | st.just(ROUTER),
+        st.none() | st.integers(60, 3600),
+    ),
 )
 
 
@@ -293,7 +305,7 @@ def test_any_body_is_a_message_or_a_value_error(body: str) -> None:
         loads(body)
 
 
-@pytest.mark.parametrize("field", ["topology", "at", "to", "request_id", "notice", CANARY])
+@pytest.mark.parametrize("field", ["topology", "at", "to", "request_id", "notice", "agreed", "order", CANARY])
 def test_error_of_a_message_quotes_nothing_of_it(field: str) -> None:
     """What is wrong is said by kind: the text of a message may be anything."""
     body = {"topology": "office", "woken_by": "tick", "at": "soon", "notice": None} | {field: CANARY}
@@ -302,3 +314,30 @@ def test_error_of_a_message_quotes_nothing_of_it(field: str) -> None:
     assert CANARY not in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"document-name": "AWS-RunShellScript"},
+        {"status": "InProgress"},
+        {"document-name": "Mooring-ConfigureRouterX"},
+    ],
+)
+def test_a_command_that_is_none_of_ours_or_goes_on_wakes_nobody(change: dict[str, str]) -> None:
+    """Only the end of our own commands brings anything to look at."""
+    event = copy.deepcopy(SAMPLES["ssm-command-invocation"])
+    event["detail"] |= change
+    with pytest.raises(Ignored, match="none of ours"):
+        _read(event)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [{"kind": "pull"}, {"kind": "push", "to": "i-1; reboot"}, {"kind": "push", "confirm_within": "5m"}, 7],
+)
+def test_an_order_that_is_none_is_no_message(order: object) -> None:
+    """What reaches machines is read as strictly as what reaches the network."""
+    body = {"topology": "office", "woken_by": "tick", "at": NOON.isoformat(), "order": order}
+    with pytest.raises(ValueError, match="no message of Mooring's"):
+        loads(json.dumps(body))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws.ssm import PATH
 from chalicelib.core.declaration import parse
-from tests.network import declaration
+from tests.network import add_private_tables, declaration
 from tests.network import deploy as deploy_network
 from tests.oracle import facts_from_aws, judge
 from tests.package.deployment import deploy, unpack
@@ -15,40 +16,27 @@ from tests.package.router import Router
 from tests.package.runtime import Function, managed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Self
 
     from chalicelib.cli.package import Package
     from chalicelib.core.topology import Topology
     from tests.oracle import Facts
-    from tests.package.router import Served
+    from tests.package.deployment import Deployment
+    from tests.package.router import Invocable, Served
     from tests.world import World
 
 ON_EVENT, WORKER, API = "OnEvent", "Reconcile", "APIHandler"
 """The functions, by the logical ids that Chalice gives them."""
 
 
-class Stage:
-    """A deployed Mooring in a world; its processes end with the block."""
+class Mooring:
+    """A deployed Mooring in a world, whatever runs its functions."""
 
-    def __init__(self, world: World, package: Package, folder: Path) -> None:
-        self.world, self.package = world, package
-        self.task = unpack(package, folder / "task")
-        self.deployment = deploy(world, package)
-        settings = self.deployment.settings(world, self.task, managed(folder / "runtime"))
-        self.functions = {name: Function(known) for name, known in settings.items()}
-        self.router = Router(world, self.deployment, self.functions)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for function in self.functions.values():
-            function.close()
-
-    def function(self, logical: str) -> Function:
-        """Give a function by its logical id in the template."""
-        return self.functions[self.deployment.names[logical]]
+    def __init__(self, world: World, deployment: Deployment, functions: Mapping[str, Invocable]) -> None:
+        self.world, self.deployment = world, deployment
+        self.router = Router(world, deployment, functions)
 
     def served(self, logical: str) -> list[Served]:
         """Give what a function has served since `forget`, in the order in which it was done."""
@@ -77,27 +65,64 @@ class Stage:
             if call.service == "ec2" and call.write and call.by == "product"
         ]
 
+    def network(self, name: str, tables: int = 0, **parameters: str) -> Office:
+        """Deploy an example network, with so many more private tables; it is not declared."""
+        outputs = deploy_network(self.world, name, TopologyName=name, **parameters)
+        more = add_private_tables(self.world, outputs["VpcId"], tables)
+        self.router.settle()
+        return Office(self, name, outputs, declaration(outputs, more))
+
     def open(self, name: str) -> Office:
-        """Deploy an example network with two routers, declare it, and let Mooring take it over within the minute."""
-        outputs = deploy_network(self.world, name, TopologyName=name, RouterCount="2", BootstrapSsh="open")
-        document = declaration(outputs)
-        self.router.settle()
-        self.world.client("ssm").put_parameter(Name=PATH + name, Value=document.decode(), Type="String")
-        self.router.settle()
-        self.router.tick()  # events of a new topology count from its first tick on
+        """Deploy an example network with two routers, declare it, and have Mooring take it over."""
+        office = self.network(name, RouterCount="2", BootstrapSsh="open")
+        office.declare()
         self.router.settle()
         self.forget()
-        return Office(self, name, outputs, parse(document))
+        return office
+
+
+class Stage(Mooring):
+    """One whose functions run from the very zip; its processes end with the block."""
+
+    functions: dict[str, Function]
+
+    def __init__(self, world: World, package: Package, folder: Path) -> None:
+        self.package, self.task = package, unpack(package, folder / "task")
+        deployment = deploy(world, package)
+        settings = deployment.settings(world, self.task, managed(folder / "runtime"))
+        self.functions = {name: Function(known) for name, known in settings.items()}
+        super().__init__(world, deployment, self.functions)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for function in self.functions.values():
+            function.close()
+
+    def function(self, logical: str) -> Function:
+        """Give a function by its logical id in the template."""
+        return self.functions[self.deployment.names[logical]]
 
 
 @dataclass(frozen=True)
 class Office:
-    """One declared network, seen by the oracle."""
+    """One network, seen by the oracle."""
 
-    stage: Stage
+    stage: Mooring
     name: str
     outputs: dict[str, str]
-    topology: Topology
+    document: bytes
+
+    @cached_property
+    def topology(self) -> Topology:
+        """What is declared."""
+        return parse(self.document)
+
+    def declare(self) -> None:
+        """Store the topology, as `mooring declare` does."""
+        ssm = self.stage.world.client("ssm")
+        ssm.put_parameter(Name=PATH + self.name, Value=self.document.decode(), Type="String")
 
     @property
     def ec2(self) -> Any:  # noqa: ANN401 - a boto3 client, made at run time
@@ -105,10 +130,15 @@ class Office:
         return self.stage.world.client("ec2")
 
     @property
-    def router(self) -> str:
-        """The instance that holds the Elastic IP, as AWS says."""
+    def address(self) -> dict[str, Any]:
+        """The Elastic IP, as AWS describes it."""
         addresses = self.ec2.describe_addresses(AllocationIds=[self.topology.elastic_ip])["Addresses"]
-        return str(addresses[0]["InstanceId"])
+        return dict(addresses[0])
+
+    @property
+    def router(self) -> str:
+        """The instance that holds the Elastic IP."""
+        return str(self.address["InstanceId"])
 
     @property
     def standby(self) -> str:

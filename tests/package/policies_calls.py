@@ -132,9 +132,14 @@ def _dynamodb(operation: str, params: Params, facts: Facts) -> list[Access]:
 
 
 def _ssm(operation: str, params: Params, facts: Facts) -> list[Access]:
-    """GetParametersByPath is authorised on the path itself, not on what lies below; its last slash may stay or not."""
-    name = params["Path"] if operation == "GetParametersByPath" else params["Name"]
-    names = {name, name.rstrip("/")}
+    """GetParametersByPath is authorised on the path itself, not on what lies below; its last slash may stay or not.
+
+    Several names are authorised one by one; DescribeParameters knows no resources.
+    """
+    if operation == "DescribeParameters":
+        return [Access(f"ssm:{operation}")]
+    named = params["Names"] if "Names" in params else [params.get("Path") or params["Name"]]
+    names = {one for name in named for one in (name, name.rstrip("/"))}
     return [
         Access(f"ssm:{operation}", facts.arn("ssm", f"parameter/{one.lstrip('/')}")) for one in sorted(names)
     ]

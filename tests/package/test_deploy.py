@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.cli.deploy import main
+from chalicelib.cli.deploy import _told, main
 from tests.network import deploy_journal
 from tests.package.aws_cli import AwsCli
 
@@ -69,7 +69,9 @@ def answer(monkeypatch: pytest.MonkeyPatch, text: str, *, terminal: bool = True)
     monkeypatch.setattr(sys, "stdin", stdin)
 
 
-def test_first_deploy_makes_bucket_and_stack(aws: AwsCli, run: Run, world: World) -> None:
+def test_first_deploy_makes_bucket_and_stack(
+    aws: AwsCli, run: Run, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A blank account needs nothing prepared: bucket, upload, stack, and the role that API Gateway logs through."""
     assert run("deploy") == 0
     assert aws.changes == [
@@ -80,6 +82,16 @@ def test_first_deploy_makes_bucket_and_stack(aws: AwsCli, run: Run, world: World
     assert "--capabilities CAPABILITY_IAM --no-fail-on-empty-changeset" in command
     assert "--parameter-overrides MakeApiLogRole=yes MakeJournal=yes" in command
     assert world.client("dynamodb").describe_table(TableName="mooring-journal")
+    assert "\nReconcileName: mooring-reconcile\n" in capsys.readouterr().out
+
+
+def test_deploy_ends_with_what_mooring_api_needs() -> None:
+    """The embedded AWS makes no API, so its URL is put in by hand here."""
+    url = "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/v1/"
+    assert list(_told({"EndpointURL": url})) == [
+        f"EndpointURL: {url}",
+        f"For mooring api: export MOORING_API_URL={url}",
+    ]
 
 
 def test_deploy_shows_every_command_before_it_asks(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from moto.autoscaling.models import FakeAutoScalingGroup
     from moto.ec2.models.instances import Instance
 
+    from tests.world.commands import Command, Invocation
+
 Event: TypeAlias = "dict[str, Any]"
 ACCOUNT = "123456789012"
 
@@ -52,6 +54,17 @@ def state_change(region: str, instance_id: str, state: str) -> Event:
     )
 
 
+def spot_interruption(region: str, zone: str, instance_id: str) -> Event:
+    """Make a Spot interruption warning; its ARN has a zone where others have a region, and no account."""
+    return event(
+        region,
+        "aws.ec2",
+        "EC2 Spot Instance Interruption Warning",
+        [f"arn:aws:ec2:{zone}:instance/{instance_id}"],
+        {"instance-id": instance_id, "instance-action": "terminate"},
+    )
+
+
 def parameter_change(region: str, operation: str, name: str, kind: str, description: str) -> Event:
     """Make a Parameter Store change; the value is never in it."""
     return event(
@@ -61,6 +74,41 @@ def parameter_change(region: str, operation: str, name: str, kind: str, descript
         [f"arn:aws:ssm:{region}:{ACCOUNT}:parameter/{name.removeprefix('/')}"],
         {"operation": operation, "name": name, "type": kind, "description": description},
     )
+
+
+def command_change(region: str, command: Command, status: str) -> Event:
+    """Make a change of a command as a whole; its parameters are in it, in clear.
+
+    Systems Manager user guide, "Reference: Amazon EventBridge event patterns and types"; aws.md 1.2.
+    """
+    nodes = [f"arn:aws:ec2:{region}:{ACCOUNT}:instance/{one.node.instance_id}" for one in command.invocations]
+    detail = {
+        "command-id": command.command_id,
+        "document-name": command.document_name,
+        "expire-after": _millis(command.expires_after),
+        "parameters": {"executionTimeout": [str(command.execution_timeout)], **command.parameters},
+        "requested-date-time": _millis(command.sent),
+        "status": status,
+    }
+    return event(region, "aws.ssm", "EC2 Command Status-change Notification", nodes, detail)
+
+
+def invocation_change(region: str, invocation: Invocation) -> Event:
+    """Make a change of a command on one node."""
+    command, instance_id = invocation.command, invocation.node.instance_id
+    detail = {
+        "command-id": command.command_id,
+        "document-name": command.document_name,
+        "instance-id": instance_id,
+        "requested-date-time": _millis(command.sent),
+        "status": invocation.status,
+    }
+    node = f"arn:aws:ec2:{region}:{ACCOUNT}:instance/{instance_id}"
+    return event(region, "aws.ssm", "EC2 Command Invocation Status-change Notification", [node], detail)
+
+
+def _millis(moment: dt.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
 
 
 def launched(group: FakeAutoScalingGroup, instance: Instance) -> Event:
@@ -140,10 +188,14 @@ class Bus:
     events: list[Event] = field(default_factory=list)
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
     undelivered: collections.deque[Event] = field(default_factory=collections.deque)
+    # Beginnings of detail types whose events are lost: best effort, says AWS.
+    lost: list[str] = field(default_factory=list)
     _delivering: threading.Lock = field(default_factory=threading.Lock)
 
     def emit(self, happened: Event) -> None:
         """Keep an event; it is delivered once the state it tells of is visible."""
+        if any(happened["detail-type"].startswith(kind) for kind in self.lost):
+            return
         self.events.append(happened)
         self.undelivered.append(happened)
 
@@ -164,5 +216,5 @@ class Bus:
 
     def reset(self) -> None:
         """Forget all events and listeners."""
-        for kept in (self.events, self.listeners, self.undelivered):
+        for kept in (self.events, self.listeners, self.undelivered, self.lost):
             kept.clear()

@@ -16,7 +16,10 @@ from tests.world.server import ask
 from tests.world.wire import Call, Reply, Request, error_code, refusal, understand
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_NETWORKERS = ("ec2", "autoscaling", "cloudformation")
+"""Services whose writes change networks and instances."""
 
 
 class Front:
@@ -26,6 +29,7 @@ class Front:
         self.calls: list[Call] = []
         self.faults = Faults()
         self.failures: list[Exception] = []
+        self.watchers: list[Callable[[], None]] = []
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply | None:
@@ -67,14 +71,17 @@ class Front:
             if past is None and request.write:
                 truth_groups.look()
                 self.end_due()
+        if request.write and request.service in _NETWORKERS:
+            self._changed()
         return reply
 
     def settle(self) -> int:
         """End the transitions now under way, and say how many."""
         with aws.lock:
-            ended = aws.transitions.end_all()
+            ended = aws.transitions.end_all() + aws.deliveries.end_all()
             truth_groups.look()
             self.end_due()
+        self._changed()
         self.deliver()
         return ended
 
@@ -84,6 +91,14 @@ class Front:
             ended = truth_hooks.expire(math.inf)
             truth_groups.look()
             self.end_due()
+        self._changed()
+        self.deliver()
+        return ended
+
+    def expire_commands(self) -> int:
+        """Let the time of every command run out, and say how many had not ended."""
+        with aws.lock:
+            ended = aws.fleet.expire(math.inf)
         self.deliver()
         return ended
 
@@ -91,11 +106,17 @@ class Front:
         """End the transitions whose time has come: a timer's call."""
         with aws.lock:
             self.end_due()
+        self._changed()
         self.deliver()
+
+    def _changed(self) -> None:
+        """Tell who watches that the world may be another now; never under its lock, since they will look."""
+        for watcher in list(self.watchers):
+            watcher()
 
     def end_due(self) -> None:
         """End the transitions whose time has come, and those that they set off."""
-        while aws.transitions.end_due():
+        while aws.transitions.end_due() or aws.deliveries.end_due():
             truth_groups.look()
 
     def deliver(self) -> None:

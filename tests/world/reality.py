@@ -5,6 +5,7 @@ moto's backends are global, so this is too: one world lives at a time.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from tests.world.transitions import Transitions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.world.nodes import Fleet
     from tests.world.truth_hooks import Wait
 
 
@@ -39,8 +41,17 @@ class Reality:
     # Who waits for which lifecycle hook.
     waits: list[Wait] = field(default_factory=list)
     transitions: Transitions = field(default_factory=Transitions)
+    # Commands on their way to scripted agents, and back.
+    deliveries: Transitions = field(default_factory=Transitions)
     elastic_addresses: Iterator[str] = field(default_factory=lambda: _addresses("203.0.113"))
     public_addresses: Iterator[str] = field(default_factory=lambda: _addresses("198.51.100"))
+
+    @functools.cached_property
+    def fleet(self) -> Fleet:
+        """The nodes of Systems Manager and their commands."""
+        from tests.world.nodes import Fleet  # noqa: PLC0415 - its module looks at this one
+
+        return Fleet()
 
     def reset(self) -> None:
         """Forget all that happened, and put every knob back."""
@@ -49,6 +60,8 @@ class Reality:
         self.waits.clear()
         self.bus.reset()
         self.transitions.reset()
+        self.deliveries.reset()
+        self.fleet.reset()
         self.elastic_addresses = _addresses("203.0.113")
         self.public_addresses = _addresses("198.51.100")
 

@@ -171,3 +171,15 @@ def test_security_group_rules_are_revoked_by_id(network: Network) -> None:
     assert ingress() == []
     refused = code(lambda: network.ec2.revoke_security_group_ingress(**asked))
     assert refused == "InvalidSecurityGroupRuleId.NotFound"
+
+
+def test_rules_of_a_group_that_does_not_exist_are_an_empty_list(network: Network) -> None:
+    """A filter finds nothing and is no error; a new group is told apart by its rule that lets all out."""
+    made = network.ec2.create_security_group(GroupName="r", Description="router", VpcId=network.vpc_id)
+
+    def ways_out(group_id: str) -> list[bool]:
+        filters = [{"Name": "group-id", "Values": [group_id]}]
+        rules = network.ec2.describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
+        return [rule["IsEgress"] for rule in rules]
+
+    assert (ways_out("sg-12345678"), ways_out(made["GroupId"])) == ([], [True])

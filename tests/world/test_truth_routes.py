@@ -256,3 +256,16 @@ def test_tables_are_found_by_the_state_of_their_routes(network: Network) -> None
     assert not network.ec2.describe_route_tables(Filters=blackholes)["RouteTables"]
     network.ec2.stop_instances(InstanceIds=[instance_id])
     assert network.ec2.describe_route_tables(Filters=blackholes)["RouteTables"]
+
+
+@pytest.mark.parametrize("gateway_id", ["igw-0123456789abcdef0", "vgw-0123456789abcdef0"])
+@pytest.mark.parametrize("verb", ["create_route", "replace_route"])
+def test_route_to_a_gateway_that_does_not_exist_is_refused(
+    network: Network, gateway_id: str, verb: str
+) -> None:
+    """CreateRoute and ReplaceRoute have one code for both kinds of gateway. EC2 "Error codes"."""
+    if verb == "replace_route":
+        network.point(network.launch()[1])
+    route = {"RouteTableId": network.table_id, "DestinationCidrBlock": "0.0.0.0/0"}
+    refused = code(lambda: getattr(network.ec2, verb)(**route, GatewayId=gateway_id))
+    assert refused == "InvalidGatewayID.NotFound"

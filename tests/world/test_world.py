@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -135,3 +136,30 @@ def test_missing_patch_is_seen() -> None:
     """A patch can be left out, to prove that a test needs it; one that is not there cannot."""
     with pytest.raises(LookupError), truth.without(World, "no such patch"):
         pass
+
+
+def test_body_may_come_at_once_for_who_asks_first(world: World) -> None:
+    """S3's clients send `Expect: 100-continue` and hold the body back until they hear (RFC 9110, 10.1.1)."""
+    host = world.endpoint_url.removeprefix("http://")
+    head = f"PUT /bucket HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection((host.split(":")[0], int(host.split(":")[1])), timeout=30) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"{}")
+        assert connection.recv(100).startswith(b"HTTP/1.1 ")
+
+
+def test_watcher_is_called_once_the_change_can_be_seen(world: World, network: Network) -> None:
+    """Whatever follows the network's state looks when it is told, and sees what it was told of."""
+    seen: list[str] = []
+    world.on_change(lambda: seen.append(network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["Status"]))
+    instance_id, _ = network.launch()
+    network.ec2.describe_instances()
+    world.client("sqs").list_queues()
+    assert seen == ["in-use"]
+    network.ec2.stop_instances(InstanceIds=[instance_id])
+    world.settle()
+    assert len(seen) == 3
+    world.reset()
+    world.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+    assert len(seen) == 3

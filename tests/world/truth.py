@@ -9,15 +9,19 @@ from tests.world import (  # noqa: F401 - each import adds its patches to `truth
     formation,
     truth_addresses,
     truth_associations,
+    truth_commands,
+    truth_documents,
     truth_groups,
     truth_hooks,
     truth_instances,
     truth_interfaces,
     truth_launches,
+    truth_nodes,
     truth_paging,
     truth_parameters,
     truth_routes,
     truth_rules,
+    truth_tables,
 )
 from tests.world.patches import truth
 

@@ -131,8 +131,11 @@ def _target(backend: EC2Backend, table: RouteTable, target: dict[str, Moto]) -> 
             )
         interface_id = nics[0].id
     nic = backend.get_network_interface(interface_id) if interface_id else None
-    igw_id = target.get("gateway_id") or ""
-    igw = backend.get_internet_gateway(igw_id) if igw_id.startswith("igw-") else None
+    gateway_id = target.get("gateway_id") or ""
+    gateways = backend.internet_gateways | backend.vpn_gateways
+    if gateway_id.startswith(("igw-", "vgw-")) and gateway_id not in gateways:  # EC2 "Error codes"
+        raise EC2ClientError("InvalidGatewayID.NotFound", f"The gateway ID '{gateway_id}' does not exist")
+    igw = backend.get_internet_gateway(gateway_id) if gateway_id.startswith("igw-") else None
     for kind, thing, vpc_id in (
         ("interface", nic, nic.vpc_id if nic else None),
         ("network gateway", igw, igw.vpc.id if igw and igw.vpc else None),

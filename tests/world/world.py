@@ -10,6 +10,7 @@ from botocore.config import Config
 from moto.core.base_backend import BackendDict
 
 from tests.world import truth_routes
+from tests.world.agent import Agent
 from tests.world.faults import Bucket, Delay, Fault, Lose, Refuse, Stale, denied, throttled
 from tests.world.front import Front
 from tests.world.past import snapshot
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from tests.world.events import Event
     from tests.world.faults import Refusal, When
+    from tests.world.nodes import Node
     from tests.world.wire import Call
 
 # A boto3 client, or what makes one: they are made at run time, so no type knows them.
@@ -55,7 +57,7 @@ class World:
             raise RuntimeError("one world at a time: moto's backends belong to the process")
         World._alive = self
         aws.region = self.region
-        aws.transitions.wake = self._front.wake
+        aws.transitions.wake = aws.deliveries.wake = self._front.wake
         self._session = boto3.Session(region_name=self.region, **CREDENTIALS)
         self._stack.enter_context(truth.applied())
         self._server = Server(self._front.answer)
@@ -129,6 +131,7 @@ class World:
             aws.reset()
             BackendDict.reset()
         self._front.failures.clear()
+        self._front.watchers.clear()
         self.forget_calls()
 
     @property
@@ -149,6 +152,10 @@ class World:
         """Call back with each event, once its state is visible, in the thread of the call that caused it."""
         aws.bus.listeners.append(callback)
 
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back after whatever may have changed a network or an instance, before who asked for it has the reply."""
+        self._front.watchers.append(callback)
+
     def settle(self) -> int:
         """End the transitional states now under way and say how many; what that sets off is under way next."""
         return self._front.settle()
@@ -156,6 +163,57 @@ class World:
     def expire_hooks(self) -> int:
         """Let the timeout of every lifecycle hook that an instance waits for run out, and say how many."""
         return self._front.expire()
+
+    # -- Systems Manager's agents --------------------------------------------------------------------
+
+    def register(self, instance_id: str, agent_version: str = "3.3.2746.0") -> Node:
+        """Register a running instance's SSM agent, which you play: see `tests.world.nodes`."""
+        with aws.lock:
+            return aws.fleet.register(instance_id, agent_version)
+
+    def agent(self, instance_id: str, agent_version: str = "3.3.2746.0") -> Agent:
+        """Register a running instance with a scripted agent, or give the one it has: see `tests.world.agent`."""
+        node = self.register(instance_id, agent_version)
+        return node.agent or Agent(node)
+
+    def agents(self, script: Callable[[Agent], None] = lambda _: None) -> None:
+        """Give every instance a scripted agent when it runs, those that run now too; `script` tells each its answers."""
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        pages = self.client("ec2").get_paginator("describe_instances").paginate(Filters=running)
+        for instance in (one for page in pages for each in page["Reservations"] for one in each["Instances"]):
+            script(self.agent(instance["InstanceId"]))
+
+        def boot(event: Event) -> None:
+            if event["detail"].get("state") == "running":
+                script(self.agent(event["detail"]["instance-id"]))
+
+        self.on_event(boot)
+
+    def expire_commands(self) -> int:
+        """Let the total timeout of every command run out, and say how many had not ended."""
+        return self._front.expire_commands()
+
+    def lose_events(self, kind: str) -> None:
+        """Lose, from now on, the events whose detail type begins like this: EC2's, Auto Scaling's and SSM's are best effort."""
+        aws.bus.lost.append(kind)
+
+    @property
+    def command_dwell(self) -> float | None:
+        """Seconds a command waits for its scripted agent, and as long for the answer; None: until `settle`."""
+        return aws.deliveries.dwell
+
+    @command_dwell.setter
+    def command_dwell(self, seconds: float | None) -> None:
+        aws.deliveries.dwell = seconds
+
+    @property
+    def invocation_lag(self) -> int:
+        """How many looks at a new invocation say that it does not exist, unless it ends before."""
+        return aws.fleet.invocation_lag
+
+    @invocation_lag.setter
+    def invocation_lag(self, looks: int) -> None:
+        aws.fleet.invocation_lag = looks
 
     @property
     def dwell(self) -> float | None:

@@ -1,0 +1,129 @@
+"""Asks the deployed worker and waits for its answer, for a while; and the verb that asks after a request again."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from chalicelib import wishes
+from chalicelib.cli.errors import Unanswered, UsageError
+from chalicelib.cli.options import read_as
+from chalicelib.cli.render import Run, run_lines
+from chalicelib.cli.shell import Shell
+from chalicelib.cli.terminal import Terminal, line
+from chalicelib.controller import Request
+from chalicelib.core.errors import ControllerError, UnknownTopology
+from chalicelib.core.wake import Wake
+from chalicelib.wakeups import Queue
+
+PATIENCE = "5m"
+"""Longer than a run that waits for another of its topology: the worker's own limit is two minutes."""
+
+_PAUSES = (0.2, 0.3, 0.5, 1.0, 2.0)
+"""Seconds between looks for the answer; the last one again and again."""
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+Wait = Annotated[
+    str, typer.Option("--wait", metavar="TIME", help="How long to wait for the worker's answer, such as 90s.")
+]
+
+
+def seconds_of(wait: str) -> float:
+    """Read --wait.
+
+    Raises:
+        UsageError: it is no duration.
+    """
+    return read_as("--wait", wait, wishes.duration).total_seconds()
+
+
+def ask_worker(shell: Shell, queue: Queue, name: str, request: Request, seconds: float) -> Run:
+    """Ask the worker for a run and give its report as JSON.
+
+    Raises:
+        ApplyError: it could not be asked.
+        Unanswered: it did not answer in time, or its answer could not be read; what was asked goes on.
+        UnknownTopology: the topology is declared no more.
+    """
+    edge = shell.edge
+    wake = Wake(
+        name,
+        request.woken_by,
+        edge.ports.clock.now(),
+        to=request.to,
+        force=request.force,
+        agreed=request.agreed,
+        order=request.order,
+    )
+    request_id = wishes.ask(wake, edge.journal, queue)
+    try:
+        shell.say([line((f"asked the worker: request {request_id}", "dim"))])
+        with shell.waiting("the worker makes the changes, and looks again"):
+            answer = _wait(shell, request_id, seconds)
+    except KeyboardInterrupt:
+        goes_on = f"request {request_id} goes on; ask after it: mooring request {request_id}"
+        Terminal(stderr=True).say(line(), line(goes_on))
+        raise
+    if answer["report"] is None:
+        raise UnknownTopology(f"{name} is declared no more", hint="nothing was changed")
+    run: Run = answer["report"]
+    return run
+
+
+def request(
+    shell: Shell,
+    request_id: Annotated[
+        str, typer.Argument(metavar="ID", help="As apply, switchover or the API gave it.", show_default=False)
+    ],
+) -> int:
+    """Tell how far a request has come, and its report when it is done.
+
+    Exit status: 0 done and everything is as declared, 2 not done yet, 1 otherwise. Answers are kept for a day.
+    """
+    answer = shell.edge.journal.answered(request_id) if _ID.fullmatch(request_id) else None
+    if answer is None:
+        raise UsageError(f"no request {request_id} is known", hint="answers are kept for a day")
+    shell.show(answer_lines(answer), answer)
+    if answer["state"] != "done":
+        return 2
+    return (
+        0 if answer["report"] and answer["report"]["verdict"] in ("converged", "repaired", "pending") else 1
+    )
+
+
+def answer_lines(answer: Run) -> Iterator[Text]:
+    """Print how far a request has come."""
+    if answer["report"]:
+        yield from run_lines(answer["report"])
+    elif answer["state"] == "done":
+        yield line(f"{answer['topology']} is declared no more; nothing was changed")
+    else:
+        yield line(f"{answer['topology']}: {answer['state']}")
+
+
+def _wait(shell: Shell, request_id: str, seconds: float) -> dict[str, Any]:
+    """Look for the answer until it is there or time is over."""
+    clock, looks = shell.edge.ports.clock, 0
+    deadline = clock.now() + timedelta(seconds=seconds)
+    again = f"mooring request {request_id}"
+    while True:
+        try:
+            answer = shell.edge.journal.answered(request_id)
+        except ControllerError as error:
+            raise Unanswered(
+                f"request {request_id} goes on, but its answer cannot be read: {error}", hint=again
+            ) from error
+        if answer and answer["state"] == "done":
+            return answer
+        if clock.now() >= deadline:
+            state = answer["state"] if answer else "unknown"
+            raise Unanswered(
+                f"request {request_id} is still {state} after {seconds:.0f} seconds; it goes on",
+                hint=f"ask after it: {again}; stuck? the runbook's Backlog says what to do",
+            )
+        clock.sleep(_PAUSES[min(looks, len(_PAUSES) - 1)])
+        looks += 1

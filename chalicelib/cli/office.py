@@ -1,0 +1,188 @@
+"""The verb for the office's engineer: what pfSense or OpenVPN must hold there, and what a backup lacks of it."""
+
+import json
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Annotated, Literal
+from xml.sax.saxutils import escape
+
+import typer
+from rich.text import Text
+
+from chalicelib.cli.errors import NoTunnel
+from chalicelib.cli.named import declared
+from chalicelib.cli.options import Name
+from chalicelib.cli.shell import Shell
+from chalicelib.cli.terminal import line
+from chalicelib.core.finding import Finding
+from chalicelib.core.findings import check
+from chalicelib.core.office import Line, Office
+from chalicelib.core.office import office as render_office
+from chalicelib.core.pfsense import Field, override_fields, rule_fields, server_fields
+from chalicelib.core.topology import Topology, Tunnel
+
+Format = Literal["text", "openvpn", "pfsense-xml", "json"]
+
+_COLOURS = {"missing": "red", "wrong": "red", "shadowed": "yellow", "weak": "yellow"}
+
+
+def tunnel_of(topology: Topology) -> Tunnel:
+    """Give the topology's tunnel.
+
+    Raises:
+        NoTunnel: it declares none.
+    """
+    if topology.tunnel is None:
+        raise NoTunnel(
+            f"{topology.name} declares no tunnel",
+            hint="add [tunnel] as in examples/office.toml, and declare it anew",
+        )
+    return topology.tunnel
+
+
+def office(
+    shell: Shell,
+    name: Name = None,
+    *,
+    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = "text",
+    backup: Annotated[
+        str | None,
+        typer.Option(
+            "--check",
+            metavar="FILE",
+            help="Hold a pfSense backup (config.xml) against it; - is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+) -> int:
+    """Print what the office's firewall must hold, or check a backup of it.
+
+    Ready to paste, with a sentence of why for each: pfSense's fields, or lines of plain OpenVPN. Writes nothing anywhere.
+
+    Exit status: 0 printed, or the backup lacks nothing; 2 it does; 1 it could not be read.
+    """
+    topology = declared(shell.edge, name)
+    tunnel = tunnel_of(topology)
+    if backup is not None:
+        from chalicelib.cli.backup import read_backup  # noqa: PLC0415 - cryptography takes longer than --help may
+
+        findings = check(topology, read_backup(backup))
+        shell.show(_finding_lines(topology, findings), _findings_json(topology, findings))
+        return 2 if findings else 0
+    rendered = render_office(topology)
+    document = _document(rendered)
+    match form:
+        case "text":
+            lines = _fields(topology, tunnel)
+        case "openvpn":
+            lines = _openvpn(rendered)
+        case "pfsense-xml":
+            lines = _xml(topology, tunnel)
+        case "json":
+            lines = iter(json.dumps(document, indent=2).splitlines())
+    shell.show(map(line, lines), document)
+    return 0
+
+
+def _fields(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
+    """Print pfSense's fields, page by page."""
+    yield f"What pfSense must hold for {topology.name}; create the certificates {tunnel.server_name} (server) and {tunnel.common_name} (client) first."
+    fields = [
+        *server_fields(topology, tunnel),
+        *override_fields(topology, tunnel),
+        *rule_fields(topology, tunnel),
+    ]
+    for page, on_it in groupby(fields, key=lambda field: field.page):
+        yield ""
+        yield page
+        for field in on_it:
+            first, *more = field.entry.splitlines()
+            yield f"  {field.label:<40}{first}"
+            yield from (f"  {'':<40}{entry}" for entry in more)
+            yield f"      {field.why}"
+    yield ""
+    yield "A server in mode Peer to Peer ( SSL/TLS ) does as well: there the VPC's networks go into IPv4 Remote network(s)"
+    yield "instead of the custom options."
+
+
+def _openvpn(rendered: Office) -> Iterator[str]:
+    """Print lines of plain OpenVPN: the server's, then those of the router's own file."""
+    yield "# OpenVPN server; its certificate, its keys (ca, cert, key, dh none, tls-crypt) and its device are yours to name"
+    yield from _commented(rendered.server)
+    yield ""
+    yield f"# client-config-dir, file {rendered.override_name}"
+    yield from _commented(rendered.override)
+
+
+def _commented(lines: tuple[Line, ...]) -> Iterator[str]:
+    for why, same in groupby(lines, key=lambda one: one.why):
+        yield f"# {why}"
+        yield from (one.text for one in same)
+
+
+def _xml(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
+    """Print the OpenVPN area of a pfSense configuration; what only the firewall has is left for it to be chosen there."""
+    yield '<?xml version="1.0"?>'
+    yield "<openvpn>"
+    yield "  <openvpn-server>"
+    yield "    <vpnid>1</vpnid>"
+    yield "    <!-- choose in the GUI afterwards: interface, certificate authority (caref), certificate (certref), TLS key (tls) -->"
+    yield from _elements(server_fields(topology, tunnel))
+    yield "  </openvpn-server>"
+    yield "  <openvpn-csc>"
+    yield "    <server_list>1</server_list>"
+    yield from _elements(override_fields(topology, tunnel))
+    yield "  </openvpn-csc>"
+    yield "</openvpn>"
+
+
+def _elements(fields: list[Field]) -> Iterator[str]:
+    for field in fields:
+        first, *more = f"<{field.element}>{escape(field.stored)}</{field.element}>".splitlines()
+        yield f"    <!-- {field.why.replace('--', '-')} -->"
+        yield f"    {first}"
+        yield from more
+
+
+def _document(rendered: Office) -> dict[str, object]:
+    topology, tunnel = rendered.topology, rendered.tunnel
+    fields = {
+        "server": server_fields(topology, tunnel),
+        "override": override_fields(topology, tunnel),
+        "rules": rule_fields(topology, tunnel),
+    }
+    return {
+        "topology": topology.name,
+        "openvpn": {
+            "server": [{"line": one.text, "why": one.why} for one in rendered.server],
+            "client_config_dir": {
+                "file": rendered.override_name,
+                "lines": [{"line": one.text, "why": one.why} for one in rendered.override],
+            },
+        },
+        "pfsense": {
+            key: [
+                {"page": f.page, "label": f.label, "entry": f.entry, "element": f.element, "why": f.why}
+                for f in found
+            ]
+            for key, found in fields.items()
+        },
+    }
+
+
+def _finding_lines(topology: Topology, findings: tuple[Finding, ...]) -> Iterator[Text]:
+    for finding in findings:
+        yield line((f"{finding.kind:<9}", _COLOURS[finding.kind]), finding.what)
+        yield line(f"         {finding.page}")
+        yield line(f"         enter: {finding.mend}")
+    if not findings:
+        yield line(("the backup has all that ", "green"), (topology.name, "green"), (" needs", "green"))
+    else:
+        yield line(f"{len(findings)} finding{'s' * (len(findings) != 1)} for {topology.name}")
+
+
+def _findings_json(topology: Topology, findings: tuple[Finding, ...]) -> dict[str, object]:
+    return {
+        "topology": topology.name,
+        "findings": [{"kind": f.kind, "what": f.what, "page": f.page, "mend": f.mend} for f in findings],
+    }

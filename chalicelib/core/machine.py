@@ -1,0 +1,249 @@
+"""What is known of a candidate's operating system: what was sent to it, what came back, how it said it stands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATIENCE = timedelta(minutes=3)
+"""How long a command may go unanswered: a minute to be delivered, a minute to run, and as long again for SSM to say so."""
+
+ON_ITS_WAY = timedelta(minutes=2)
+"""At most between sending a push and the moment from which the machine counts the time to confirm it."""
+
+FRESH = timedelta(minutes=12)
+"""How long a machine's word on itself is leaned on: two inspections may be missed."""
+
+TRY_AGAIN = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 4, 8, 15))
+"""How long to wait after a failed push, by the number of tries; the last one holds for all that follow."""
+
+Kind: TypeAlias = Literal["push", "inspect", "confirm"]
+
+_TAKEN = ("applied", "unchanged", "pending")
+_SAID = {"refused": "refused it", "rolled-back": "went back to what it had"}
+_UNFINISHED = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
+
+_ENDED = {
+    "Cancelled": "it was cancelled",
+    "Canceled": "it was cancelled",
+    "DeliveryTimedOut": "it was not delivered in time: the agent does not answer",
+    "ExecutionTimedOut": "it ran out of time on the machine",
+    "TimedOut": "it ran out of time",
+    "Undeliverable": "it could not be delivered: no agent took it",
+    "Terminated": "SSM ended it, since its sibling commands failed",
+    "InvalidPlatform": "the document does not fit the machine's platform",
+    "AccessDenied": "the machine may not run it: AccessDenied",
+}
+"""SSM's StatusDetails of a command that brought no result (Systems Manager user guide, "Understanding command statuses")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The SSM agent of an instance, as Systems Manager knows it."""
+
+    online: bool
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What SSM says of a command on one machine: its StatusDetails, and what it printed once it has ended."""
+
+    status: str
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What an operator asks of machines: to push, or to confirm a push that waits for it.
+
+    `confirm_within` is in seconds: without a confirmation by then the machine goes back by itself.
+    """
+
+    kind: Literal["push", "confirm"]
+    to: str | None = None
+    confirm_within: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that was sent and has not been answered; `digest` is what a push or a confirmation is about."""
+
+    id: str
+    kind: Kind
+    sent_at: datetime
+    digest: str | None = None
+    confirm_within: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """How a machine said it stands; `digest` is that of the configuration in force, None when it has none.
+
+    `tunnel` is OpenVPN's own word for its state, None when it does not run. `received` counts the tunnel's bytes since it
+    started, `grown` how many came since the inspection before (None when that cannot be told).
+    """
+
+    at: datetime
+    digest: str | None
+    drift: tuple[str, ...] = ()
+    forwarding: bool = False
+    holds_address: bool = False
+    tunnel: str | None = None
+    received: int = 0
+    grown: int | None = None
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """A push that failed: which digest, why, how often in a row, and whether only an operator may try it again."""
+
+    digest: str
+    reason: str
+    at: datetime
+    tries: int = 1
+    final: bool = False
+
+    @property
+    def again_at(self) -> datetime | None:
+        """When the next try is due; None when it waits for an operator."""
+        return None if self.final else self.at + TRY_AGAIN[min(self.tries, len(TRY_AGAIN)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A configuration in force that the machine gives up unless an operator confirms it in time."""
+
+    digest: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One candidate's operating system, as far as it is known."""
+
+    instance_id: str
+    command: Command | None = None
+    inspection: Inspection | None = None
+    setback: Setback | None = None
+    trial: Trial | None = None
+
+    def fresh(self, at: datetime) -> Inspection | None:
+        """Give the machine's word on itself while it may be leaned on."""
+        if self.inspection is None or at - self.inspection.at > FRESH:
+            return None
+        return self.inspection
+
+    def asked(self, command: Command) -> Machine:
+        """Give the machine with a command on its way."""
+        return replace(self, command=command)
+
+    def refused(self, digest: str, reason: str, at: datetime, *, final: bool = False) -> Machine:
+        """Give the machine after a push that failed."""
+        again = self.setback is not None and self.setback.digest == digest
+        tries = self.setback.tries + 1 if again and self.setback else 1
+        return replace(self, command=None, setback=Setback(digest, reason, at, tries, final))
+
+    def heard(self, invocation: Invocation | None, now: datetime) -> Machine:
+        """Give the machine after SSM was asked about its command; None is a command that SSM does not know (yet).
+
+        Just after SendCommand every command is unknown for a moment (`InvocationDoesNotExist`); one that stays unknown
+        never reached a machine.
+        """
+        command = self.command
+        if command is None:
+            return self
+        if invocation is None or invocation.status in _UNFINISHED:
+            if now - command.sent_at <= PATIENCE:
+                return self
+            why = "it reached no machine" if invocation is None else "the machine never answered"
+            return self._failed(command, why, now)
+        said = read(invocation.output)
+        if said is None or invocation.status not in ("Success", "Failed"):
+            unclear = f"it ended as {invocation.status} and said nothing that Mooring understands"
+            return self._failed(command, _ENDED.get(invocation.status, unclear), now)
+        return self._told(command, said, now)
+
+    def _failed(self, command: Command, why: str, now: datetime) -> Machine:
+        """Give the machine after a command that brought no word; what is not a push is sent again when due."""
+        if command.kind == "push" and command.digest:
+            return self.refused(command.digest, why, now)
+        return replace(self, command=None)
+
+    def _told(self, command: Command, said: Mapping[str, Any], now: datetime) -> Machine:
+        result = said.get("result")
+        word = _inspection(said, self.inspection, command.sent_at)
+        if word is None:
+            return self._failed(command, "it said nothing that Mooring understands", now)
+        machine = replace(self, command=None, inspection=word)
+        if command.kind == "inspect":
+            return _tried(machine, now)
+        if result not in _TAKEN and command.digest:
+            reason = str(said.get("reason") or "it gave no reason")[:300]
+            final = result == "rolled-back" or command.kind == "confirm"
+            told = f"{_SAID.get(str(result), 'failed')}: {reason}"
+            return replace(machine, trial=None).refused(command.digest, told, now, final=final)
+        trial = None
+        if result == "pending" and command.confirm_within and command.digest:
+            until = command.sent_at + ON_ITS_WAY + timedelta(seconds=command.confirm_within)
+            trial = Trial(command.digest, until)
+        return replace(machine, setback=None, trial=trial)
+
+
+def _tried(machine: Machine, now: datetime) -> Machine:
+    """Give a machine after a look at a configuration on trial: given up, kept, or still on trial."""
+    if machine.trial is None or machine.inspection is None:
+        return machine
+    if machine.inspection.digest != machine.trial.digest:
+        why = "nobody confirmed it in time, so the machine went back to what it had"
+        return replace(machine, trial=None).refused(machine.trial.digest, why, now, final=True)
+    return machine if machine.inspection.at < machine.trial.until else replace(machine, trial=None)
+
+
+def read(output: str) -> dict[str, Any] | None:
+    """Find a machine's word in what its command printed: the last line that is a JSON object of Mooring's."""
+    for text in reversed(output.strip().splitlines()):
+        if not text.startswith("{"):
+            continue
+        try:
+            said = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(said, dict) and said.get("mooring") == 1:
+            return cast("dict[str, Any]", said)
+    return None
+
+
+def _inspection(said: Mapping[str, Any], before: Inspection | None, at: datetime) -> Inspection | None:
+    """Read what `inspect` and `configure` say; None when a field is not what it should be: a machine is not trusted."""
+    tunnel = said.get("tunnel") or {}
+    try:
+        received = int(tunnel.get("bytes_in") or 0)
+        expires = said.get("certificate_expires")
+        return Inspection(
+            at=at,
+            digest=_word(said.get("digest"), 64),
+            drift=tuple(_word(line, 200) or "" for line in said.get("drift") or ())[:20],
+            forwarding=said.get("forwarding") is True,
+            holds_address=said.get("holds_address") is True,
+            tunnel=_word(tunnel.get("state"), 40),
+            received=received,
+            grown=received - before.received if before and received >= before.received else None,
+            expires=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
+        )
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _word(value: object, most: int) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError
+    return value[:most]

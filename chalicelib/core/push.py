@@ -1,0 +1,196 @@
+"""Decides which candidate is sent its configuration, and when: drift on a machine is drift like any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.core.change import PushConfig, short
+from chalicelib.core.configuration import pinned_address, wanted
+from chalicelib.core.election import candidates, router_interface
+from chalicelib.core.errors import UnsafePlan
+from chalicelib.core.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chalicelib.core.election import Election
+    from chalicelib.core.machine import Inspection, Machine, Order, Trial
+    from chalicelib.core.observation import History, Instance, Interface, Observation
+    from chalicelib.core.router import Bundle
+    from chalicelib.core.topology import Topology
+
+SETTLES = timedelta(minutes=10)
+"""How long a machine may take from its launch until its SSM agent is online, before that is a problem."""
+
+INSPECTED = timedelta(minutes=5)
+"""How often a machine is asked how it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    why: str
+
+
+def plan_pushes(
+    topology: Topology,
+    observation: Observation,
+    history: History,
+    election: Election,
+    order: Order | None = None,
+) -> Plan[PushConfig]:
+    """Compare what every candidate should have with what it said it has; the same arguments always give the same plan.
+
+    Standbys are pushed before they are needed. What is declared anew waits, on the current router alone, for the
+    declared change window; what nobody declared (no configuration, drift) and what an operator orders does not wait.
+    """
+    if topology.tunnel is None:
+        return Plan()
+    if observation.agents is None:
+        return Plan(problems=(f"no machine can be configured or asked: {observation.unheard}",))
+    steps: list[PushConfig | _Waiting | str] = []
+    for instance in candidates(topology, observation):
+        interface = router_interface(topology, instance)
+        bundle = wanted(topology, observation, interface) if interface else None
+        if instance.state == "running" and interface and bundle:
+            current = instance.id == election.router.id
+            seat = _Seat(topology, observation, instance, interface, bundle, current=current)
+            steps += _step(seat, history, order)
+    return Plan(
+        tuple(step for step in steps if isinstance(step, PushConfig)),
+        tuple(step for step in steps if isinstance(step, str)),
+        tuple(step.why for step in steps if isinstance(step, _Waiting)),
+    )
+
+
+def check(topology: Topology, observation: Observation, history: History, order: Order) -> None:
+    """See that what an operator asks of machines can be done.
+
+    Raises:
+        UnsafePlan: no tunnel is declared, the machine named is no candidate, or nothing waits for a confirmation.
+    """
+    if topology.tunnel is None:
+        raise UnsafePlan(
+            f"{topology.name} declares no tunnel, so its machines are not Mooring's to configure",
+            hint="declare [tunnel] first",
+        )
+    names = {candidate.id for candidate in candidates(topology, observation)}
+    if order.to is not None and order.to not in names:
+        raise UnsafePlan(
+            f"{order.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}"
+        )
+    if order.kind == "confirm" and not on_trial(history, order):
+        raise UnsafePlan(
+            "no configuration waits for a confirmation", hint="`mooring status` tells what is in force"
+        )
+
+
+def on_trial(history: History, order: Order) -> list[tuple[str, Trial]]:
+    """List the machines whose configuration an order confirms."""
+    return [
+        (m.instance_id, m.trial) for m in history.machines if m.trial and order.to in (None, m.instance_id)
+    ]
+
+
+def due(topology: Topology, observation: Observation, history: History) -> list[str]:
+    """List the running candidates to be asked how they stand: online, not busy, and not heard of for a while.
+
+    One whose configuration is on trial is asked again as soon as its time is over.
+    """
+    if topology.tunnel is None:
+        return []
+    now, found = observation.taken_at, []
+    for instance in candidates(topology, observation):
+        machine, agent = history.machine(instance.id), (observation.agents or {}).get(instance.id)
+        if instance.state != "running" or agent is None or not agent.online or machine.command:
+            continue
+        word, trial = machine.inspection, machine.trial
+        over = trial is not None and word is not None and word.at < trial.until <= now
+        if word is None or now - word.at >= INSPECTED or over:
+            found.append(instance.id)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """A running candidate: where it sits and what it should have."""
+
+    topology: Topology
+    observation: Observation
+    instance: Instance
+    interface: Interface
+    bundle: Bundle
+    current: bool
+
+
+def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushConfig | _Waiting | str]:
+    machine = history.machine(seat.instance.id)
+    ordered = order if order and order.kind == "push" and order.to in (None, seat.instance.id) else None
+    word = machine.inspection
+    if machine.command and machine.command.kind == "push":
+        yield _Waiting(
+            f"{seat.instance.id} has been sent {short(machine.command.digest)}; its answer is awaited"
+        )
+    elif (away := _away(seat)) is not None:
+        yield away
+    elif ordered:
+        yield _push(seat, word, "an operator asked for it", ordered.confirm_within)
+    elif word is None:
+        yield _Waiting(f"{seat.instance.id} has yet to say how it stands")
+    elif machine.trial:
+        until, ask = f"{machine.trial.until:%H:%M} UTC", f"`mooring confirm {seat.topology.name}`"
+        yield _Waiting(f"{seat.instance.id} goes back by {until} unless somebody confirms: {ask}")
+    elif machine.fresh(seat.observation.taken_at) is None:
+        yield f"{seat.instance.id} has not said how it stands since {word.at:%H:%M} UTC, though its agent is online"
+    elif (reason := _reason(seat, word)) is not None:
+        yield _held(seat, machine, word) or _push(seat, word, reason)
+
+
+def _away(seat: _Seat) -> _Waiting | str | None:
+    """Say so of a machine that Systems Manager cannot reach: a young one is waited for."""
+    agent = (seat.observation.agents or {}).get(seat.instance.id)
+    if agent and agent.online:
+        return None
+    if agent:
+        return f"{seat.instance.id} is out of Systems Manager's reach: its agent has stopped answering"
+    if seat.observation.taken_at - seat.instance.launched_at < SETTLES:
+        return _Waiting(f"{seat.instance.id} runs, and its SSM agent is not online yet")
+    return f"{seat.instance.id} has no SSM agent online, so it cannot be configured"
+
+
+def _reason(seat: _Seat, word: Inspection) -> str | None:
+    if word.digest is None:
+        return "it has no configuration yet"
+    if word.digest != seat.bundle.digest:
+        return f"{short(word.digest)} is not the declared one"
+    if word.drift:
+        more = f", and {len(word.drift) - 1} more" if len(word.drift) > 1 else ""
+        return f"somebody changed the machine: {word.drift[0]}{more}"
+    return None
+
+
+def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | None:
+    """Say what keeps a push back: one that failed before, or the change window."""
+    setback, now = machine.setback, seat.observation.taken_at
+    if (
+        setback
+        and setback.digest == seat.bundle.digest
+        and (setback.again_at is None or now < setback.again_at)
+    ):
+        ask = f"`mooring push {seat.topology.name} --to {machine.instance_id}` tries again"
+        again = f"the next try is at {setback.again_at:%H:%M} UTC" if setback.again_at else ask
+        return f"{machine.instance_id} did not take {short(setback.digest)}: {setback.reason}; {again}"
+    window = seat.topology.tunnel and seat.topology.tunnel.change_window
+    declared_anew = word.digest is not None and not word.drift
+    if seat.current and window and declared_anew and not window.contains(now):
+        return _Waiting(
+            f"{machine.instance_id} is given {short(seat.bundle.digest)} in the change window {window}"
+        )
+    return None
+
+
+def _push(seat: _Seat, word: Inspection | None, reason: str, confirm_within: int | None = None) -> PushConfig:
+    address = pinned_address(seat.topology, seat.interface)
+    was = word.digest if word else None
+    return PushConfig(seat.instance.id, address, seat.bundle, was, reason, confirm_within)

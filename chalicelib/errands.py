@@ -1,0 +1,129 @@
+"""Runs errands to machines: asks what became of commands, sends pushes and inspections, and never waits for a machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from chalicelib.core.errors import ControllerError, ObservationError, PushError
+from chalicelib.core.machine import Command, Machine
+from chalicelib.core.push import due, on_trial
+from chalicelib.core.report import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from chalicelib.core.change import PushConfig
+    from chalicelib.core.machine import Agent, Invocation, Order
+    from chalicelib.core.observation import History, Observation
+    from chalicelib.core.topology import Topology
+
+
+class Machines(Protocol):
+    """The candidates' operating systems, as far as Systems Manager reaches them."""
+
+    def agents(self, topology: Topology) -> dict[str, Agent]:
+        """Read which candidates' SSM agents are known, and online.
+
+        Raises:
+            ObservationError: Systems Manager did not answer.
+        """
+        ...
+
+    def answer(self, command_id: str, instance_id: str) -> Invocation | None:
+        """Read what became of a command on a machine; None while Systems Manager knows no such invocation.
+
+        Raises:
+            ObservationError: Systems Manager did not answer.
+        """
+        ...
+
+    def push(self, topology: Topology, change: PushConfig) -> str:
+        """Store a configuration and have a machine take it; gives the command's id, and does not wait.
+
+        Raises:
+            PushError: it could not be stored or sent.
+        """
+        ...
+
+    def inspect(self, instance_ids: Sequence[str]) -> str:
+        """Ask machines how they stand; gives the one command's id, and does not wait.
+
+        Raises:
+            PushError: it could not be sent.
+        """
+        ...
+
+    def confirm(self, instance_id: str, digest: str) -> str:
+        """Have a machine keep the configuration that is on trial; gives the command's id, and does not wait.
+
+        Raises:
+            PushError: it could not be sent.
+        """
+        ...
+
+
+def agents(topology: Topology, machines: Machines) -> Callable[[Observation], Observation]:
+    """Read the SSM agents; gives what puts them into a snapshot. That they could not be read stops no other repair."""
+    if topology.tunnel is None:
+        return lambda observation: observation
+    try:
+        found = machines.agents(topology)
+    except ObservationError as error:
+        why = error.message
+        return lambda observation: replace(observation, unheard=why)
+    return lambda observation: replace(observation, agents=found)
+
+
+def heard(history: History, machines: Machines, now: datetime) -> History:
+    """Give the history with what became of the commands on their way; what cannot be learned now, a later run learns."""
+    return replace(history, machines=tuple(_heard(machine, machines, now) for machine in history.machines))
+
+
+def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:
+    if machine.command is None:
+        return machine
+    try:
+        return machine.heard(machines.answer(machine.command.id, machine.instance_id), now)
+    except ObservationError:
+        return machine
+
+
+def push(
+    topology: Topology, machines: Machines, changes: Iterable[PushConfig], history: History, now: datetime
+) -> tuple[History, list[Failure | None]]:
+    """Send every push; gives the history with the commands that were sent, and one failure or None per push."""
+    failures: list[Failure | None] = []
+    for change in changes:
+        machine = history.machine(change.instance_id)
+        digest = change.bundle.digest
+        try:
+            command_id = machines.push(topology, change)
+        except PushError as error:
+            failures.append(Failure(error.aws_code or error.code, error.message, error.retryable))
+            history = history.knows(machine.refused(digest, error.message, now))
+        else:
+            failures.append(None)
+            command = Command(command_id, "push", now, digest, change.confirm_within)
+            history = history.knows(machine.asked(command))
+    return history, failures
+
+
+def ask(
+    topology: Topology, machines: Machines, observation: Observation, history: History, order: Order | None
+) -> tuple[History, ControllerError | None]:
+    """Send the confirmation that was ordered, and an inspection to every machine that is due; at worst a later run does."""
+    now = observation.taken_at
+    try:
+        for instance_id, trial in on_trial(history, order) if order and order.kind == "confirm" else ():
+            command = Command(machines.confirm(instance_id, trial.digest), "confirm", now, trial.digest)
+            history = history.knows(history.machine(instance_id).asked(command))
+        instance_ids = due(topology, observation, history)
+        if instance_ids:
+            command = Command(machines.inspect(instance_ids), "inspect", now)
+            for instance_id in instance_ids:
+                history = history.knows(history.machine(instance_id).asked(command))
+    except PushError as error:
+        return history, error
+    return history, None

@@ -1,0 +1,117 @@
+"""What people may wish of a topology, by the API or the command line: a run, a pause, its end; and their words for it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib.core.envelope import MOST_CONFIRM_SECONDS
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.core.observation import History, Pause
+    from chalicelib.core.wake import Wake
+    from chalicelib.wakeups import Queue
+    from chalicelib.worker import Ledger
+
+LONGEST = timedelta(days=30)
+"""Of all durations that anybody may name."""
+
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_REASON = re.compile(
+    r"[^\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,200}"
+)
+"""One line that any terminal shows as it is: nothing that moves the cursor, turns the direction or is invisible."""
+
+
+class Unfit(ValueError):  # noqa: N818 - it says of a word what it is
+    """A word that means nothing here; `wanted` says what would."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(wanted)
+        self.wanted = wanted
+
+
+def duration(value: object) -> timedelta:
+    """Read 90s, 30m, 2h or 1d.
+
+    Raises:
+        Unfit: it is none, or longer than `LONGEST`.
+    """
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    read = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
+    if not timedelta(0) < read <= LONGEST:
+        raise Unfit(f"a duration such as 30m, 2h or 1d, at most {LONGEST.days}d")
+    return read
+
+
+def confirm_within(value: object) -> int:
+    """Read for how long a push may wait for its confirmation; gives seconds.
+
+    Raises:
+        Unfit: it is no duration, or too short for anybody to confirm in, or longer than a machine waits.
+    """
+    wanted = "a duration from 1m to 1h, such as 5m"
+    try:
+        seconds = int(duration(value).total_seconds())
+    except Unfit:
+        raise Unfit(wanted) from None
+    if not 60 <= seconds <= MOST_CONFIRM_SECONDS:
+        raise Unfit(wanted)
+    return seconds
+
+
+def reason(value: object) -> str:
+    """Read why somebody pauses a topology.
+
+    Raises:
+        Unfit: it is empty, too long, or no one line of plain text.
+    """
+    if not isinstance(value, str) or not _REASON.fullmatch(value) or not value.strip():
+        raise Unfit("1 to 200 characters on one line")
+    return value.strip()
+
+
+def ask(wake: Wake, ledger: Ledger, queue: Queue) -> str:
+    """Put a request on the queue and give its id; its answer says queued before the worker can say running.
+
+    Raises:
+        ApplyError: it could not be noted or sent, so nobody will answer it.
+    """
+    request_id = str(uuid.uuid4())
+    ledger.answer(request_id, wake.topology, "queued")
+    queue.send([replace(wake, request_id=request_id)])
+    return request_id
+
+
+def pause(name: str, wanted: Pause, caller: str, ledger: Ledger) -> Pause:
+    """Have the worker look and not touch until the pause ends; who asked becomes part of the reason.
+
+    Raises:
+        ObservationError, ApplyError: the journal could not be read or written.
+    """
+    signed = replace(wanted, reason=f"{wanted.reason} ({caller})")
+    ledger.amend(name, lambda history: replace(history, pause=signed))
+    return signed
+
+
+def resume(name: str, now: datetime, ledger: Ledger) -> Pause | None:
+    """End a pause and give it, if one was in force; one that is declared only its declaration ends.
+
+    Raises:
+        ObservationError, ApplyError: the journal could not be read or written.
+    """
+    ended: Pause | None = None
+
+    def change(history: History) -> History:
+        nonlocal ended
+        ended = history.paused(now)
+        return replace(history, pause=None)
+
+    ledger.amend(name, change)
+    return ended

@@ -1,0 +1,176 @@
+"""`mooring router` and `mooring office` as processes: what they print is what is rendered, for people and for programs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from chalicelib.core.declaration import parse
+from tests.office.backups import CONFIG, changed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Mooring, Office
+
+TUNNEL = """
+[tunnel]
+server = "vpn.example.com"
+common_name = "aws-router"
+server_name = "office-vpn"
+address = "192.168.0.254"
+"""
+
+
+@pytest.fixture
+def tunnelled(office: Office) -> Office:
+    """The example network with a tunnel declared."""
+    office.declare(after=TUNNEL)
+    return office
+
+
+def test_router_prints_the_current_routers_files(tunnelled: Office, mooring: Mooring) -> None:
+    """Without an instance it is the router's; nothing is written, and the digest is of what was printed."""
+    ran = mooring("router", "office", "--json")
+
+    files = {file["path"]: {"mode": file["mode"], "text": file["text"]} for file in ran.json["files"]}
+    canonical = json.dumps({"schema": 1, "files": files}, sort_keys=True, separators=(",", ":")).encode()
+    assert (ran.code, ran.json["instance"]) == (0, tunnelled.router)
+    assert ran.json["digest"] == hashlib.sha256(canonical).hexdigest()
+    role = json.loads(files["/etc/mooring/role.json"]["text"])
+    assert role["elastic_ip"] == tunnelled.outputs["ElasticIpAddress"]
+    assert tunnelled.writes == []
+
+
+def test_router_prints_a_named_candidates_files(tunnelled: Office, mooring: Mooring) -> None:
+    """A standby's files differ by its address alone, and are told by its id."""
+    ran = mooring("router", "office", "--instance", tunnelled.standby)
+
+    assert ran.code == 0
+    assert ran.said[-1].startswith(f"{tunnelled.standby}: sha256 ")
+    assert "==> /etc/mooring/rules.v4 0644" in ran.said
+    assert mooring("router", "office").said[-1] != ran.said[-1]
+
+
+def test_router_of_no_candidate_names_those_that_are(tunnelled: Office, mooring: Mooring) -> None:
+    """A stranger's id is an error that says whose it could have been."""
+    ran = mooring("router", "office", "--instance", "i-0123456789abcdef0")
+
+    assert ran.code == 1
+    assert "i-0123456789abcdef0 is no candidate of office" in ran.err
+    assert tunnelled.router in ran.err
+
+
+@pytest.mark.parametrize("verb", ["router", "office"])
+def test_topology_without_a_tunnel_is_told_what_to_add(office: Office, mooring: Mooring, verb: str) -> None:
+    """There is nothing to print, and it is said why."""
+    assert office.topologies.names() == ["office"]
+
+    ran = mooring(verb, "office")
+
+    assert ran.code == 1
+    assert "office declares no tunnel" in ran.err
+    assert "[tunnel] as in examples/office.toml" in ran.err
+
+
+def test_office_prints_fields_by_the_guis_labels_with_a_why(tunnelled: Office, mooring: Mooring) -> None:
+    """A person reads where to go, what to enter and why."""
+    ran = mooring("office", "office")
+
+    assert ran.code == 0
+    assert "VPN > OpenVPN > Client Specific Overrides > Edit > Tunnel Settings" in ran.said
+    assert any(line.split() == ["IPv4", "Tunnel", "Network", "192.168.0.254/24"] for line in ran.said)
+    assert tunnelled.writes == []
+
+
+def test_office_prints_lines_of_openvpn(tunnelled: Office, mooring: Mooring) -> None:
+    """A plain server's engineer pastes them; comments say why."""
+    ran = mooring("office", "office", "--format", "openvpn")
+
+    directives = [line for line in ran.said if line and not line.startswith("#")]
+    assert tunnelled.writes == []
+    assert "server 192.168.0.0 255.255.255.0 nopool" in directives
+    assert "ifconfig-push 192.168.0.254 255.255.255.0" in directives
+    assert all(
+        word in " ".join(directives) for word in ("iroute 10.0.1.0", "route 10.0.1.0", 'push "route 10.0.1.0')
+    )
+
+
+def test_office_prints_one_json_document_either_way(tunnelled: Office, mooring: Mooring) -> None:
+    """`--json` and `--format json` say the same."""
+    assert mooring("office", "office", "--json").json == mooring("office", "office", "--format", "json").json
+    assert tunnelled.writes == []
+
+
+def test_xml_that_is_printed_has_all_that_it_is_checked_for(
+    tunnelled: Office, mooring: Mooring, tmp_path: Path
+) -> None:
+    """Round trip: with a TLS key, which only the firewall has, our own XML has no finding."""
+    printed = mooring("office", "office", "--format", "pfsense-xml").out
+    ET.fromstring(printed)  # noqa: S314 - our own
+    backup = tmp_path / "office.xml"
+    backup.write_text(printed.replace("<vpnid>", "<tls>key</tls><vpnid>"))
+
+    ran = mooring("office", "office", "--check", str(backup))
+
+    assert (ran.code, ran.said) == (0, ["the backup has all that office needs"])
+    assert tunnelled.writes == []
+
+
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_check_of_a_backup_exits_with_2_for_findings_and_shows_no_secret(
+    tunnelled: Office, mooring: Mooring, tmp_path: Path, how: tuple[str, ...]
+) -> None:
+    """A finding says kind, page and what to enter; nothing secret of the backup is anywhere in the answer."""
+    backup = tmp_path / "config.xml"
+    backup.write_text(changed(("<common_name>aws-router</common_name>", "<common_name>CANARY</common_name>")))
+
+    ran = mooring("office", "office", "--check", str(backup), *how)
+
+    assert ran.code == 2
+    assert "there is no override of aws-router" in ran.out
+    assert "Client Specific Overrides > Edit > General Information > Common Name" in ran.out
+    assert "CANARY" not in ran.out + ran.err
+    assert tunnelled.writes == []
+
+
+def test_check_reads_standard_input_and_exits_with_0_when_all_is_there(
+    tunnelled: Office, mooring: Mooring
+) -> None:
+    """A whole backup of an office that has everything."""
+    ran = mooring("office", "office", "--check", "-", stdin=CONFIG.read_bytes())
+
+    assert (ran.code, ran.err) == (0, "")
+    assert tunnelled.writes == []
+
+
+def test_check_of_what_is_no_backup_is_one_line_and_exits_with_1(tunnelled: Office, mooring: Mooring) -> None:
+    """Broken XML is an error, not a finding."""
+    ran = mooring("office", "office", "--check", "-", stdin=b"<pfsense><openvpn>")
+
+    assert ran.code == 1
+    assert ran.err.startswith(
+        "error: standard input is no whole XML: it stops making sense at line 1, column "
+    )
+    assert tunnelled.writes == []
+
+
+def test_tunnel_that_init_proposes_is_one_without_its_comment_signs(office: Office, mooring: Mooring) -> None:
+    """What only the operator knows is to be filled in; the rest is right as it stands."""
+    assert office.writes == []
+
+    proposed = mooring("init", "--stack", "office", "--output", "-").out
+
+    before, header, after = proposed.partition("# [tunnel]")
+    section, blank, rest = after.partition("\n\n")
+    lines = [line.removeprefix("# ") for line in section.splitlines() if " = " in line]
+    filled = "\n".join(["[tunnel]", *lines]).replace("TO FILL IN", "vpn.example.com")
+    topology = parse(f"{before}{filled}{blank}{rest}".encode())
+    assert header
+    assert topology.tunnel is not None
+    assert str(topology.tunnel.address) == "192.168.0.254"
+    assert parse(proposed.encode()).tunnel is None

@@ -1,0 +1,188 @@
+"""What is known of a machine once Systems Manager was asked about its command."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.machine import (
+    FRESH,
+    ON_ITS_WAY,
+    PATIENCE,
+    Command,
+    Inspection,
+    Invocation,
+    Kind,
+    Machine,
+    Setback,
+    Trial,
+    read,
+)
+from tests.builders import NOON, ROUTER
+
+OLD, NEW = "0" * 64, "1" * 64
+LATER = NOON + timedelta(seconds=30)
+
+
+def waiting(kind: Kind = "push", confirm_within: int | None = None) -> Machine:
+    """Give a machine that was sent a command at noon, and had a configuration before."""
+    command = Command("c-1", kind, NOON, None if kind == "inspect" else NEW, confirm_within)
+    return Machine(ROUTER, command, Inspection(NOON - timedelta(minutes=1), OLD, received=10))
+
+
+def said(status: str = "Success", **fields: object) -> Invocation:
+    """Give a command that ended with a machine's word."""
+    word = {"mooring": 1, "digest": NEW, "forwarding": True, "tunnel": {"state": "CONNECTED", "bytes_in": 25}}
+    return Invocation(status, "preparing\n" + json.dumps(word | fields) + "\n")
+
+
+def test_a_push_that_was_applied_is_the_configuration_in_force() -> None:
+    """What `configure` says of the machine counts as an inspection."""
+    machine = waiting().heard(said(result="applied"), LATER)
+    assert machine.command is None
+    assert machine.setback is None
+    assert machine.inspection == Inspection(
+        NOON, NEW, forwarding=True, tunnel="CONNECTED", received=25, grown=15
+    )
+
+
+@pytest.mark.parametrize(
+    "invocation", [None, Invocation("Pending"), Invocation("InProgress"), Invocation("Delayed")]
+)
+def test_a_command_without_an_answer_is_waited_for_until_patience_ends(invocation: Invocation | None) -> None:
+    """Just after sending, SSM knows no invocation; one that never answers is given up, and a push is a setback."""
+    machine = waiting()
+    assert machine.heard(invocation, NOON + PATIENCE) == machine
+    after = machine.heard(invocation, NOON + PATIENCE + timedelta(seconds=1))
+    assert after.command is None
+    assert after.inspection == machine.inspection
+    assert after.setback
+    assert after.setback.reason == (
+        "it reached no machine" if invocation is None else "the machine never answered"
+    )
+
+
+@pytest.mark.parametrize(
+    ("details", "part"),
+    [
+        ("DeliveryTimedOut", "not delivered in time"),
+        ("ExecutionTimedOut", "ran out of time on the machine"),
+        ("Undeliverable", "no agent took it"),
+        ("Cancelled", "was cancelled"),
+        ("Terminated", "SSM ended it"),
+        ("AccessDenied", "AccessDenied"),
+        ("InvalidPlatform", "platform"),
+        ("Success", "nothing that Mooring understands"),
+        ("Failed", "ended as Failed"),
+        ("SomethingNew", "ended as SomethingNew"),
+    ],
+)
+def test_every_end_without_a_word_is_told_apart(details: str, part: str) -> None:
+    """An operator reads what to look at, not just that it failed."""
+    after = waiting().heard(Invocation(details, "no JSON here"), LATER)
+    assert after.setback
+    assert part in after.setback.reason
+    assert after.inspection == waiting().inspection
+
+
+def test_a_push_that_the_machine_refused_is_tried_again_later_each_time_and_one_that_it_undid_never() -> None:
+    """A refusal changed nothing on the machine; going back cost traffic, so an operator decides."""
+    machine, waits = waiting(), []
+    for _ in range(7):
+        machine = replace(machine, command=waiting().command).heard(
+            said("Failed", result="refused", digest=OLD, reason="bad"), LATER
+        )
+        assert machine.setback
+        assert machine.setback.again_at
+        waits.append((machine.setback.again_at - LATER) // timedelta(minutes=1))
+    assert waits == [1, 2, 4, 8, 15, 15, 15]
+    undone = waiting().heard(said("Failed", result="rolled-back", digest=OLD, reason="office gone"), LATER)
+    assert undone.setback
+    assert undone.setback.again_at is None
+    assert undone.setback.reason == "went back to what it had: office gone"
+    assert undone.inspection
+    assert undone.inspection.digest == OLD
+
+
+def test_another_digest_begins_to_count_its_tries_anew() -> None:
+    """What failed before says nothing of what is declared since."""
+    machine = Machine(ROUTER, setback=Setback(OLD, "bad", NOON, tries=4))
+    assert machine.refused(NEW, "bad", NOON).setback == Setback(NEW, "bad", NOON, tries=1)
+    assert machine.refused(OLD, "bad", NOON).setback == Setback(OLD, "bad", NOON, tries=5)
+
+
+def test_a_push_on_trial_is_kept_only_when_it_is_confirmed_and_given_up_only_once() -> None:
+    """Commit confirmed: what the machine gave up is not pushed again by itself."""
+    trial = waiting(confirm_within=300).heard(said(result="pending"), LATER)
+    assert trial.trial == Trial(NEW, NOON + ON_ITS_WAY + timedelta(seconds=300))
+    confirmed = replace(trial, command=Command("c-2", "confirm", LATER, NEW)).heard(
+        said(result="applied"), LATER
+    )
+    assert confirmed.trial is None
+    late = replace(trial, command=Command("c-2", "confirm", LATER, NEW)).heard(
+        said("Failed", result="refused", digest=OLD), LATER
+    )
+    assert (late.trial, late.setback and late.setback.final) == (None, True)
+    over = NOON + ON_ITS_WAY + timedelta(seconds=301)
+    look = Command("c-3", "inspect", over)
+    undone = replace(trial, command=look).heard(said(digest=OLD), over)
+    assert undone.trial is None
+    assert undone.setback
+    assert (undone.setback.digest, undone.setback.final) == (NEW, True)
+    kept = replace(trial, command=look).heard(said(), over)
+    assert (kept.trial, kept.setback) == (None, None)
+    still = replace(trial, command=replace(look, sent_at=LATER)).heard(said(), LATER)
+    assert still.trial == trial.trial
+
+
+def test_an_inspection_that_failed_leaves_the_last_word_which_ages() -> None:
+    """A machine is leaned on for as long as its word is fresh, and no longer."""
+    machine = waiting("inspect").heard(Invocation("DeliveryTimedOut"), LATER)
+    assert machine.setback is None
+    assert machine.fresh(NOON) == machine.inspection
+    assert machine.inspection
+    assert machine.fresh(machine.inspection.at + FRESH) == machine.inspection
+    assert machine.fresh(machine.inspection.at + FRESH + timedelta(seconds=1)) is None
+
+
+def test_bytes_that_fell_say_nothing_of_growth() -> None:
+    """A tunnel that was started anew counts from zero."""
+    machine = waiting("inspect").heard(said(tunnel={"state": "CONNECTED", "bytes_in": 3}), LATER)
+    assert machine.inspection
+    assert (machine.inspection.received, machine.inspection.grown) == (3, None)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=8,
+)
+_FIELDS = st.sampled_from(
+    ["digest", "drift", "forwarding", "holds_address", "tunnel", "certificate_expires", "result", "reason"]
+)
+
+
+@given(st.dictionaries(_FIELDS, _JSON), st.sampled_from(["push", "inspect", "confirm"]), st.text(max_size=40))
+def test_whatever_a_machine_says_is_heard_without_an_exception(
+    fields: dict[str, object], kind: Kind, noise: str
+) -> None:
+    """A machine is not trusted: what is not as it should be is a command that brought nothing."""
+    output = f"{noise}\n" + json.dumps({"mooring": 1, **fields})
+    machine = waiting(kind).heard(Invocation("Success", output), LATER)
+    assert machine.command is None
+    for text in (
+        machine.setback.reason if machine.setback else "",
+        *(machine.inspection or Inspection(NOON, None)).drift,
+    ):
+        assert len(text) <= 400
+
+
+@given(st.text())
+def test_output_that_is_none_of_ours_is_no_word(output: str) -> None:
+    """Only a JSON object with Mooring's mark is read."""
+    assert read(output) is None or '"mooring"' in output

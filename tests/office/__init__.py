@@ -1,0 +1,1 @@
+"""What the office must hold, judged by the tools and backups of the office."""

@@ -1,0 +1,140 @@
+"""A small PKI for tests: CAs, certificates, keys and static keys as pfSense or easy-rsa would make them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from chalicelib.core.certificate import PARTS, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+
+YEAR = timedelta(days=365)
+DAY = timedelta(days=1)
+PEM = serialization.Encoding.PEM
+
+CLIENT = (ExtendedKeyUsageOID.CLIENT_AUTH,)
+SERVER = (ExtendedKeyUsageOID.SERVER_AUTH,)
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A key and its certificate."""
+
+    key: CertificateIssuerPrivateKeyTypes
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate."""
+        return self.certificate.public_bytes(PEM)
+
+    def key_pem(self, passphrase: bytes | None = None, *, traditional: bool = False) -> bytes:
+        """The key, in PKCS #8 or in OpenSSL's older form."""
+        form = serialization.PrivateFormat
+        return self.key.private_bytes(
+            PEM,
+            form.TraditionalOpenSSL if traditional else form.PKCS8,
+            serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption(),
+        )
+
+
+@cache
+def ca(name: str = "office-ca", **more: Any) -> Holder:  # noqa: ANN401 - see `issue`
+    """Make a CA that signs itself."""
+    return issue(name, None, authority=True, uses=(), **more)
+
+
+def issue(  # noqa: PLR0913 - whatever a test wants to be otherwise
+    name: str,
+    by: Holder | None,
+    *,
+    authority: bool | None = False,
+    uses: tuple[x509.ObjectIdentifier, ...] = CLIENT,
+    usage: bool | None = True,
+    lasts: timedelta = 2 * YEAR,
+    since: timedelta = DAY,
+    key: CertificateIssuerPrivateKeyTypes | None = None,
+) -> Holder:
+    """Make a certificate for a new key, signed by its issuer; None for an extension leaves it out."""
+    key, now = key or ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - since)
+        .not_valid_after(now + lasts)
+    )
+    if authority is not None:
+        constraints = x509.BasicConstraints(ca=authority, path_length=None)
+        builder = builder.add_extension(constraints, critical=True)
+    if uses:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    if usage is not None:
+        signs = bool(authority)
+        builder = builder.add_extension(
+            _usage(digital=usage and not signs, signs=usage and signs), critical=True
+        )
+    signer = by.key if by else key
+    return Holder(key, builder.sign(signer, hashes.SHA256()))
+
+
+def _usage(*, digital: bool, signs: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=digital,
+        key_cert_sign=signs,
+        crl_sign=signs,
+        content_commitment=False,
+        key_encipherment=not (digital or signs),
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def static_key(seed: int = 7, size: int = 256) -> bytes:
+    """Make what `openvpn --genkey tls-crypt` writes."""
+    digits = "".join(f"{(seed * 31 + place * place) % 256:02x}" for place in range(size))
+    rows = "\n".join(digits[at : at + 32] for at in range(0, len(digits), 32))
+    head, tail = (f"-----{word} OpenVPN Static key V1-----" for word in ("BEGIN", "END"))
+    return f"#\n# 2048 bit OpenVPN static key\n#\n{head}\n{rows}\n{tail}\n".encode()
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The four files of a router."""
+
+    ca: bytes
+    cert: bytes
+    key: bytes
+    tls_crypt: bytes
+
+    @property
+    def files(self) -> Mapping[Part, bytes]:
+        """By part."""
+        return dict(zip(PARTS, (self.ca, self.cert, self.key, self.tls_crypt), strict=True))
+
+    def but(self, **other: bytes) -> Kit:
+        """Give the same with other files."""
+        return replace(self, **other)
+
+
+def kit(name: str = "aws-router", by: Holder | None = None, seed: int = 7, **more: Any) -> Kit:  # noqa: ANN401 - see `issue`
+    """Make a router's four files, which fit."""
+    authority = by or ca()
+    router = issue(name, authority, **more)
+    return Kit(authority.pem, router.pem, router.key_pem(), static_key(seed))
