@@ -13,7 +13,7 @@ CODE := app.py chalicelib tests
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help demo test lint check format bench mutants package deploy undeploy audit sbom lock clean
+.PHONY: help demo test routers router-tools lint check format bench mutants package deploy undeploy audit sbom lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,16 @@ bench: $(READY)  ## count calls and rounds beside a sequential loop; cold starts
 
 mutants: $(READY)  ## plant known bugs one at a time; every one must turn the tests red
 	@$(BIN)/python -m tests.mutants
+
+routers: $(READY) router-tools  ## the tests on routers with a real operating system alone; as root
+	@$(BIN)/pytest tests/box -rs
+
+# What a router takes beside Python. Without it, or without the right to have it, those tests are skipped and say why.
+router-tools: $(READY)
+	@missing=$$($(BIN)/python -m tests.box.root missing | paste -sd' '); [ -z "$$missing" ] \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } \
+		|| echo "the tests on routers are skipped, for want of: $$missing"
 
 package: $(READY)  ## build/deployment.zip and build/sam.yaml, the same bytes each time
 	@$(BIN)/python -m chalicelib.cli.package

@@ -1,4 +1,7 @@
-"""Makes a Debian 12 root with what a router needs, once, outside the repository: `python -m tests.box.root`."""
+"""Makes a Debian 12 root with what a router needs, once, outside the repository.
+
+python -m tests.box.root [missing]
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests.box.land import missing
 
 _PACKAGES = (
     "systemd,systemd-sysv,dbus,openvpn,iptables,nftables,iproute2,procps,kmod,udev,iputils-ping,conntrack,"
@@ -75,5 +80,14 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 - our own words
 
 
+def main(words: list[str]) -> int:
+    """Make the root and say where it is, or list what is missing to do so."""
+    if words == ["missing"]:
+        sys.stdout.writelines(f"{package}\n" for package in missing())
+        return int(bool(missing()))
+    sys.stdout.write(f"{make()}\n")
+    return 0
+
+
 if __name__ == "__main__":
-    print(make())  # noqa: T201 - it is what this prints for
+    sys.exit(main(sys.argv[1:]))
