@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib import errands
-from chalicelib.core.advice import advise
+from chalicelib.core.advice import advise, advise_on_machines
 from chalicelib.core.change import AssociateRouteTable, DisableSourceDestCheck, digest, leans_on, subject
 from chalicelib.core.election import elect
 from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, ObservationError, UnsafePlan
@@ -280,13 +280,19 @@ def _draft(topology: Topology, request: Request, seen: Look, finished: datetime)
         since=seen.history.since if seen.history.router == seen.election.router.id else None,
         outcomes=tuple(Outcome(change, "planned") for change in seen.plan.changes),
         problems=seen.plan.problems,
-        advice=advise(topology, seen.observation),
+        advice=_advice(topology, seen),
         refusal=seen.refusal,
         notices=seen.history.notices,
         waiting=seen.plan.waiting,
         machines=seen.history.machines,
         pause=_pause(topology, seen),
     )
+
+
+def _advice(topology: Topology, seen: Look) -> tuple[str, ...]:
+    machines, at = seen.history.machines, seen.observation.taken_at
+    said = advise_on_machines(topology, machines, seen.election.router.id, at)
+    return (*advise(topology, seen.observation), *said)
 
 
 def _pause(topology: Topology, seen: Look) -> Pause | None:
@@ -363,7 +369,7 @@ def _verify(
             draft,
             verdict="drifting" if wanted or problems else "pending" if draft.waiting else "repaired",
             problems=problems,
-            advice=advise(topology, again.observation),
+            advice=_advice(topology, again),
         )
         outcomes = [Outcome(c, _result(f, wanted=subject(c) in wanted), f) for c, f in attempts]
     return replace(report, outcomes=tuple(outcomes), finished_at=ports.clock.now())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.logging import Logger
@@ -27,26 +28,32 @@ SHOWN = 50
 ALARMING = ("Drift", "RepairFailed", "NoEligibleRouter", "Blind", "RouterMoved")
 """What alarms watch, over all topologies: told by every run, so that an alarm sees 0 and not silence."""
 
-ALWAYS = ("Converged", "ReconcileSeconds")
-"""What every run tells of its topology; the rest only when it is not 0: CloudWatch charges for a metric by the hours in
+MACHINES = ("TunnelUp", "TunnelSilent", "ConfigDrift", "PushFailed", "CertificateDays")
+"""What alarms watch of machines, over all topologies; told where it is known, and but for `TunnelUp` only when it is bad."""
+
+ALWAYS = ("Converged", "ReconcileSeconds", "TunnelUp", "CertificateDays")
+"""What every run that knows it tells of its topology; the rest only when it is not 0: CloudWatch charges for a metric by the hours in
 which it was told ("Amazon CloudWatch Pricing"), and those of a large fleet are most of what Mooring costs."""
+
+SOON = 60
+"""Days before a certificate's end from which on they are counted: a metric that is not told costs nothing."""
 
 logger = Logger(service=SERVICE)
 
 
 def tell(report: Report, woken_at: datetime) -> None:
     """Log a report and emit its metrics; `woken_at` is when what woke the run happened, UTC."""
-    level = logger.info if report.verdict in ("converged", "repaired", "paused") else logger.warning
+    level = (
+        logger.info if report.verdict in ("converged", "repaired", "pending", "paused") else logger.warning
+    )
     # an operator's own words stay in the journal, unless they are why a run was held back
     pause = report.pause and replace(report.pause, reason="the journal has it")
     shown = replace(report, outcomes=report.outcomes[:SHOWN], pause=pause)
     level(report.sentence, report=as_json(shown) | {"sentence": report.sentence})
     measured = measures(report, woken_at)
-    _emit({name: measured[name] for name in ALARMING})
-    _emit(
-        {name: (value, unit) for name, (value, unit) in measured.items() if value or name in ALWAYS},
-        topology=report.topology,
-    )
+    told = {name: (value, unit) for name, (value, unit) in measured.items() if value or name in ALWAYS}
+    _emit({n: measured[n] for n in ALARMING} | {n: told[n] for n in MACHINES if n in told})
+    _emit(told, topology=report.topology)
 
 
 def drop(what: str, reason: str) -> None:
@@ -81,7 +88,28 @@ def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, Metri
     if report.verdict == "repaired":
         since = (report.finished_at - woken_at).total_seconds()
         found["SecondsFromEventToVerified"] = (max(0.0, since), MetricUnit.Seconds)
-    return found
+    return found | _machines(report)
+
+
+def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
+    """Give what machines said of late: of the router its tunnel, of all candidates the rest; nothing where nothing is known."""
+    words = {m.instance_id: word for m in report.machines if (word := m.fresh(report.started_at))}
+    found = {
+        "ConfigDrift": sum(len(word.drift) for word in words.values()),
+        "PushFailed": sum(m.setback is not None for m in report.machines),
+    }
+    router = words.get(report.election.router.id) if report.election else None
+    if router and router.holds_address:
+        up = router.tunnel == "CONNECTED"
+        found["TunnelUp"] = up
+        found["TunnelSilent"] = up and router.grown == 0
+    measured = {name: (float(count), MetricUnit.Count) for name, count in found.items()}
+    if router and router.grown is not None:
+        measured["TunnelBytes"] = (float(router.grown), MetricUnit.Bytes)
+    days = [(word.expires - report.started_at) / timedelta(days=1) for word in words.values() if word.expires]
+    if days and min(days) <= SOON:
+        measured["CertificateDays"] = (round(min(days), 2), MetricUnit.Count)
+    return measured
 
 
 def _emit(measured: dict[str, tuple[float, MetricUnit]], **dimensions: str) -> None:

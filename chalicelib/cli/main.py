@@ -17,8 +17,8 @@ from chalicelib.cli.office import office
 from chalicelib.cli.options import verb
 from chalicelib.cli.push import confirm, push
 from chalicelib.cli.render import error_json, error_lines
-from chalicelib.cli.secrets import app as secrets
 from chalicelib.cli.router import router
+from chalicelib.cli.secrets import app as secrets
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
 from chalicelib.cli.terminal import Terminal, forget

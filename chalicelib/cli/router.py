@@ -13,10 +13,11 @@ from chalicelib.cli.options import Name
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import Request, look
+from chalicelib.core.configuration import box_of
 from chalicelib.core.election import candidates
 from chalicelib.core.errors import NoEligibleRouter
 from chalicelib.core.observation import Instance
-from chalicelib.core.router import Box, Bundle, box_of, render
+from chalicelib.core.router import Box, Bundle, render
 from chalicelib.core.topology import Topology
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from chalicelib.core.certificate import RENEW_WITHIN
 from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
+    from chalicelib.core.machine import Inspection, Machine
     from chalicelib.core.observation import Observation, Route
     from chalicelib.core.topology import Table, Topology
 
@@ -30,6 +33,33 @@ def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
         *_untagged(topology, observation),
     ]
     return tuple(sorted(set(found)))
+
+
+def advise_on_machines(
+    topology: Topology, machines: tuple[Machine, ...], router_id: str, at: datetime
+) -> tuple[str, ...]:
+    """List what the candidates said of themselves that an operator should know and Mooring cannot mend."""
+    found: list[str] = []
+    for machine in machines:
+        word = machine.fresh(at)
+        if word is None:
+            continue
+        if machine.instance_id == router_id:
+            found += _tunnel(router_id, word)
+        if word.expires is not None and word.expires - at <= RENEW_WITHIN:
+            days = (word.expires - at).days
+            when = f"ends in {days} days" if days > 0 else "has ended, or ends today"
+            renew = f"mooring secrets put {topology.name}, then mooring push {topology.name}"
+            found.append(f"the certificate on {machine.instance_id} {when}: {renew}")
+    return tuple(found)
+
+
+def _tunnel(router_id: str, word: Inspection) -> Iterator[str]:
+    if word.holds_address and word.tunnel != "CONNECTED":
+        state = f"OpenVPN says {word.tunnel}" if word.tunnel else "OpenVPN does not run"
+        yield f"{router_id} is the router and its tunnel is down: {state}; is the office's server up?"
+    if word.tunnel == "CONNECTED" and word.grown == 0:
+        yield f"{router_id} is connected, and nothing comes through the tunnel"
 
 
 def _main_table(observation: Observation) -> Iterator[str]:

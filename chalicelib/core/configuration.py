@@ -8,34 +8,46 @@ from typing import TYPE_CHECKING
 from chalicelib.core.router import Box, render
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import History, Interface, Observation
+    from chalicelib.core.observation import History, Instance, Interface, Observation
     from chalicelib.core.router import Bundle
     from chalicelib.core.topology import Topology
 
 
-def pinned_address(topology: Topology, interface: Interface) -> str:
-    """Give the private address that the Elastic IP belongs on, and NAT leaves from."""
-    return str(topology.private_address or interface.addresses[0])
+def router_interface(topology: Topology, instance: Instance) -> Interface | None:
+    """Find the interface to pin: the one with the declared private address, else the primary."""
+    if topology.private_address is None:
+        return next(iter(instance.interfaces), None)
+    wanted = str(topology.private_address)
+    return next((i for i in instance.interfaces if wanted in i.addresses), None)
 
 
-def wanted(topology: Topology, observation: Observation, interface: Interface) -> Bundle | None:
-    """Give the configuration that the machine of an interface should have; None when none is declared, or none can be known."""
+def pinned_address(topology: Topology, interface: Interface) -> IPv4Address:
+    """Give the private address that the Elastic IP belongs on, and that NAT leaves from."""
+    return topology.private_address or IPv4Address(interface.addresses[0])
+
+
+def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
+    """Tell a candidate's box; None when it has no interface to pin, or the declared Elastic IP was not seen."""
+    interface = router_interface(topology, instance)
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
-    if topology.tunnel is None or elastic_ip is None:
+    if interface is None or elastic_ip is None:
         return None
-    address = IPv4Address(pinned_address(topology, interface))
-    return render(topology, Box(address, IPv4Address(elastic_ip.public_address)))
+    return Box(pinned_address(topology, interface), IPv4Address(elastic_ip.public_address))
 
 
-def ready(
-    topology: Topology, observation: Observation, history: History, instance_id: str, interface: Interface
-) -> bool:
+def wanted(topology: Topology, observation: Observation, instance: Instance) -> Bundle | None:
+    """Give the configuration that a candidate should have; None when none is declared, or none can be known."""
+    box = box_of(topology, observation, instance)
+    return render(topology, box) if topology.tunnel and box else None
+
+
+def ready(topology: Topology, observation: Observation, history: History, instance: Instance) -> bool:
     """Say whether a machine has said of late that it is configured as declared; so it is where nothing is declared."""
     if topology.tunnel is None:
         return True
-    word = history.machine(instance_id).fresh(observation.taken_at)
-    bundle = wanted(topology, observation, interface)
-    agent = (observation.agents or {}).get(instance_id)
+    word = history.machine(instance.id).fresh(observation.taken_at)
+    bundle = wanted(topology, observation, instance)
+    agent = (observation.agents or {}).get(instance.id)
     online = observation.agents is None or (agent is not None and agent.online)
     return bool(word and bundle and online and word.digest == bundle.digest and not word.drift)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.configuration import forwards, ready
+from chalicelib.core.configuration import forwards, ready, router_interface
 from chalicelib.core.errors import NoEligibleRouter
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def _by_readiness(topology: Topology, observation: Observation, history: History
     """List the candidates, the best first: by declared order, then configured and online, then as `candidates` has them."""
 
     def unready(instance: Instance) -> bool:
-        interface = router_interface(topology, instance)
-        return interface is None or not ready(topology, observation, history, instance.id, interface)
+        return not ready(topology, observation, history, instance)
 
     found = candidates(topology, observation)
     return sorted(found, key=lambda c: (_preference(topology, c) or 0, unready(c)))
@@ -118,14 +117,6 @@ def candidates(topology: Topology, observation: Observation) -> list[Instance]:
             unprepared = interface is None or interface.source_dest_check
             ranked.append((preference, unprepared, instance.launched_at, instance.id, instance))
     return [instance for *_, instance in sorted(ranked, key=lambda rank: rank[:-1])]
-
-
-def router_interface(topology: Topology, instance: Instance) -> Interface | None:
-    """Find the interface to pin: the one with the declared private address, else the primary."""
-    if topology.private_address is None:
-        return next(iter(instance.interfaces), None)
-    wanted = str(topology.private_address)
-    return next((i for i in instance.interfaces if wanted in i.addresses), None)
 
 
 def ineligible(topology: Topology, instance: Instance) -> str | None:

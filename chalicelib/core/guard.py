@@ -19,7 +19,8 @@ from chalicelib.core.change import (
     RevokeIngress,
     line,
 )
-from chalicelib.core.election import candidates, router_interface
+from chalicelib.core.configuration import router_interface
+from chalicelib.core.election import candidates
 from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from chalicelib.core.change import (
     ReplaceRoute,
     RevokeIngress,
 )
-from chalicelib.core.configuration import pinned_address
-from chalicelib.core.election import candidates, ineligible, router_interface
+from chalicelib.core.configuration import pinned_address, router_interface
+from chalicelib.core.election import candidates, ineligible
 from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _elastic_ip(
         yield f"elastic ip {topology.elastic_ip} is not in this account and region"
         return
     interface = election.interface
-    address = pinned_address(topology, interface)
+    address = str(pinned_address(topology, interface))
     if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):
         return
     squatter = next(

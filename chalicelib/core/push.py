@@ -7,18 +7,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core.change import PushConfig, short
-from chalicelib.core.configuration import pinned_address, wanted
-from chalicelib.core.election import candidates, router_interface
+from chalicelib.core.configuration import box_of
+from chalicelib.core.election import candidates
 from chalicelib.core.errors import UnsafePlan
 from chalicelib.core.plan import Plan
+from chalicelib.core.router import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.core.election import Election
     from chalicelib.core.machine import Inspection, Machine, Order, Trial
-    from chalicelib.core.observation import History, Instance, Interface, Observation
-    from chalicelib.core.router import Bundle
+    from chalicelib.core.observation import History, Instance, Observation
+    from chalicelib.core.router import Box, Bundle
     from chalicelib.core.topology import Topology
 
 SETTLES = timedelta(minutes=10)
@@ -51,11 +52,10 @@ def plan_pushes(
         return Plan(problems=(f"no machine can be configured or asked: {observation.unheard}",))
     steps: list[PushConfig | _Waiting | str] = []
     for instance in candidates(topology, observation):
-        interface = router_interface(topology, instance)
-        bundle = wanted(topology, observation, interface) if interface else None
-        if instance.state == "running" and interface and bundle:
+        box = box_of(topology, observation, instance)
+        if instance.state == "running" and box:
             current = instance.id == election.router.id
-            seat = _Seat(topology, observation, instance, interface, bundle, current=current)
+            seat = _Seat(topology, observation, instance, box, render(topology, box), current=current)
             steps += _step(seat, history, order)
     return Plan(
         tuple(step for step in steps if isinstance(step, PushConfig)),
@@ -119,7 +119,7 @@ class _Seat:
     topology: Topology
     observation: Observation
     instance: Instance
-    interface: Interface
+    box: Box
     bundle: Bundle
     current: bool
 
@@ -191,6 +191,7 @@ def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | N
 
 
 def _push(seat: _Seat, word: Inspection | None, reason: str, confirm_within: int | None = None) -> PushConfig:
-    address = pinned_address(seat.topology, seat.interface)
     was = word.digest if word else None
-    return PushConfig(seat.instance.id, address, seat.bundle, was, reason, confirm_within)
+    return PushConfig(
+        seat.instance.id, str(seat.box.private_address), seat.bundle, was, reason, confirm_within
+    )

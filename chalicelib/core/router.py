@@ -10,15 +10,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import files
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from chalicelib.core.election import router_interface
-
 if TYPE_CHECKING:
-    from ipaddress import IPv4Network
+    from ipaddress import IPv4Address, IPv4Network
 
-    from chalicelib.core.observation import Instance, Observation
     from chalicelib.core.topology import Topology, Tunnel
 
 SCHEMA = 1
@@ -82,16 +78,6 @@ class Bundle:
     def digest(self) -> str:
         """The SHA-256 of the canonical form, in hexadecimal."""
         return hashlib.sha256(self.canonical).hexdigest()
-
-
-def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
-    """Tell a candidate's box; None when it has no interface to pin, or the declared Elastic IP was not seen."""
-    interface = router_interface(topology, instance)
-    elastic_ip = observation.elastic_ip(topology.elastic_ip)
-    if interface is None or elastic_ip is None:
-        return None
-    private = topology.private_address or IPv4Address(interface.addresses[0])
-    return Box(private, IPv4Address(elastic_ip.public_address))
 
 
 def render(topology: Topology, box: Box) -> Bundle:

@@ -10,10 +10,11 @@ import pytest
 
 from chalicelib.aws.machines import SystemsManager
 from chalicelib.core.change import PushConfig
-from chalicelib.core.configuration import pinned_address, wanted
+from chalicelib.core.configuration import box_of
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
 from chalicelib.core.errors import ObservationError, PushError
 from chalicelib.core.machine import Agent, Invocation
+from chalicelib.core.router import render
 from tests.aws.conftest import ONCE
 from tests.builders import TUNNEL
 from tests.world.agent import FAILS, NEVER_TAKEN, TOO_LONG, UNDELIVERABLE, Answer
@@ -70,10 +71,9 @@ def instance_id(office: Office, world: World) -> str:
 def pushed(office: Office, declared: Topology, instance_id: str) -> PushConfig:
     """A push of what is declared."""
     seen = office.observe()
-    interface = next(i for i in seen.instances if i.id == instance_id).interfaces[0]
-    bundle = wanted(declared, seen, interface)
-    assert bundle
-    return PushConfig(instance_id, pinned_address(declared, interface), bundle, None, "a test")
+    box = box_of(declared, seen, next(i for i in seen.instances if i.id == instance_id))
+    assert box
+    return PushConfig(instance_id, str(box.private_address), render(declared, box), None, "a test")
 
 
 def calls(world: World) -> list[str]:

@@ -82,6 +82,8 @@ class Mooring:
     @contextlib.contextmanager
     def at_terminal(self, *arguments: str, **more: str) -> Iterator[Dialogue]:
         """Run it at a terminal of 80 columns."""
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in the background
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # and no child would hear Control-C
         ours, theirs = pty.openpty()
         with subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, *arguments],
