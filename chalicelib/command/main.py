@@ -65,11 +65,13 @@ def _act(action: str, started: float, push: str | None) -> dict[str, Any]:
         report = tried()
     except (Refused, Broken) as error:
         report = {"result": "refused", "reason": str(error), "changed": []}
-    except Exception as error:  # a push that is under way must not stay half done
-        if swap.journal() is None:
-            raise
+    except Exception as error:  # noqa: BLE001 - a push that is under way must not stay half done
         traceback.print_exc()
-        report = configure.undone(f"{type(error).__name__} while pushing")
+        why = error.strerror if isinstance(error, OSError) else type(error).__name__
+        if swap.journal() is not None:
+            report = configure.undone(f"{why} while pushing")
+        else:
+            report = {"result": "refused", "reason": f"{why} before anything was touched", "changed": []}
     return {**report, "digest": inspection.digest(), **inspection.running()}
 
 

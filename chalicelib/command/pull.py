@@ -6,7 +6,6 @@ Values come over a pipe: never in an argument, never in a message.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import os
@@ -32,8 +31,8 @@ SECRETS = {"ca": "ca.crt", "cert": "router.crt", "key": "router.key", "tls-crypt
 # What a bundle may write: a parameter that somebody else wrote must not become a cron job.
 _ROOMS = re.compile(
     r"/etc/openvpn/client/mooring\.conf"
-    r"|/etc/mooring/[a-z0-9._-]+"
-    r"|/usr/local/lib/mooring/[a-z0-9._-]+"
+    r"|/etc/mooring/[a-z0-9][a-z0-9._-]*"
+    r"|/usr/local/lib/mooring/[a-z0-9][a-z0-9._-]*"
     r"|/etc/systemd/system/mooring-[a-z-]+\.(?:service|timer)"
     r"|/etc/systemd/system/openvpn-client@mooring\.service\.d/[a-z-]+\.conf"
 )
@@ -147,12 +146,12 @@ def _open(value: str) -> tuple[str, str | None, int | None]:
 
 
 def _unpack(packed: str) -> bytes:
-    """Undo base64 and zlib, and never make more bytes than a bundle can have."""
+    """Undo base85 (with `.` for `{`) and zlib, and never make more bytes than a bundle can have."""
     unpacker = zlib.decompressobj()
     try:
-        content = unpacker.decompress(base64.b64decode(packed, validate=True), _MOST_BYTES)
-    except (binascii.Error, ValueError, zlib.error):
-        raise Refused("the bundle is not packed as base64 of zlib") from None
+        content = unpacker.decompress(base64.b85decode(packed.replace(".", "{")), _MOST_BYTES)
+    except (ValueError, zlib.error):
+        raise Refused("the bundle is not packed as base85 of zlib") from None
     if not unpacker.eof or unpacker.unused_data:
         raise Refused(f"the bundle is cut off, or larger than {_MOST_BYTES} bytes")
     return content

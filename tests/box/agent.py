@@ -8,6 +8,7 @@ is up, exit code 137; AWS_SSM_INSTANCE_ID and AWS_SSM_REGION_NAME), `agent/frame
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import subprocess
@@ -17,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.box.machine import Machine
+    from tests.world.nodes import Node
 
 STDOUT, STDERR = 24_000, 8_000
 KILLED = 137
@@ -56,6 +58,7 @@ class Agent:
         document: Mapping[str, Any],
         parameters: Mapping[str, list[str]],
         kill_after: float | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Ended:
         """Run a document's steps, one after the other until one fails.
 
@@ -63,6 +66,7 @@ class Agent:
             document: its content, schema 2.2.
             parameters: name -> values, as SendCommand takes them.
             kill_after: seconds after which somebody kills it, sooner than the document's own timeout would.
+            cancelled: says whether somebody wants it ended.
 
         Raises:
             Invalid: the document or its parameters are not what this agent runs.
@@ -74,10 +78,32 @@ class Agent:
         for step in document["mainSteps"]:
             if not self._applies(step):
                 continue
-            ended = self._step(step, document.get("parameters", {}), values, kill_after)
+            lines, variables = self._filled(step, document.get("parameters", {}), values)
+            limit = int(step["inputs"].get("timeoutSeconds", "3600")) if kill_after is None else kill_after
+            ended = self._script(lines, variables, limit, cancelled)
             if ended.status != "Success":
                 break
         return ended
+
+    def serve(self, node: Node, over: threading.Event) -> None:
+        """Take the commands that wait for a node, perform each, and report it, until it is over."""
+        woken = threading.Event()
+        node.wake = woken.set
+        while not over.is_set():
+            invocation = node.take()
+            if invocation is None:
+                woken.wait(0.2)
+                woken.clear()
+                continue
+            cancelling = functools.partial(getattr, invocation, "cancelling")
+            try:
+                ended = self.perform(invocation.document, invocation.parameters, cancelled=cancelling)
+            except Invalid as error:
+                ended = Ended("Failed", 1, "", str(error))
+            timed_out, cancelled = ended.status == "TimedOut", ended.status == "Cancelled"
+            invocation.finish(
+                ended.code, ended.stdout, ended.stderr, timed_out=timed_out, cancelled=cancelled
+            )
 
     def _values(self, declared: Mapping[str, Any], given: Mapping[str, list[str]]) -> dict[str, str]:
         if unknown := set(given) - set(declared):
@@ -96,13 +122,10 @@ class Agent:
         known, wanted = step.get("precondition", {}).get("StringEquals", ["Linux", "Linux"])
         return wanted == "Linux" if known in ("platformType", "Linux") else False
 
-    def _step(
-        self,
-        step: Mapping[str, Any],
-        declared: Mapping[str, Any],
-        values: Mapping[str, str],
-        kill_after: float | None,
-    ) -> Ended:
+    def _filled(
+        self, step: Mapping[str, Any], declared: Mapping[str, Any], values: Mapping[str, str]
+    ) -> tuple[list[str], dict[str, str]]:
+        """Give a step's lines and variables, with the parameters where this agent puts them."""
         if step["action"] != "aws:runShellScript":
             raise Invalid(f"action {step['action']}")
         variables = {"AWS_SSM_INSTANCE_ID": self.instance_id, "AWS_SSM_REGION_NAME": self.region}
@@ -111,15 +134,15 @@ class Agent:
             if declared[name].get("interpolationType") == "ENV_VAR" and self._version >= KNOWS_VARIABLES:
                 variables[f"SSM_{name}"] = value
             else:
-                lines = [re.sub(r"\{\{\s*" + name + r"\s*\}\}", lambda _, v=value: v, line) for line in lines]
-        return self._script(lines, variables, int(step["inputs"].get("timeoutSeconds", "3600")), kill_after)
+                lines = [_paste(name, value, line) for line in lines]
+        return lines, variables
 
     @property
     def _version(self) -> tuple[int, ...]:
         return tuple(int(part) for part in self.version.split("."))
 
     def _script(
-        self, lines: list[str], variables: Mapping[str, str], timeout: int, kill_after: float | None
+        self, lines: list[str], variables: Mapping[str, str], limit: float, cancelled: Callable[[], bool]
     ) -> Ended:
         """Write the script to disk and run it as the leader of a process group of its own."""
         self.commands += 1
@@ -128,19 +151,28 @@ class Agent:
         self.machine.run("chmod", "700", path)
         exports = " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
         # a service has no HOME, and systemd's PATH
-        leader = f"echo $$ >{path}.pid; exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin {exports} sh -c {path}"
+        clean = "env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+        leader = f"echo $$ >{path}.pid; exec {clean} {exports} sh -c {path}"
         words = self.machine.inside("setsid", "--wait", "sh", "-c", leader)
-        began = time.monotonic()
+        until = time.monotonic() + limit
         child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
-        limit = timeout if kill_after is None else kill_after
-        timer = threading.Timer(limit, self._kill, (path,))
-        timer.start()
-        stdout, stderr = child.communicate()
-        timer.cancel()
-        killed = child.returncode in (KILLED, -9) and time.monotonic() - began >= limit
-        code = KILLED if killed else child.returncode
-        status = "TimedOut" if killed else "Failed" if code else "Success"
+        killed: str | None = None
+        while True:
+            try:
+                stdout, stderr = child.communicate(timeout=0.05)
+                break
+            except subprocess.TimeoutExpired:
+                if killed is None and (cancelled() or time.monotonic() > until):
+                    killed = "Cancelled" if cancelled() else "TimedOut"
+                    self._kill(path)
+        code = KILLED if killed and child.returncode else child.returncode
+        status = killed if killed and code else "Failed" if code else "Success"
         return Ended(status, code, stdout[:STDOUT], stderr[:STDERR])
 
     def _kill(self, path: str) -> None:
         self.machine.run("sh", "-c", f"kill -KILL -- -$(cat {path}.pid)", check=False)
+
+
+def _paste(name: str, value: str, line: str) -> str:
+    """Put a value where a line names it, as an agent does that knows no variables."""
+    return re.sub(r"\{\{\s*" + name + r"\s*\}\}", value.replace("\\", r"\\"), line)

@@ -36,18 +36,19 @@ ELASTIC_IP = "203.0.113.7"
 OFFICE_ADDRESS = "198.51.100.10"
 ROUTER_ADDRESS, PRIVATE_HOST, LAN_HOST = "10.0.0.8", "10.0.1.20", "10.100.100.50"
 OTHER_LANS = ("10.100.200.1", "10.100.30.1")
-NEEDED = (
-    "systemd-nspawn",
-    "debootstrap",
-    "openvpn",
-    "iptables",
-    "nft",
-    "ip",
-    "conntrack",
-    "fping",
-    "setpriv",
-    "pgrep",
-)
+PACKAGES = {
+    "systemd-nspawn": "systemd-container",
+    "debootstrap": "debootstrap",
+    "openvpn": "openvpn",
+    "iptables": "iptables",
+    "nft": "nftables",
+    "ip": "iproute2",
+    "conntrack": "conntrack",
+    "fping": "fping",
+    "setpriv": "util-linux",
+    "pgrep": "procps",
+}
+"""Each tool that a router's land takes, and the Debian package that brings it."""
 
 _CLONE_NEWNET = 0x40000000
 
@@ -92,12 +93,16 @@ iptables -t nat -A PREROUTING -i v-office -d {ELASTIC_IP} -j DNAT --to-destinati
 """
 
 
+def missing() -> list[str]:
+    """List Debian's packages that are missing here."""
+    return sorted({package for tool, package in PACKAGES.items() if shutil.which(tool) is None})
+
+
 def lacking() -> str | None:
     """Say in one line why this machine cannot run a router, or None when it can."""
     if os.geteuid() != 0:
         return "a router with its own systemd needs root (systemd-nspawn)"
-    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
-    return f"not installed: {', '.join(missing)}" if missing else None
+    return f"a router needs: apt-get install {' '.join(missing())}" if missing() else None
 
 
 class Land:
@@ -120,7 +125,7 @@ class Land:
             "sleep",
             "infinity",
         )
-        self._holder = subprocess.Popen(("setpriv", "--pdeathsig", "KILL", *unshare))  # noqa: S603 - our own words
+        self._holder = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *unshare])  # noqa: S603, S607 - our own words
         self._stack.callback(self._end)
         self.pid = self._child()
         self.run("bash", "-c", _LAY)
@@ -137,9 +142,8 @@ class Land:
     def _child(self) -> int:
         until = time.monotonic() + 10
         while time.monotonic() < until:
-            found = subprocess.run(
-                ("pgrep", "-P", str(self._holder.pid), "sleep"), capture_output=True, check=False
-            )  # noqa: S603, S607 - our own words
+            words = ["pgrep", "-P", str(self._holder.pid), "sleep"]
+            found = subprocess.run(words, capture_output=True, check=False)  # noqa: S603 - our own words
             if found.stdout.strip():
                 return int(found.stdout)
             time.sleep(0.01)

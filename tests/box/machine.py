@@ -1,7 +1,7 @@
 """One router: Debian's own systemd as PID 1, booted by systemd-nspawn in the land's network namespace `router`.
 
 What it writes lies on a small disk of its own (a tmpfs of 64 MB over the cached root), so that a test can fill it.
-The commands, and why each is needed: docs/how-routers-are-tested.md.
+The commands, and why each is needed: docs/push.md; reference: systemd-nspawn(1).
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Makes a Debian 12 root with what a router needs, once, outside the repository: `python -m tests.box.root`."""
+"""Makes a Debian 12 root with what a router needs, once, outside the repository.
+
+python -m tests.box.root [missing]
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.box.land import missing
+
 _PACKAGES = (
     "systemd,systemd-sysv,dbus,openvpn,iptables,nftables,iproute2,procps,kmod,udev,iputils-ping,conntrack,"
     "ca-certificates,openssl,python3,util-linux"
@@ -19,7 +24,7 @@ _SUITE, _MIRROR = "bookworm", "http://deb.debian.org/debian"
 # Debian's own awscli (2.9) does not know AWS_ENDPOINT_URL; this one runs on Debian's Python.
 _CLI = "awscli==1.46.3"
 _AWS = '#!/bin/sh\nPYTHONPATH=/opt/aws exec python3 -m awscli "$@"\n'
-_RECIPE = hashlib.sha256("\n".join((_PACKAGES, _SUITE, _CLI, _AWS, "1")).encode()).hexdigest()[:12]
+_RECIPE = hashlib.sha256(f"{_PACKAGES}\n{_SUITE}\n{_CLI}\n{_AWS}\n1".encode()).hexdigest()[:12]
 
 
 def cached() -> Path:
@@ -75,5 +80,14 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 - our own words
 
 
+def main(words: list[str]) -> int:
+    """Make the root and say where it is, or list what is missing to do so."""
+    if words == ["missing"]:
+        sys.stdout.writelines(f"{package}\n" for package in missing())
+        return int(bool(missing()))
+    sys.stdout.write(f"{make()}\n")
+    return 0
+
+
 if __name__ == "__main__":
-    print(make())  # noqa: T201 - it is what this prints for
+    sys.exit(main(sys.argv[1:]))

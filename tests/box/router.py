@@ -7,7 +7,6 @@ import json
 import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
@@ -28,6 +27,7 @@ from tests.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from types import TracebackType
 
     from chalicelib.core.topology import Topology
@@ -122,6 +122,8 @@ class Router:
     holds_address: bool = True
     world: World = field(default_factory=World)
     land: Land = field(default_factory=Land)
+    good: str = ""
+    """What was in force after the last push that stayed, for tests that begin there."""
 
     def __enter__(self) -> Self:
         self._stack = contextlib.ExitStack()

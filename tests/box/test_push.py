@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import time
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ def losses(router: Router) -> Iterator[list[int]]:
     pinging.wait(10)
     said = (router.land.scratch / log).read_text()
     answered = [int(number) for number in re.findall(r"\[(\d+)\], \d+ bytes", said)]
-    found.append(max((b - a - 1 for a, b in zip(answered, answered[1:], strict=False)), default=len(said)))
+    found.append(max((b - a - 1 for a, b in itertools.pairwise(answered)), default=len(said)))
 
 
 def test_first_push_on_a_bare_box_lets_office_and_laptop_reach_the_vpc(bare: Router) -> None:
