@@ -63,7 +63,8 @@ def configure(started: float) -> dict[str, Any]:
     try:
         swap.replace(content, files)
         swap.load(loads, meant)
-        _hold_on(wanted, before, meant, min(started + _HOME_BY, time.monotonic() + _HOME_WITHIN))
+        until = min(started + _HOME_BY, time.monotonic() + _HOME_WITHIN)
+        _hold_on(wanted, before, meant, until, steady=_steady(loads))
         if wanted.confirm_within is not None:
             swap.keep(wanted.confirm_within)
             return {**report, "result": "pending", "reason": _until(swap.journal() or {})}
@@ -148,17 +149,25 @@ def _rules_drift(meant: list[str]) -> bool:
     return not inspection.forwarding() or chains.ours() != meant or not inspection.routed()
 
 
-def _hold_on(wanted: pull.Wanted, before: Before, meant: list[str], until: float) -> None:
-    """Wait for the way home to work as it did before.
+def _steady(loads: set[str]) -> float:
+    """Say for how many seconds the way home must go on working: two looks of a role that is new, which may close it."""
+    return min(2.0 * float(tunnel.settings().get("poll_seconds", 1)) + 1, 8.0) if "role" in loads else 0.0
+
+
+def _hold_on(wanted: pull.Wanted, before: Before, meant: list[str], until: float, *, steady: float) -> None:
+    """Wait for the way home to work as it did before, and to go on working.
 
     Raises:
         Broken: it does not, and why.
     """
+    since: float | None = None
     while True:
         wrong = _wrong(wanted, before, meant)
-        if wrong is None:
+        now = time.monotonic()
+        since = None if wrong else since or now
+        if since is not None and now - since >= steady:
             return
-        if time.monotonic() > until:
+        if wrong and now > until:
             raise Broken(wrong)
         time.sleep(0.25)
 

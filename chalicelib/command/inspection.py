@@ -82,16 +82,16 @@ def drift() -> list[str]:
     told = record()
     if told is None:
         return ["no bundle was ever pushed here"] if not RECORD.exists() else [f"{RECORD} cannot be read"]
-    found = _files(told)
+    # what stops traffic comes first: a report that is cut short must not lose it
+    found = [] if forwarding() else ["net.ipv4.ip_forward is 0: this router does not forward"]
+    found += (
+        [] if routed() else ["an unreachable route is missing: office traffic would leave by the internet"]
+    )
+    found += _units() + _files(told)
     try:
         found += differences(trial.meant(), ours())
     except (Refused, Broken) as error:
         found.append(str(error))
-    found += [] if forwarding() else ["net.ipv4.ip_forward is 0: this router does not forward"]
-    found += (
-        [] if routed() else ["an unreachable route is missing: office traffic would leave by the internet"]
-    )
-    found += _units()
     return found
 
 

@@ -170,7 +170,7 @@ class Agent:
         return Ended(status, code, stdout[:STDOUT], stderr[:STDERR])
 
     def _kill(self, path: str) -> None:
-        self.machine.run("sh", "-c", f"kill -KILL -- -$(cat {path}.pid)", check=False)
+        self.machine.run("bash", "-c", f"kill -KILL -- -$(cat {path}.pid)", check=False)
 
 
 def _paste(name: str, value: str, line: str) -> str:

@@ -25,11 +25,11 @@ def test_push_killed_at_any_moment_ends_wholly_old_or_wholly_new(router: Router)
     takes = time.monotonic() - began
     states = {bundle().digest: old, WIDER.digest: new}
     chance = random.Random(5)  # noqa: S311 - moments, not secrets
-    ended = []
+    ended, killed = [], 0
     for n in range(MOMENTS):
         # nothing is touched before a third of the time has passed; the rest is what matters
         moment = takes * chance.uniform(0.3, 1.05)
-        router.push(WIDER, kill_after=moment)
+        killed += router.push(WIDER, kill_after=moment).ended.status == "TimedOut"
         if n % 2:
             router.machine.cut_power()
         else:
@@ -43,6 +43,7 @@ def test_push_killed_at_any_moment_ends_wholly_old_or_wholly_new(router: Router)
         assert router.reaches(20), f"killed after {moment:.2f} s"
         ended.append(seen["digest"])
         assert router.push(bundle()).result in ("applied", "unchanged")
+    assert killed > MOMENTS / 2, f"only {killed} pushes were killed before they ended"
     assert bundle().digest in ended
 
 

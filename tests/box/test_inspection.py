@@ -20,7 +20,7 @@ EDITS = {
         "iptables -N MOORING-OTHER": "rule added: filter :MOORING-OTHER",
     },
     "everything flushed": {
-        "iptables -F; iptables -t nat -F; iptables -X": "rule missing: filter :MOORING-FORWARD",
+        "iptables -F; iptables -t nat -F; iptables -X": "rule missing: ",
         "sysctl -qw net.ipv4.ip_forward=0": "does not forward",
         "ip route del unreachable 10.100.30.0/24 metric 4278198272": "unreachable route is missing",
     },
