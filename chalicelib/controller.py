@@ -141,8 +141,8 @@ class Request:
 class Look:
     """What a run sees and would do: nothing has been changed.
 
-    `recorded` is the history that the journal has, `history` the same with the machines' latest answers. `network` and
-    `pushes` are the plan's two halves.
+    `recorded` is the history that the journal has, `history` the same with the machines' latest answers; `unread` says why
+    some could not be had. `network` and `pushes` are the plan's two halves.
     """
 
     observation: Observation
@@ -152,6 +152,7 @@ class Look:
     network: Plan[NetworkChange]
     pushes: Plan[PushConfig]
     refusal: Refusal | None = None
+    unread: str = ""
 
     @property
     def plan(self) -> Plan[Change]:
@@ -171,7 +172,7 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
         remembered = beside.submit(_remember, topology, ports)
         agents = beside.submit(errands.agents, topology, ports.machines)
         observation = ports.network.observe(topology)
-        recorded, history = remembered.result()
+        recorded, (history, unread) = remembered.result()
     if history.decided_at and observation.taken_at < history.decided_at <= ports.clock.now():
         raise ObservationError(
             f"another run decided about {topology.name} during this look", hint="look again"
@@ -188,11 +189,11 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
             "the network changed since the plan was shown", hint="look at the new plan and apply that"
         )
     refusal = judge(topology, observation, history, election, plan, force=request.force)
-    return Look(observation, recorded, history, election, network, pushes, refusal)
+    return Look(observation, recorded, history, election, network, pushes, refusal, unread)
 
 
-def _remember(topology: Topology, ports: Ports) -> tuple[History, History]:
-    """Read the history as it is on record, and as it is once the machines' answers are heard."""
+def _remember(topology: Topology, ports: Ports) -> tuple[History, tuple[History, str]]:
+    """Read the history as it is on record, and as it is once the machines' answers are heard, as far as they can be."""
     recorded = ports.journal.read(topology.name)
     return recorded, errands.heard(recorded, ports.machines, ports.clock.now())
 
@@ -292,7 +293,7 @@ def _draft(topology: Topology, request: Request, seen: Look, finished: datetime)
 def _advice(topology: Topology, seen: Look) -> tuple[str, ...]:
     machines, at = seen.history.machines, seen.observation.taken_at
     said = advise_on_machines(topology, machines, seen.election.router.id, at)
-    return (*advise(topology, seen.observation), *said)
+    return (*advise(topology, seen.observation), *said, *([seen.unread] if seen.unread else []))
 
 
 def _pause(topology: Topology, seen: Look) -> Pause | None:

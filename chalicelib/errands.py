@@ -76,18 +76,25 @@ def agents(topology: Topology, machines: Machines) -> Callable[[Observation], Ob
     return lambda observation: replace(observation, agents=found)
 
 
-def heard(history: History, machines: Machines, now: datetime) -> History:
-    """Give the history with what became of the commands on their way; what cannot be learned now, a later run learns."""
-    return replace(history, machines=tuple(_heard(machine, machines, now) for machine in history.machines))
+def heard(history: History, machines: Machines, now: datetime) -> tuple[History, str]:
+    """Give the history with what became of the commands on their way, and why some could not be asked after, if so.
+
+    What cannot be learned now, a later run learns.
+    """
+    known, why = [], ""
+    for machine in history.machines:
+        try:
+            known.append(_heard(machine, machines, now))
+        except ObservationError as error:
+            known.append(machine)
+            why = f"what {machine.instance_id} answered could not be read: {error.message}"
+    return replace(history, machines=tuple(known)), why
 
 
 def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:
     if machine.command is None:
         return machine
-    try:
-        return machine.heard(machines.answer(machine.command.id, machine.instance_id), now)
-    except ObservationError:
-        return machine
+    return machine.heard(machines.answer(machine.command.id, machine.instance_id), now)
 
 
 def push(

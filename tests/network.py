@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from functools import cache
 from pathlib import Path
@@ -9,11 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from chalicelib.cli.documents import fill
+from chalicelib.core.document import fingerprint
+
 if TYPE_CHECKING:
     from tests.world import World
 
 ROOT = Path(__file__).parent.parent
 JOURNAL = "mooring-journal"
+
+TUNNEL = """
+[tunnel]
+server = "vpn.example.com"
+common_name = "aws-router"
+server_name = "office-vpn"
+address = "192.168.0.254"
+"""
+"""What makes the routers' own configuration Mooring's; more TOML for `declaration`."""
 
 
 def deploy(world: World, stack: str = "office", **parameters: str) -> dict[str, str]:
@@ -38,6 +51,22 @@ def deploy_queue(world: World) -> str:
     """Create the Reconcile queue and its dead letters from .chalice/resources.yaml; give the queue's URL."""
     _create(world, "mooring-queue", "ReconcileQueue", "ReconcileDeadLetters")
     return str(world.client("sqs").get_queue_url(QueueName="mooring-reconcile.fifo")["QueueUrl"])
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Give the contents of the Command documents as `make package` fills them in."""
+    template = copy.deepcopy(_around())
+    template["Resources"]["Reconcile"]["Properties"]["Environment"] = {"Variables": {}}
+    made = (one for one in fill(template)["Resources"].values() if one.get("Type") == "AWS::SSM::Document")
+    return {one["Properties"]["Name"]: one["Properties"]["Content"] for one in made}
+
+
+def deploy_documents(world: World) -> str:
+    """Create the Command documents; give what the worker's MOORING_DOCUMENTS says of them."""
+    made = documents()
+    for name, content in made.items():
+        world.client("ssm").create_document(Name=name, Content=json.dumps(content), DocumentType="Command")
+    return json.dumps({name: fingerprint(content) for name, content in made.items()})
 
 
 def _create(world: World, stack: str, *logical_ids: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.network import TUNNEL
 from tests.world.events import spot_interruption
 
 if TYPE_CHECKING:
@@ -171,6 +172,21 @@ def _deny_one_table(office: Office) -> str:
     )
 
 
+def _declare_tunnel(office: Office) -> str:
+    routers = len(office.stage.boxes)
+    office.declare(TUNNEL)
+    return f"{office.name} is declared with its tunnel; its {routers} routers have no configuration yet"
+
+
+def _push_on_trial(office: Office) -> str:
+    office.declare(TUNNEL.replace("vpn.", "vpn2."))
+    return _call(office, "POST", "push", {"to": office.router, "confirm_within": "5m"})
+
+
+def _confirm(office: Office) -> str:
+    return _call(office, "POST", "confirm")
+
+
 def _nothing(_: Office) -> str:
     return f"nothing, for {QUIET_TICKS} minutes"
 
@@ -227,6 +243,20 @@ def _put_aside(office: Office, _: Facts) -> list[str]:
     return office.complaints + ([] if aside else ["the dead-letter queue does not hold that message alone"])
 
 
+def _pushed(office: Office, _: Facts) -> list[str]:
+    """Judge by what the routers have, not by what Mooring says of them."""
+    running = {office.router, office.standby}
+    has = {i: box.digest for i, box in office.stage.boxes.items() if i in running}
+    complaints = [] if len(set(has.values()) - {None}) == len(running) else [f"the routers have {has}"]
+    return office.complaints + complaints
+
+
+def _kept(office: Office, before: Facts) -> list[str]:
+    now = office.stage.router.call("GET", f"/topologies/{office.name}").body["now"]
+    trials = [m["instance_id"] for m in now["machines"] if m["trial"]]
+    return _pushed(office, before) + [f"{instance_id} would still go back" for instance_id in trials]
+
+
 def _only_the_denied_table(office: Office, _: Facts) -> list[str]:
     expected = [f"{_private_table(office)} has no route to 0.0.0.0/0"]
     found = office.complaints
@@ -254,6 +284,9 @@ STORY = (
     Scene("Sight returns", _see_again, ticks=1),
     Scene("One table denies writes", _deny_one_table, "drifting", ticks=1, proof=_only_the_denied_table),
     Scene("The denial is lifted", _see_again, ticks=1),
+    Scene("A tunnel: routers are configured", _declare_tunnel, "pending", proof=_pushed),
+    Scene("Another server, on trial", _push_on_trial, "pending", proof=_pushed),
+    Scene("Confirmed in time", _confirm, "pending", proof=_kept),
     Scene(f"Converged: {QUIET_TICKS} more minutes", _nothing, "converged", ticks=QUIET_TICKS, proof=_quiet),
 )
 

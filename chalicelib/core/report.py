@@ -124,7 +124,8 @@ def _tail(report: Report) -> str:
     elif total and all(o.result == "planned" for o in report.outcomes):
         parts.append(f"{_count(total, 'change')} to make")
     elif total:
-        parts.append(f"{good} of {_count(total, 'change')} verified")
+        settled = total - _of(report, "sent")
+        parts += [f"{good} of {_count(settled, 'change')} verified"] if settled else []
         parts += [
             f"{_count(n, RESULTS[r])}" for r in ("sent", "unseen", "failed", "held") if (n := _of(report, r))
         ]

@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any, Self
 
-import yaml
-
-from chalicelib.cli.documents import fill
 from chalicelib.core.declaration import parse
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT
 from chalicelib.core.envelope import seal
@@ -21,7 +18,7 @@ from tests.box import land as lands
 from tests.box.agent import Agent, Ended
 from tests.box.land import Land
 from tests.box.machine import Machine
-from tests.network import ROOT, _Loader
+from tests.network import ROOT, documents
 from tests.world.wire import Reply
 from tests.world.world import World
 
@@ -86,19 +83,6 @@ def changed(of: Bundle, path: str, text: str | None = None, mode: int | None = N
     return Bundle(
         tuple(sorted([*(one for one in of.files if one.path != path), new], key=lambda one: one.path))
     )
-
-
-def documents() -> dict[str, dict[str, Any]]:
-    """Give the contents of the Command documents as `make package` fills them in."""
-    text = (ROOT / ".chalice" / "resources.yaml").read_text()
-    template = yaml.load(text, _Loader)  # noqa: S506 - a safe one
-    template["Resources"]["Reconcile"]["Properties"]["Environment"] = {"Variables": {}}
-    resources = fill(template)["Resources"].values()
-    return {
-        one["Properties"]["Name"]: one["Properties"]["Content"]
-        for one in resources
-        if one.get("Type") == "AWS::SSM::Document"
-    }
 
 
 @dataclass

@@ -21,8 +21,9 @@ from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
 from chalicelib.core.envelope import dictionary, seal
 from chalicelib.core.errors import ControllerError
 from chalicelib.core.router import SECRETS, Box, render
-from tests.box.router import PATH, bundle, documents
+from tests.box.router import PATH, bundle
 from tests.builders import TUNNEL, topology
+from tests.network import documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,6 +14,7 @@ from tests.lab import failover
 from tests.lab.drift import OFFICE, OUT, stopped
 
 if TYPE_CHECKING:
+    from chalicelib.core.change import NetworkChange
     from chalicelib.core.election import Election
     from chalicelib.core.observation import Observation
     from chalicelib.core.plan import Plan
@@ -31,7 +32,7 @@ def test_planner_that_forgets_one_kind_of_change_stops_packets(
 ) -> None:
     """It is content with what it did, since it forgets when it verifies too; the packets are not."""
 
-    def forgetful(topology: Topology, observation: Observation, election: Election) -> Plan:
+    def forgetful(topology: Topology, observation: Observation, election: Election) -> Plan[NetworkChange]:
         plan = make_plan(topology, observation, election)
         return replace(plan, changes=tuple(c for c in plan.changes if not isinstance(c, forgotten)))
 

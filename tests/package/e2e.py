@@ -11,6 +11,7 @@ from chalicelib.core.declaration import parse
 from tests.network import add_private_tables, declaration
 from tests.network import deploy as deploy_network
 from tests.oracle import facts_from_aws, judge
+from tests.package.boxes import Boxes
 from tests.package.deployment import deploy, unpack
 from tests.package.router import Router
 from tests.package.runtime import Function, managed
@@ -41,6 +42,11 @@ class Mooring:
     def served(self, logical: str) -> list[Served]:
         """Give what a function has served since `forget`, in the order in which it was done."""
         return [one for one in self.router.served if one.function == self.deployment.names[logical]]
+
+    @cached_property
+    def boxes(self) -> Boxes:
+        """What runs on the routers, played, from when it is first asked for."""
+        return Boxes(self.world)
 
     def forget(self) -> None:
         """Count invocations and AWS calls anew."""
@@ -119,10 +125,10 @@ class Office:
         """What is declared."""
         return parse(self.document)
 
-    def declare(self) -> None:
-        """Store the topology, as `mooring declare` does."""
-        ssm = self.stage.world.client("ssm")
-        ssm.put_parameter(Name=PATH + self.name, Value=self.document.decode(), Type="String")
+    def declare(self, more: str = "") -> None:
+        """Store the topology, with more TOML if given, as `mooring declare` does."""
+        ssm, value = self.stage.world.client("ssm"), f"{self.document.decode()}\n{more}"
+        ssm.put_parameter(Name=PATH + self.name, Value=value, Type="String", Overwrite=True)
 
     @property
     def ec2(self) -> Any:  # noqa: ANN401 - a boto3 client, made at run time

@@ -134,12 +134,30 @@ def _dynamodb(operation: str, params: Params, facts: Facts) -> list[Access]:
 def _ssm(operation: str, params: Params, facts: Facts) -> list[Access]:
     """GetParametersByPath is authorised on the path itself, not on what lies below; its last slash may stay or not.
 
-    Several names are authorised one by one; DescribeParameters knows no resources.
+    Several names are authorised one by one; DescribeParameters and what asks after nodes and commands know no resources.
     """
-    if operation == "DescribeParameters":
+    if operation in ("DescribeParameters", "DescribeInstanceInformation", "GetCommandInvocation"):
         return [Access(f"ssm:{operation}")]
+    if operation in ("GetDocument", "DescribeDocument"):
+        return [Access(f"ssm:{operation}", facts.arn("ssm", f"document/{params['Name']}"))]
+    if operation == "SendCommand":
+        return _send_command(params, facts)
     named = params["Names"] if "Names" in params else [params.get("Path") or params["Name"]]
     names = {one for name in named for one in (name, name.rstrip("/"))}
     return [
         Access(f"ssm:{operation}", facts.arn("ssm", f"parameter/{one.lstrip('/')}")) for one in sorted(names)
     ]
+
+
+def _send_command(params: Params, facts: Facts) -> list[Access]:
+    """Both the document and each instance are authorised. Systems Manager user guide, "Setting up Run Command"."""
+    document = facts.arn("ssm", f"document/{params['DocumentName']}")
+    instances = [
+        Access(
+            "ssm:SendCommand",
+            facts.arn("ec2", f"instance/{instance_id}"),
+            {f"ssm:resourceTag/{key}": value for key, value in facts.tags.get(instance_id, {}).items()},
+        )
+        for instance_id in params["InstanceIds"]
+    ]
+    return [Access("ssm:SendCommand", document), *instances]

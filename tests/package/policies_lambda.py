@@ -23,7 +23,7 @@ from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped] # it has no 
 
 from chalicelib.bootstrap import Edge
 from chalicelib.core.errors import ControllerError
-from tests.network import JOURNAL, deploy_journal
+from tests.network import JOURNAL, deploy_documents, deploy_journal
 from tests.package.policies_calls import Facts, accesses
 from tests.world.events import event as enveloped
 
@@ -147,6 +147,7 @@ class Lambda:
             logs.create_log_group(logGroupName=group)
         self._patch.setenv("MOORING_QUEUE_URL", self.queue_url)
         self._patch.setenv("MOORING_JOURNAL", JOURNAL)
+        self._patch.setenv("MOORING_DOCUMENTS", deploy_documents(self.world))
         self.world.on_event(self._events.append)
 
     # -- what happens ------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.network import declaration, deploy
+from tests.network import TUNNEL, declaration, deploy
+from tests.package.boxes import Boxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,16 +27,24 @@ class Office:
     outputs: dict[str, str]
     router: str
     interface: str
+    boxes: Boxes
 
     def declare(self) -> None:
         """Declare it, as `mooring declare` does."""
         options = f'dhcp_options = "{self.outputs["DhcpOptionsId"]}"\n[office]'
-        document = declaration(self.outputs).decode().replace("[office]", options, 1)
+        document = declaration(self.outputs, TUNNEL).decode().replace("[office]", options, 1)
         self.world.client("ssm").put_parameter(Name=PARAMETER, Value=document, Type="String", Overwrite=True)
 
     def wanting(self) -> set[str]:
         """Name the actions that a repair still needs."""
         return {action for action, done in _DONE.items() if not done(self)}
+
+    def configured(self) -> bool:
+        """Whether every running router has a configuration."""
+        tagged = [{"Name": "tag:mooring:router", "Values": ["office"]}]
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        found = self.ec2("describe_instances", "Reservations", Filters=tagged + running)
+        return all(self.boxes[one["InstanceId"]].digest for each in found for one in each["Instances"])
 
     def ec2(self, operation: str, key: str, **asked: object) -> list[dict[str, Any]]:
         """Describe something, as a hand does."""
@@ -70,7 +79,7 @@ def broken(world: World) -> Office:
     reservations = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Reservations"]
     router = min((one for r in reservations for one in r["Instances"]), key=lambda one: one["InstanceId"])
     interface = router["NetworkInterfaces"][0]["NetworkInterfaceId"]
-    office = Office(world, outputs, router["InstanceId"], interface)
+    office = Office(world, outputs, router["InstanceId"], interface, Boxes(world))
     # The network follows this router already, if by one route alone, so its check is off; the standby's is on.
     ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, SourceDestCheck={"Value": False})
     default = {"DestinationCidrBlock": "0.0.0.0/0"}

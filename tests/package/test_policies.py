@@ -13,8 +13,9 @@ from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped] # it ha
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.document import DOCUMENTS
 from tests.package.policies import Access, Policy, arn_like, like, narrower, parse, read, resolve
-from tests.package.policies_lambda import CHALICE, POLICIES, api_call, around, at_work, names
+from tests.package.policies_lambda import POLICIES, api_call, around, at_work, names
 from tests.package.policies_office import broken
 
 if TYPE_CHECKING:
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
     from tests.world import World
 
 PLACE = ("eu-west-1", "123456789012")
-NAMES = names(*PLACE) | {"RouterDocument": "mooring-router"}
-PUSH = CHALICE / "policy-push.json"
-FILES = [*POLICIES.values(), PUSH]
+NAMES = names(*PLACE)
+FILES = list(POLICIES.values())
 REFERENCE: dict[str, Any] = json.loads(
     (resources.files("cfnlint") / "data" / "AdditionalSpecs" / "Policies.json").read_text()
 )
 """AWS's service authorization reference, as cfn-lint carries it."""
 
 TAG = "aws:ResourceTag/mooring:topology"
+ROUTER_TAG = "ssm:resourceTag/mooring:router"
 TABLE = f"arn:aws:ec2:{PLACE[0]}:{PLACE[1]}:route-table/rtb-1"
 
 OUT_OF_REACH = [
@@ -51,8 +52,6 @@ OUT_OF_REACH = [
     "lambda:InvokeFunction",
     "logs:DeleteLogGroup",
     "sqs:PurgeQueue",
-    "ssm:PutParameter",
-    "ssm:SendCommand",
     "sts:AssumeRole",
 ]
 
@@ -84,6 +83,7 @@ def _repairs(office: Office, mooring: Lambda) -> None:
     office.declare()
     mooring.settle()
     assert office.wanting() == set()
+    assert office.configured()
     mooring.tick()
 
 
@@ -109,6 +109,15 @@ def _serves_operators(office: Office, mooring: Lambda) -> None:
     _, asked = mooring.api("POST", f"{home}/reconcile", {})
     standby = next(one for one in _routers(office) if one != office.router)
     assert mooring.api("POST", f"{home}/switchover", {"to": standby})[0] == 202
+    mooring.settle()
+    office.world.command_dwell = None
+    assert mooring.api("POST", f"{home}/push", {"to": standby, "confirm_within": "5m"})[0] == 202
+    mooring.settle()
+    assert mooring.api("GET", f"{home}/plan")[1]["verdict"] == "pending"
+    office.world.command_dwell = 0.0
+    while office.world.settle():
+        mooring.settle()
+    assert mooring.api("POST", f"{home}/confirm")[0] == 202
     mooring.settle()
     assert mooring.api("GET", f"/requests/{asked['request_id']}")[1]["state"] == "done"
     _, history = mooring.api("GET", f"{home}/history", limit="1")
@@ -174,14 +183,15 @@ def test_every_grant_is_used(function: str, needed: dict[str, list[Access]]) -> 
 def test_every_write_is_refused_on_what_carries_no_tag_or_lies_elsewhere(
     needed: dict[str, list[Access]],
 ) -> None:
-    """The tag mooring:topology is the boundary of EC2 and Auto Scaling writes; so are account and region."""
+    """The tags are the boundary of writes, mooring:router that of commands; so are account and region."""
     shipped = policy("reconcile")
     writes = [one for one in needed["reconcile"] if one.context]
-    assert len({one.action for one in writes}) == 9
+    assert len({one.action for one in writes}) == 10
     for write in writes:
-        assert TAG in write.context
+        tag = ROUTER_TAG if write.action == "ssm:SendCommand" else TAG
+        assert tag in write.context
         assert shipped.grants(write)
-        bare = {key: value for key, value in write.context.items() if key != TAG}
+        bare = {key: value for key, value in write.context.items() if key != tag}
         assert not shipped.grants(replace(write, context=bare)), write
         for ours, theirs in zip(PLACE, ("us-east-1", "210987654321"), strict=True):
             assert not shipped.grants(replace(write, resource=write.resource.replace(ours, theirs))), write
@@ -212,6 +222,7 @@ def test_parameters_beside_the_topologies_are_out_of_reach(function: str) -> Non
             "mooring",
             "mooring/office/tunnel/key",
             "mooring/office/router",
+            "mooring/certificate",
             "mooring/topologies-of-others/a",
         ):
             assert not policy(function).grants(Access(action, f"arn:aws:ssm:{place}:parameter/{path}"))
@@ -235,25 +246,33 @@ def test_action_is_never_a_pattern(file: Path) -> None:
             assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), action
 
 
-# -- the push, prepared ----------------------------------------------------------------------------------
+# -- the push --------------------------------------------------------------------------------------------
 
 
-def test_push_is_prepared_and_not_shipped() -> None:
-    """Nobody sends commands yet, so nobody may: policy-push.json joins policy-reconcile.json with the push itself."""
-    assert PUSH not in POLICIES.values()
-    assert all("ssm:SendCommand" not in policy(function).actions for function in POLICIES)
-
-
-def test_push_reaches_tagged_routers_with_its_own_document_only() -> None:
+def test_commands_reach_tagged_routers_with_documents_of_ours_only() -> None:
     """SendCommand is authorised on the document and on each instance."""
-    push, place = read(PUSH, NAMES), ":".join(PLACE)
+    shipped, place = policy("reconcile"), ":".join(PLACE)
     instance = f"arn:aws:ec2:{place}:instance/i-1"
-    router = {"ssm:resourceTag/mooring:router": "office"}
-    assert push.grants(Access("ssm:SendCommand", f"arn:aws:ssm:{place}:document/mooring-router"))
-    assert push.grants(Access("ssm:SendCommand", instance, router))
-    assert not push.grants(Access("ssm:SendCommand", instance))
-    assert not push.grants(Access("ssm:SendCommand", f"arn:aws:ssm:{place}:document/AWS-RunShellScript"))
-    assert not push.grants(Access("ssm:SendCommand", f"arn:aws:ssm:{PLACE[0]}::document/AWS-RunShellScript"))
+    for name in DOCUMENTS:
+        assert shipped.grants(Access("ssm:SendCommand", f"arn:aws:ssm:{place}:document/{name}"))
+    assert shipped.grants(Access("ssm:SendCommand", instance, {ROUTER_TAG: "office"}))
+    assert not shipped.grants(Access("ssm:SendCommand", instance))
+    assert not shipped.grants(Access("ssm:SendCommand", f"arn:aws:ssm:{place}:document/AWS-RunShellScript"))
+    assert not shipped.grants(
+        Access("ssm:SendCommand", f"arn:aws:ssm:{PLACE[0]}::document/AWS-RunShellScript")
+    )
+
+
+@pytest.mark.parametrize("function", POLICIES)
+def test_only_the_worker_commands_machines_and_stores_what_they_take(function: str) -> None:
+    """Nobody else; and the worker stores bundles, never a secret or a declaration."""
+    shipped, place = policy(function), ":".join(PLACE)
+    bundle = f"arn:aws:ssm:{place}:parameter/mooring/office/router/10.0.0.8"
+    assert bool(shipped.grants(Access("ssm:PutParameter", bundle))) is (function == "reconcile")
+    commands = "ssm:SendCommand" in shipped.actions
+    assert commands is (function == "reconcile")
+    for path in ("mooring/office/tunnel/key", "mooring/topologies/office", "mooring/office/certificate"):
+        assert not shipped.grants(Access("ssm:PutParameter", f"arn:aws:ssm:{place}:parameter/{path}"))
 
 
 # -- written as AWS wants it -----------------------------------------------------------------------------
@@ -293,9 +312,7 @@ def test_policy_lints_clean_in_a_role(file: Path) -> None:
     kept |= {logical for logical in merged["Resources"] if logical.endswith("LogGroup")}
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Parameters": {
-            name: {"Type": "String", "Default": "mooring"} for name in ("JournalName", "RouterDocument")
-        }
+        "Parameters": {"JournalName": {"Type": "String", "Default": "mooring"}}
         | {"LogRetentionDays": {"Type": "Number", "Default": 30}},
         "Resources": {logical: merged["Resources"][logical] for logical in kept}
         | {"Role": _role(file.stem, document)},

@@ -26,6 +26,9 @@ PROBES = {
 }
 """What to ask so that the API needs an action; all else is needed for a plan."""
 
+MACHINES = {"ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"}
+"""What a plan of the network does without, and says so."""
+
 
 @pytest.fixture(scope="module")
 def mooring(embedded: World) -> Iterator[Lambda]:
@@ -34,6 +37,9 @@ def mooring(embedded: World) -> Iterator[Lambda]:
     office = broken(embedded)
     with at_work(embedded) as mooring:
         office.declare()
+        mooring.settle()
+        embedded.command_dwell = None  # from now on a command is on its way, to be asked after
+        assert mooring.api("POST", f"{HOME}/push", {"to": office.router})[0] == 202
         mooring.settle()
         yield mooring
 
@@ -47,6 +53,9 @@ def test_api_denied_one_action_answers_with_its_name_and_its_other_routes_go_on(
     status, answer = mooring.api(*PROBES.get(action, PLAN))
     if action in LOGS:
         assert status == 200
+    elif action in MACHINES:
+        assert status == 200
+        assert names_the_call(str(answer["problems"] + answer["advice"]), action)
     elif status == 200:
         assert answer["verdict"] == "blind"
         assert names_the_call(answer["error"]["message"], action)
