@@ -28,6 +28,10 @@ OUTSIDE = {"test_enter.py"}
 """Tests of the way in, which are about what is outside."""
 
 
+class LabDiedError(Exception):
+    """The pytest inside ended before it was told to."""
+
+
 class Inside:
     """The pytest inside: node ids go in, reports come out."""
 
@@ -59,7 +63,7 @@ class Inside:
                 return
             yield self._config.hook.pytest_report_from_serializable(config=self._config, data=report)
         self._said.seek(0)
-        raise RuntimeError(f"the lab died:\n{self._said.read().decode()[-4000:]}")
+        raise LabDiedError(f"the lab died:\n{self._said.read().decode()[-4000:]}")
 
     def close(self) -> None:
         """Let it end."""
@@ -72,9 +76,14 @@ class Inside:
 _INSIDE = pytest.StashKey[Inside]()
 
 
+def _mine(item: pytest.Item | None) -> bool:
+    """Say whether a test is to run inside; hooks hear of every folder's tests."""
+    return item is not None and HERE in item.path.parents and item.path.name not in OUTSIDE
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot be run here, and say what is missing."""
-    mine = [item for item in items if HERE in item.path.parents and item.path.name not in OUTSIDE]
+    mine = [item for item in items if _mine(item)]
     if mine and not enter.inside() and (reason := enter.lacking()):
         for item in mine:
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -83,15 +92,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Have a test run inside, and tell its reports here."""
-    if enter.inside() or item.path.name in OUTSIDE or enter.lacking():
+    if not _mine(item) or enter.inside() or enter.lacking():
         return None
-    inside = item.config.stash.get(_INSIDE, None) or item.config.stash.setdefault(
-        _INSIDE, Inside(item.config)
-    )
-    follows = nextitem is not None and HERE in nextitem.path.parents and nextitem.path.name not in OUTSIDE
+    stash = item.config.stash
+    if _INSIDE not in stash:
+        stash[_INSIDE] = Inside(item.config)
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for report in inside.run(item.nodeid, nextitem.nodeid if nextitem and follows else None):
-        item.ihook.pytest_runtest_logreport(report=report)
+    try:
+        for report in stash[_INSIDE].run(
+            item.nodeid, nextitem.nodeid if nextitem and _mine(nextitem) else None
+        ):
+            item.ihook.pytest_runtest_logreport(report=report)
+    except LabDiedError as died:
+        stash[_INSIDE].close()
+        del stash[_INSIDE]  # the next test has another
+        failed = pytest.TestReport(item.nodeid, item.location, {}, "failed", str(died), "call")
+        item.ihook.pytest_runtest_logreport(report=failed)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chalicelib.core.router import UNIT
 from tests.lab.probe import Loss, Probe
 
 if TYPE_CHECKING:
@@ -136,11 +137,7 @@ def _connected(lab: Lab, since: float) -> float | None:
 def _phases(lab: Lab, began: float, losses: dict[str, Loss]) -> Iterable[tuple[str, float]]:
     router = lab.machines[lab.router]
     moments: dict[str, float | None] = {**lab.mooring.moments(began)}
-    starts = (
-        line
-        for line in router.journal()
-        if line.unit.startswith("openvpn-client@") and line.text == "started"
-    )
+    starts = (line for line in router.journal() if line.unit == UNIT and line.text == "started")
     moments["address"] = next((line.at for line in starts if line.at > began), None)
     moments["tunnel"] = _connected(lab, began)
     moments["answer"] = max((loss.back_at for loss in losses.values() if loss.back_at), default=None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.aws.ssm import PATH as WHERE
 from chalicelib.core.declaration import parse
-from chalicelib.core.router import SECRETS, UNITS, Box, render
+from chalicelib.core.router import SECRETS, UNIT, UNITS, Box, render
 from tests.lab import net
 from tests.lab.beyond import INTERNET_HOST, WAN, Beyond, record
 from tests.lab.fabric import Fabric
@@ -307,6 +307,6 @@ class Lab:
 def _up(machine: Machine) -> bool:
     """Say whether the last word of a machine's OpenVPN is that it is connected."""
     words = ("Initialization Sequence Completed", "started", "exited", "stopped", "restarting", "power lost")
-    told = (line.text for line in machine.journal() if line.unit.startswith(("openvpn-client@", "init")))
+    told = (line.text for line in machine.journal() if line.unit in (UNIT, "init"))
     last = [word for text in told for word in words if word in text]
     return last[-1:] == [words[0]]

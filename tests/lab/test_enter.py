@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.cli.demo import run_packets
+from chalicelib.cli.terminal import Terminal
+from chalicelib.core.errors import ControllerError
 from tests.lab import enter
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +69,14 @@ def test_nothing_is_left_of_a_lab_that_is_ended(end: signal.Signals) -> None:
             time.sleep(0.05)
     assert left(mark) == []
     assert set(Path("/run/netns").glob("*")) == names
+
+
+def test_demo_in_packets_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator without the tools reads one error, and how to get them."""
+    monkeypatch.setattr(enter, "lacking", lambda: "the lab needs fping: apt-get install fping")
+    with pytest.raises(ControllerError, match="the lab needs fping") as lacking:
+        run_packets(Terminal())
+    assert lacking.value.hint == "apt-get install fping"
 
 
 def test_what_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

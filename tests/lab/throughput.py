@@ -7,21 +7,19 @@ Everything shares one machine's cores, so only ratios say anything; the ways tak
 
 from __future__ import annotations
 
+import contextlib
 import json
 import statistics
-import subprocess
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
+from chalicelib.core.router import SECRETS
 from tests.lab import net
 from tests.lab.beyond import OFFICE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-    from typing import Self
+    from collections.abc import Iterable, Iterator
 
     from tests.lab.lab import Lab
 
@@ -31,60 +29,46 @@ PLAIN, DEFAULTS, RENDERED = "the path without a tunnel", "OpenVPN's defaults", "
 _PORT = 1195
 
 
-class Defaults:
-    """A second tunnel between the two, with nothing in its configuration that can be left out."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab, self._runs = lab, list[subprocess.Popen[str]]()
-
-    def __enter__(self) -> Self:
-        folder, beyond = self._lab.folder, self._lab.beyond
-        common = [f"ca {beyond.secret('ca.crt')}", f"port {_PORT}", "dev-type tun"]
-        ends = {
-            OFFICE: [
-                *(
-                    "dev tun-defaults",
-                    "server 192.168.99.0 255.255.255.0",
-                    "topology subnet",
-                    "dh none",
-                    *common,
-                ),
-                *_identity(self._lab, beyond.tunnel.server_name),
-            ],
-            self._lab.router: [
-                *(
-                    "client",
-                    "dev tun-defaults",
-                    "nobind",
-                    f"remote {beyond.wan} {_PORT}",
-                    common[0],
-                    common[2],
-                ),
-                *_identity(self._lab, beyond.tunnel.common_name),
-            ],
-        }
-        for namespace, lines in ends.items():
-            path = folder / f"defaults-{namespace}.conf"
-            path.write_text("\n".join(lines) + "\n")
-            log = path.with_suffix(".log")
-            with log.open("w") as out:
-                run = net.start(*net.inside(namespace, "openvpn", "--config", str(path)), stdout=out.fileno())
-            self._runs.append(run)
-            self._lab.until(partial(_is_up, log), "the second tunnel is up")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for run in self._runs:
-            run.kill()
-            run.wait()
-
-
-def _is_up(log: Path) -> bool:
-    return "Initialization Sequence Completed" in log.read_text()
-
-
-def _identity(lab: Lab, name: str) -> tuple[str, str]:
-    return f"cert {lab.beyond.secret(f'{name}.crt')}", f"key {lab.beyond.secret(f'{name}.key')}"
+@contextlib.contextmanager
+def defaults(lab: Lab) -> Iterator[None]:
+    """Have a second tunnel between the two, run as the first is, with nothing in its files that can be left out."""
+    box, beyond, unit = lab.machines[lab.router], lab.beyond, "openvpn-client@defaults.service"
+    name = beyond.tunnel.server_name
+    server = lab.folder / "defaults.conf"
+    server.write_text(
+        f"""dev tun-defaults
+dev-type tun
+port {_PORT}
+server 192.168.99.0 255.255.255.0
+topology subnet
+dh none
+ca {beyond.secret("ca.crt")}
+cert {beyond.secret(f"{name}.crt")}
+key {beyond.secret(f"{name}.key")}
+"""
+    )
+    client = box.disk / "etc/openvpn/client/defaults.conf"
+    client.write_text(
+        f"""client
+dev tun-defaults
+dev-type tun
+remote {beyond.wan} {_PORT}
+ca {SECRETS["ca"]}
+cert {SECRETS["cert"]}
+key {SECRETS["key"]}
+"""
+    )
+    office = net.start(*net.inside(OFFICE, "openvpn", "--config", str(server)))
+    began = time.monotonic()
+    try:
+        box.run("systemctl", "start", unit)
+        lab.until(lambda: box.said("Initialization Sequence Completed", began), "the second tunnel is up")
+        yield
+    finally:
+        box.run("systemctl", "stop", unit)
+        office.kill()
+        office.wait()
+        client.unlink()
 
 
 @dataclass(frozen=True)
@@ -102,7 +86,7 @@ def measure(lab: Lab, seconds: float, rounds: int) -> dict[str, Speed]:
     found: dict[tuple[str, bool], list[float]] = {}
     server = net.start(*net.inside(OFFICE, "iperf3", "--server"))
     try:
-        with Defaults(lab):
+        with defaults(lab):
             time.sleep(0.2)
             for _ in range(rounds):
                 for way, address in ways.items():
