@@ -13,7 +13,7 @@ CODE := app.py chalicelib tests
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help demo test routers router-tools lint check format bench mutants package deploy undeploy audit sbom lock clean
+.PHONY: help demo test lab routers tools lint check format bench mutants package deploy undeploy audit sbom lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,8 +34,22 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 demo: $(READY)  ## the story of one router's life, on an embedded AWS
 	@$(BIN)/mooring demo
 
-test: $(READY)  ## every test
+test: $(READY) tools  ## every test
 	@$(BIN)/pytest
+
+lab: $(READY) tools  ## the tests with real packets alone, in network namespaces
+	@$(BIN)/pytest tests/lab -n0 -rs
+
+routers: $(READY) tools  ## the tests on routers with a real operating system alone; as root
+	@$(BIN)/pytest tests/box -rs
+
+# What the lab and the routers take beside Python. Without it, or without the right to have it, those tests are skipped and
+# say why.
+tools: $(READY)
+	@missing=$$({ $(BIN)/python -m tests.lab missing; $(BIN)/python -m tests.box.root missing; } | sort -u | paste -sd' ' || true); \
+		[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } \
+		|| echo "tests with real packets or a real operating system are skipped, for want of: $$missing"
 
 lint: $(READY)  ## format, lint, types, import rules
 	$(BIN)/ruff format --check $(CODE)
@@ -56,16 +70,6 @@ bench: $(READY)  ## count calls and rounds beside a sequential loop; cold starts
 
 mutants: $(READY)  ## plant known bugs one at a time; every one must turn the tests red
 	@$(BIN)/python -m tests.mutants
-
-routers: $(READY) router-tools  ## the tests on routers with a real operating system alone; as root
-	@$(BIN)/pytest tests/box -rs
-
-# What a router takes beside Python. Without it, or without the right to have it, those tests are skipped and say why.
-router-tools: $(READY)
-	@missing=$$($(BIN)/python -m tests.box.root missing | paste -sd' '); [ -z "$$missing" ] \
-		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
-		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } \
-		|| echo "the tests on routers are skipped, for want of: $$missing"
 
 package: $(READY)  ## build/deployment.zip and build/sam.yaml, the same bytes each time
 	@$(BIN)/python -m chalicelib.cli.package

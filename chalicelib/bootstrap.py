@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-    from chalicelib.aws.signed import SignedApi
     from chalicelib.aws.secrets import TunnelSecrets
+    from chalicelib.aws.signed import SignedApi
     from chalicelib.core.wake import Hook, Whereabouts
 
 _READS = Config(

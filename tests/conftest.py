@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -31,3 +31,14 @@ def world(embedded: World) -> World:
     """An empty AWS."""
     embedded.reset()
     return embedded
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 - xdist has no types
+    """Send a file's tests to one worker, and all of the lab's: two labs at once would disturb each other."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - the workers need it not
+
+    lab = "tests/lab/"
+    scheduler = LoadFileScheduling(config, log)
+    by_file = scheduler._split_scope
+    scheduler._split_scope = lambda nodeid: lab if nodeid.startswith(lab) else by_file(nodeid)
+    return scheduler

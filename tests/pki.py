@@ -50,9 +50,9 @@ class Holder:
 
 
 @cache
-def ca(name: str = "office-ca", **more: Any) -> Holder:  # noqa: ANN401 - see `issue`
-    """Make a CA that signs itself."""
-    return issue(name, None, authority=True, uses=(), **more)
+def ca(name: str = "office-ca", lasts: timedelta = 10 * YEAR) -> Holder:
+    """Make a CA that signs itself, once for all tests of a process."""
+    return issue(name, None, authority=True, uses=(), lasts=lasts)
 
 
 def issue(  # noqa: PLR0913 - whatever a test wants to be otherwise

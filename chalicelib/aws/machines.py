@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
-from chalicelib.core.envelope import seal, tier
+from chalicelib.core.envelope import seal
 from chalicelib.core.errors import PushError
 from chalicelib.core.machine import Agent, Invocation
 
@@ -86,7 +86,7 @@ class SystemsManager:
         probe = topology.tunnel.probe if topology.tunnel else None
         try:
             value = seal(change.bundle.canonical, probe=probe, confirm_within=change.confirm_within)
-            version = self._stored(path, value, tier(value))
+            version = self._stored(path, value)
         except ValueError as error:
             hint = "declare fewer office networks, or larger ones that hold them"
             raise PushError(
@@ -111,8 +111,11 @@ class SystemsManager:
         """
         return self._send(CONFIRM, [instance_id], {"Digest": [digest]})
 
-    def _stored(self, path: str, value: str, tier: Literal["Standard", "Advanced"]) -> int:
-        """Put a value into Parameter Store, unless it lies there; gives its version."""
+    def _stored(self, path: str, value: str) -> int:
+        """Put a value into Parameter Store, unless it lies there; gives its version.
+
+        Intelligent tiering takes the advanced tier, which costs, only above 4 KB; nothing brings a parameter back from it.
+        """
         try:
             known = self._ssm.get_parameter(Name=path)["Parameter"]
             if known["Value"] == value:
@@ -126,7 +129,7 @@ class SystemsManager:
                 Description="What a router is configured with; holds no secret",
                 Value=value,
                 Type="String",
-                Tier=tier,
+                Tier="Intelligent-Tiering",
                 Overwrite=True,
             )["Version"]
         except AwsError as error:

@@ -93,6 +93,8 @@ def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, Metri
 
 def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
     """Give what machines said of late: of the router its tunnel, of all candidates the rest; nothing where nothing is known."""
+    if not report.machines:
+        return {}
     words = {m.instance_id: word for m in report.machines if (word := m.fresh(report.started_at))}
     found = {
         "ConfigDrift": sum(len(word.drift) for word in words.values()),

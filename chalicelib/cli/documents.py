@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.core.document import fingerprint
+from chalicelib.core.envelope import dictionary
 from chalicelib.core.errors import ControllerError
 
 SOURCE = Path(__file__).parents[1] / "command"
@@ -26,6 +27,8 @@ FINGERPRINTS = "MOORING_DOCUMENTS"
 
 PROGRAM = "router.pyz"
 _END = "END-OF-ZIP"
+DICTIONARY = "dictionary"
+"""The name under which `command.pull` finds what bundles are deflated with."""
 _TOOLS = "aws ip iptables-restore openssl openvpn ping sysctl systemctl systemd-analyze systemd-run unshare"
 
 _HEAD = """\
@@ -70,6 +73,7 @@ def script(action: str, parameters: list[str], source: Path = SOURCE) -> list[st
 def archive(source: Path = SOURCE) -> bytes:
     """Zip the modules into a program that Python runs; equal sources give equal bytes."""
     modules = {f"command/{path.name}": path.read_text() for path in sorted(source.glob("*.py"))}
+    modules[f"command/{DICTIONARY}"] = dictionary().decode()
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as program:
         for name, text in {"__main__.py": _MAIN, **modules}.items():

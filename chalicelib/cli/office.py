@@ -62,26 +62,29 @@ def office(
     Exit status: 0 printed, or the backup lacks nothing; 2 it does; 1 it could not be read.
     """
     topology = declared(shell.edge, name)
-    tunnel = tunnel_of(topology)
+    tunnel_of(topology)
     if backup is not None:
         from chalicelib.cli.backup import read_backup  # noqa: PLC0415 - cryptography takes longer than --help may
 
         findings = check(topology, read_backup(backup))
         shell.show(_finding_lines(topology, findings), _findings_json(topology, findings))
         return 2 if findings else 0
-    rendered = render_office(topology)
-    document = _document(rendered)
+    document = _document(render_office(topology))
+    printed = json.dumps(document, indent=2).splitlines() if form == "json" else lines(topology, form)
+    shell.show(map(line, printed), document)
+    return 0
+
+
+def lines(topology: Topology, form: Literal["text", "openvpn", "pfsense-xml"]) -> Iterator[str]:
+    """Print what the office must hold, in one of the forms for people."""
+    tunnel = tunnel_of(topology)
     match form:
         case "text":
-            lines = _fields(topology, tunnel)
+            return _fields(topology, tunnel)
         case "openvpn":
-            lines = _openvpn(rendered)
+            return _openvpn(render_office(topology))
         case "pfsense-xml":
-            lines = _xml(topology, tunnel)
-        case "json":
-            lines = iter(json.dumps(document, indent=2).splitlines())
-    shell.show(map(line, lines), document)
-    return 0
+            return _xml(topology, tunnel)
 
 
 def _fields(topology: Topology, tunnel: Tunnel) -> Iterator[str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from chalicelib.cli.errors import UnfitSecrets, UsageError
 from chalicelib.cli.files import read
 from chalicelib.cli.named import declared
+from chalicelib.cli.office import tunnel_of
 from chalicelib.cli.options import Name, verb
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
@@ -62,7 +63,8 @@ def put(  # noqa: PLR0913 - a parameter for each option
         raise UsageError(
             "only one file can be standard input", hint="a profile may be named four times by its name"
         )
-    topology, tunnel = _tunnel(shell, name)
+    topology = declared(shell.edge, name)
+    tunnel = tunnel_of(topology)
     names: dict[Part, str] = {part: f"--{part} {file}" for part, file in files.items()}
     identity = _judge({part: read(file) for part, file in files.items()}, names, tunnel)
     record = identity.record(dict.fromkeys(PARTS, 0))
@@ -85,7 +87,8 @@ def check(shell: Shell, name: Name = None) -> int:
     Needs the right to decrypt. Shows no secret. Exit status: 0 all is well, 2 something is missing, unfit or ends within
     30 days, 1 it could not be seen.
     """
-    topology, tunnel = _tunnel(shell, name)
+    topology = declared(shell.edge, name)
+    tunnel = tunnel_of(topology)
     secrets = shell.edge.secrets
     stored, record = secrets.read(topology.name), secrets.record(topology.name)
     problems = [f"{part} is not stored" for part in PARTS if part not in stored]
@@ -116,21 +119,6 @@ def check(shell: Shell, name: Name = None) -> int:
 
 for _verb in (put, check):
     app.command()(verb(_verb))
-
-
-def _tunnel(shell: Shell, name: str | None) -> tuple[Topology, Tunnel]:
-    """Find the topology and how it is declared to reach the office.
-
-    Raises:
-        UsageError: its file has no `[tunnel]`: nobody said who the router is.
-    """
-    topology = declared(shell.edge, name)
-    if topology.tunnel is None:
-        raise UsageError(
-            f"{topology.name} has no tunnel, so no secrets either",
-            hint="add [tunnel] to its file, with the router's common_name, and declare it",
-        )
-    return topology, topology.tunnel
 
 
 def _judge(files: Mapping[Part, bytes], names: Mapping[Part, str], tunnel: Tunnel) -> "Identity":

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import pkgutil
 import re
 import zlib
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from .shell import Refused, last_words, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+DICTIONARY = "dictionary"
+"""What every bundle holds word for word (`core.envelope.dictionary`); it lies beside this module in the document's zip."""
 
 PATH = re.compile(r"/mooring/[a-z0-9][a-z0-9-]{0,39}/router/[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 VERSION = re.compile(r"[1-9][0-9]{0,9}")
@@ -146,8 +150,8 @@ def _open(value: str) -> tuple[str, str | None, int | None]:
 
 
 def _unpack(packed: str) -> bytes:
-    """Undo base85 (with `.` for `{`) and zlib, and never make more bytes than a bundle can have."""
-    unpacker = zlib.decompressobj()
+    """Undo base85 (with `.` for `{`) and zlib with its dictionary, and never make more bytes than a bundle can have."""
+    unpacker = zlib.decompressobj(zdict=pkgutil.get_data(__package__, DICTIONARY) or b"")
     try:
         content = unpacker.decompress(base64.b85decode(packed.replace(".", "{")), _MOST_BYTES)
     except (ValueError, zlib.error):

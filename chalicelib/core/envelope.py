@@ -6,14 +6,17 @@ import base64
 import hashlib
 import json
 import zlib
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address
 
 SCHEMA = 1
-STANDARD_BYTES, ADVANCED_BYTES = 4096, 8192
-"""What a parameter of each tier holds (Systems Manager user guide, "Managing parameter tiers")."""
+BOX = Path(__file__).parents[1] / "box"
+MOST_BYTES = 8192
+"""What a parameter of the advanced tier holds (Systems Manager user guide, "Managing parameter tiers")."""
 MOST_CONFIRM_SECONDS = 3600
 
 
@@ -26,7 +29,7 @@ def seal(canonical: bytes, *, probe: IPv4Address | None, confirm_within: int | N
         confirm_within: seconds after which the router undoes the push unless it is confirmed, 3600 at most.
 
     Raises:
-        ValueError: `confirm_within` is no number of seconds that a router waits.
+        ValueError: `confirm_within` is no number of seconds that a router waits, or no parameter holds the bundle.
     """
     if confirm_within is not None and not 0 < confirm_within <= MOST_CONFIRM_SECONDS:
         raise ValueError(
@@ -38,18 +41,26 @@ def seal(canonical: bytes, *, probe: IPv4Address | None, confirm_within: int | N
         "probe": None if probe is None else str(probe),
         "confirm_within": confirm_within,
         # Parameter Store takes no value with two braces in a row
-        "packed": base64.b85encode(zlib.compress(canonical, 9)).decode().replace("{", "."),
+        "packed": base64.b85encode(deflated(canonical)).decode().replace("{", "."),
     }
-    return json.dumps(envelope, sort_keys=True, separators=(",", ":"))
+    value = json.dumps(envelope, sort_keys=True, separators=(",", ":"))
+    if len(value) > MOST_BYTES:
+        raise ValueError(f"the bundle has {len(value)} bytes; Parameter Store holds {MOST_BYTES}")
+    return value
 
 
-def tier(value: str) -> Literal["Standard", "Advanced"]:
-    """Name the cheapest tier that holds a value: `Standard`, or `Advanced`, which costs and cannot be undone.
+@cache
+def dictionary() -> bytes:
+    """Give what every bundle holds word for word: the programs and units in `chalicelib/box`, as JSON spells them.
 
-    Raises:
-        ValueError: none holds it.
+    Both ends deflate with it (RFC 1950, preset dictionary), and so a parameter carries only what is a topology's own.
+    The documents bring it to the router, and they and the worker are deployed together.
     """
-    size = len(value.encode())
-    if size > ADVANCED_BYTES:
-        raise ValueError(f"the bundle has {size} bytes; Parameter Store holds {ADVANCED_BYTES} at most")
-    return "Standard" if size <= STANDARD_BYTES else "Advanced"
+    kept = sorted(path for path in BOX.iterdir() if path.is_file() and path.name != "__init__.py")
+    return "".join(json.dumps(path.read_text(encoding="utf-8"))[1:-1] for path in kept).encode()
+
+
+def deflated(content: bytes) -> bytes:
+    """Deflate with the dictionary."""
+    packer = zlib.compressobj(9, zdict=dictionary())
+    return packer.compress(content) + packer.flush()

@@ -108,7 +108,7 @@ def _server_findings(asked: Asked, server: Entry) -> Iterator[Finding]:
             f"{SERVERS} > Tunnel Settings > IPv4 Tunnel Network",
             wanted,
         )
-    if server.text("topology") not in ("subnet", "") or ["topology", "net30"] in server.directives():
+    if server.text("topology") != "subnet" or ["topology", "net30"] in server.directives():
         yield Finding(
             "wrong",
             f"{name} has a topology in which the router's address is another",
@@ -169,7 +169,7 @@ def _accepted(server: Entry) -> list[str]:
     """List the ciphers that both ends know; without a list OpenVPN offers its own, which are these."""
     if server.text("ncp_enable") == "disabled":
         return []
-    offered = server.text("data_ciphers").upper().split(",")
+    offered = [cipher.strip() for cipher in server.text("data_ciphers").upper().split(",")]
     return [cipher for cipher in CIPHERS if not server.text("data_ciphers") or cipher in offered]
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from importlib.resources import files
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -249,6 +250,7 @@ def _role(tunnel: Tunnel, box: Box) -> str:
     return json.dumps(settings, indent=2) + "\n"
 
 
+@cache
 def _source(name: str) -> str:
-    """Read what runs on the router as it is: a part of this package, like code."""
-    return files("chalicelib.box").joinpath(name).read_text(encoding="utf-8")
+    """Read what runs on the router as it is: a part of this package, like code, and so the same for as long as that."""
+    return (Path(__file__).parents[1] / "box" / name).read_text(encoding="utf-8")

@@ -179,13 +179,13 @@ def bucket(world: World, size: int) -> Grid:
 
 def main() -> None:
     """Measure everything and print it."""
-    console = Console(width=150)
+    console = Console(width=160)
     with World() as world:
         console.print(table_of_runs(world))
         console.print(bucket(world, BUCKET_SIZE))
     console.print(cold_start())
     for part in fleet():
-        console.print(part, highlight=False)
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
     cost.main()
 
 

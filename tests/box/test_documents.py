@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import random
 import re
 import subprocess
-from ipaddress import IPv4Address
+import sys
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.cli.documents import FINGERPRINTS, MOST_BYTES, SOURCE, archive, fill, script, unpack
 from chalicelib.command import pull
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
-from chalicelib.core.envelope import ADVANCED_BYTES, seal, tier
+from chalicelib.core.envelope import dictionary, seal
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.router import SECRETS
+from chalicelib.core.router import SECRETS, Box, render
 from tests.box.router import PATH, bundle, documents
+from tests.builders import TUNNEL, topology
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 ALL = documents()
 
@@ -24,6 +34,7 @@ ALL = documents()
 def test_documents_carry_the_sources_byte_for_byte() -> None:
     """What a router runs is what was reviewed."""
     sources = {f"command/{path.name}": path.read_text() for path in SOURCE.glob("*.py")}
+    sources[f"command/{pull.DICTIONARY}"] = dictionary().decode()
 
     assert set(ALL) == {CONFIGURE, CONFIRM, INSPECT}
     for document in ALL.values():
@@ -140,12 +151,23 @@ def test_script_names_its_action_once() -> None:
 # -- the envelope --------------------------------------------------------------------------------------------------------
 
 
-def test_envelope_opens_on_the_router_as_it_was_sealed() -> None:
+@pytest.fixture
+def carried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """`pull` as it arrives on a router: out of the document's zip."""
+    program = tmp_path / "router.pyz"
+    program.write_bytes(archive())
+    monkeypatch.syspath_prepend(program)
+    yield importlib.import_module("command.pull")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "command"]:
+        del sys.modules[name]
+
+
+def test_envelope_opens_on_the_router_as_it_was_sealed(carried: Any) -> None:  # noqa: ANN401 - a module
     """What the controller seals, the router reads: bundle, digest, probe and condition."""
     sealed = seal(bundle().canonical, probe=IPv4Address("10.100.100.1"), confirm_within=300)
 
-    packed, probe, confirm_within = pull._open(sealed)
-    opened = pull.Bundle.read(pull._unpack(packed))
+    packed, probe, confirm_within = carried._open(sealed)
+    opened = carried.Bundle.read(carried._unpack(packed))
 
     assert (opened.canonical, opened.digest) == (bundle().canonical, bundle().digest)
     assert (probe, confirm_within) == ("10.100.100.1", 300)
@@ -154,14 +176,18 @@ def test_envelope_opens_on_the_router_as_it_was_sealed() -> None:
     }
 
 
-def test_example_bundle_fits_a_parameter() -> None:
-    """What a topology renders to has room in Parameter Store, in the tier that is named."""
-    sealed = seal(bundle().canonical, probe=None)
+def test_bundle_of_a_hundred_office_networks_fits_the_tier_that_costs_nothing() -> None:
+    """What every bundle holds word for word is in the dictionary at both ends."""
+    networks = tuple(IPv4Network(f"10.100.{n}.0/24") for n in range(100))
+    declared = replace(topology(tunnel=TUNNEL), office_networks=networks)
+    box = Box(IPv4Address("10.0.0.8"), IPv4Address("203.0.113.8"))
+    assert len(seal(render(declared, box).canonical, probe=None)) <= 4096
 
-    assert len(sealed) <= ADVANCED_BYTES
-    assert tier(sealed) == ("Standard" if len(sealed) <= 4096 else "Advanced")
-    with pytest.raises(ValueError, match="8192 at most"):
-        tier("x" * 8193)
+
+def test_bundle_that_no_parameter_holds_is_not_sealed() -> None:
+    """Parameter Store would refuse it in the middle of a push."""
+    with pytest.raises(ValueError, match="Parameter Store holds 8192"):
+        seal(random.Random(7).randbytes(9000), probe=None)  # noqa: S311 - what does not deflate
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 3601])

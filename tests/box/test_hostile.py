@@ -6,13 +6,12 @@ import base64
 import contextlib
 import functools
 import json
-import zlib
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from chalicelib.core.envelope import seal
+from chalicelib.core.envelope import deflated, seal
 from chalicelib.core.router import CLIENT, ROLE, RULES, Bundle, File
 from tests.box import land as lands
 from tests.box.pki import Authority, static_key
@@ -86,7 +85,7 @@ def envelope(**other: Any) -> str:  # noqa: ANN401 - JSON
 
 def packed(content: bytes) -> str:
     """Pack bytes as an envelope does."""
-    return base64.b85encode(zlib.compress(content, 9)).decode().replace("{", ".")
+    return base64.b85encode(deflated(content)).decode().replace("{", ".")
 
 
 REFUSED_ENVELOPES = {

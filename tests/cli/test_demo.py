@@ -28,7 +28,7 @@ def _run(command: list[str], folder: Path, **more: str) -> tuple[int, str, str]:
     """Run it as a process whose own AWS does not answer."""
     environment = NOWHERE | {"HOME": str(folder)} | more
     done = subprocess.run(  # noqa: S603 - our own command
-        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300, check=False
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=900, check=False
     )
     return done.returncode, done.stdout, done.stderr
 

@@ -112,6 +112,14 @@ def test_certificate_of_an_intermediate_ca_is_followed_to_the_one_given() -> Non
     assert "did not sign" in one(files.but(ca=root.pem))
 
 
+def test_certificate_signed_by_one_that_is_no_ca_is_refused() -> None:
+    """Any holder of a client's certificate could sign another: OpenSSL would refuse the chain."""
+    root = ca("root-ca")
+    client = issue("laptop", root)
+    files = kit(by=client)
+    assert "did not sign" in one(files.but(ca=root.pem, cert=files.cert + client.pem))
+
+
 # -- what does not -----------------------------------------------------------------------------------
 
 

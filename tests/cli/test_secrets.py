@@ -159,8 +159,8 @@ def test_topology_without_a_tunnel_has_no_secrets(office: Office, mooring: Moori
         ran = mooring(*command)
         assert (ran.code, ran.out) == (1, "")
         assert ran.err.splitlines() == [
-            "error: office has no tunnel, so no secrets either",
-            "hint: add [tunnel] to its file, with the router's common_name, and declare it",
+            "error: office declares no tunnel",
+            "hint: add [tunnel] as in examples/office.toml, and declare it anew",
         ]
     assert office.writes == []
 

@@ -1,4 +1,7 @@
-"""Prints the tables of docs/how-it-is-tested.md: `python -m tests.lab failover` or `throughput`."""
+"""Prints the tables of docs/how-it-is-tested.md, and what is missing to make them.
+
+python -m tests.lab failover | throughput | missing
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,28 @@ from tests.lab import enter
 
 def main() -> int:
     """Go inside, and measure there."""
-    if sys.argv[1:] not in (["failover"], ["throughput"]):
-        sys.stderr.write("usage: python -m tests.lab failover|throughput\n")
-        return 2
+    match sys.argv[1:]:
+        case ["missing"]:
+            sys.stdout.writelines(f"{package}\n" for package in enter.packages())
+            return int(bool(enter.packages()))
+        case ["failover" | "throughput" as what]:
+            return _measure(what)
+    sys.stderr.write(f"usage: {__doc__.splitlines()[-1]}\n" if __doc__ else "")
+    return 2
+
+
+def _measure(what: str) -> int:
     if not enter.inside():
         if reason := enter.lacking():
             sys.stderr.write(f"{reason}\n")
             return 1
-        return enter.call("tests.lab", *sys.argv[1:])
-    from tests.lab import failover, throughput  # noqa: PLC0415 - loading moto takes a second, and outside nobody needs it
+        return enter.call("tests.lab", what)
+    from tests.lab import failover, throughput  # noqa: PLC0415 - loading moto takes a second, outside for nothing
     from tests.lab.lab import Lab  # noqa: PLC0415 - same
 
     with Lab() as lab:
         lab.moor()
-        if sys.argv[1] == "failover":
+        if what == "failover":
             shown = failover.table(failover.measure(lab, case) for case in failover.CASES)
         else:
             shown = throughput.table(throughput.measure(lab, seconds=3, rounds=5))

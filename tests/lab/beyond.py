@@ -47,7 +47,9 @@ def record(namespace: str) -> None:
 
 def senders(namespace: str) -> set[str]:
     """Say from which addresses a host was pinged since it was last asked."""
-    listed = json.loads(net.run(*net.inside(namespace, "nft", "-j", "list", "set", "ip", "seen", "senders")).stdout)
+    listed = json.loads(
+        net.run(*net.inside(namespace, "nft", "-j", "list", "set", "ip", "seen", "senders")).stdout
+    )
     (found,) = (thing["set"] for thing in listed["nftables"] if "set" in thing)
     net.nft(namespace, "flush set ip seen senders")
     return set(found.get("elem", []))
@@ -84,11 +86,19 @@ class Beyond:
         )
         net.ip(
             GATEWAY,
-            [f"addr add {_TO_GATEWAY}/30 dev ext", "link set ext up", f"route add default via {_TO_INTERNET}"],
+            [
+                f"addr add {_TO_GATEWAY}/30 dev ext",
+                "link set ext up",
+                f"route add default via {_TO_INTERNET}",
+            ],
         )
         net.ip(
             LAPTOP,
-            [f"addr add {LAPTOP_ADDRESS}/25 dev eth0", "link set eth0 up", "route add default via 192.0.2.129"],
+            [
+                f"addr add {LAPTOP_ADDRESS}/25 dev eth0",
+                "link set eth0 up",
+                "route add default via 192.0.2.129",
+            ],
         )
         net.ip(OFFICE, ["link set wan up"])
         self.move(WAN)
@@ -133,15 +143,14 @@ class Beyond:
         own = [*self._identity(self.tunnel.server_name), "dh none", "dev tun-office", "verb 3"]
         lines = [*(line.text for line in rendered.server), *own]
         (self.folder / "server.conf").write_text("\n".join(lines) + "\n")
-        protocol = "udp4" if self.tunnel.protocol == "udp4" else "tcp4-client"
-        laptop = [
-            *("client", "dev tun-laptop", "dev-type tun", f"proto {protocol}", "nobind", "verb 3", "auth SHA256"),
-            *(f"remote {WAN} {self.tunnel.port}", "remote-cert-tls server", *self._identity(LAPTOP)),
-        ]
-        (self.folder / "laptop.conf").write_text("\n".join(laptop) + "\n")
 
     def _identity(self, name: str) -> list[str]:
-        pairs = (("ca", "ca.crt"), ("cert", f"{name}.crt"), ("key", f"{name}.key"), ("tls-crypt", "tls-crypt.key"))
+        pairs = (
+            ("ca", "ca.crt"),
+            ("cert", f"{name}.crt"),
+            ("key", f"{name}.key"),
+            ("tls-crypt", "tls-crypt.key"),
+        )
         return [f"{directive} {self.secret(file)}" for directive, file in pairs]
 
     def start_server(self) -> None:
@@ -158,6 +167,20 @@ class Beyond:
 
     def connect_laptop(self) -> None:
         """Connect the laptop, and wait until it is."""
+        protocol = "udp4" if self.tunnel.protocol == "udp4" else "tcp4-client"
+        laptop = [
+            *(
+                "client",
+                "dev tun-laptop",
+                "dev-type tun",
+                f"proto {protocol}",
+                "nobind",
+                "verb 3",
+                "auth SHA256",
+            ),
+            *(f"remote {self.wan} {self.tunnel.port}", "remote-cert-tls server", *self._identity(LAPTOP)),
+        ]
+        (self.folder / "laptop.conf").write_text("\n".join(laptop) + "\n")
         self._laptop = self._openvpn(LAPTOP, "laptop")
         self._wait("laptop", self._laptop)
 
@@ -182,7 +205,11 @@ class Beyond:
 
     def move(self, address: str) -> None:
         """Give the office's firewall another address on the internet, instead of the one it has."""
-        net.ip(OFFICE, ["addr flush dev wan", f"addr add {address}/25 dev wan", "route add default via 192.0.2.1"])
+        self.wan = address
+        net.ip(
+            OFFICE,
+            ["addr flush dev wan", f"addr add {address}/25 dev wan", "route add default via 192.0.2.1"],
+        )
 
     def _openvpn(self, namespace: str, name: str) -> subprocess.Popen[str]:
         command = ("openvpn", "--cd", str(self.folder), "--config", f"{name}.conf")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
@@ -85,7 +85,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Have a test run inside, and tell its reports here."""
     if enter.inside() or item.path.name in OUTSIDE or enter.lacking():
         return None
-    inside = item.config.stash.get(_INSIDE, None) or item.config.stash.setdefault(_INSIDE, Inside(item.config))
+    inside = item.config.stash.get(_INSIDE, None) or item.config.stash.setdefault(
+        _INSIDE, Inside(item.config)
+    )
     follows = nextitem is not None and HERE in nextitem.path.parents and nextitem.path.name not in OUTSIDE
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for report in inside.run(item.nodeid, nextitem.nodeid if nextitem and follows else None):
@@ -100,9 +102,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         inside.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built() -> Iterator[Lab]:
-    """One lab for all tests of a file, moored."""
+    """One lab for all tests, moored."""
     from tests.lab.lab import Lab  # noqa: PLC0415 - loading moto takes a second, and outside nobody needs it
 
     with Lab() as lab:
@@ -115,4 +117,3 @@ def lab(built: Lab) -> Lab:
     """The lab, as declared and with its tunnel up, whatever the test before did."""
     built.recover()
     return built
-

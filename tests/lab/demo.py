@@ -1,6 +1,6 @@
 """`mooring demo --packets`: the story in packets. Hands break things, Mooring runs, and pings tell what it cost.
 
-    python -m tests.lab.demo        inside the lab's namespaces (`enter`)
+python -m tests.lab.demo        inside the lab's namespaces (`enter`)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tests.lab.lab import Lab
 
 if TYPE_CHECKING:
     from tests.lab.failover import Case
+
 
 class _Teller:
     """Tells each step, and remembers whether everything came back."""
@@ -36,7 +37,10 @@ class _Teller:
         self.lab.mooring.tick()
         self.console.print(f"   mooring   {self.lab.mooring.said}")
         self.lab.until(lambda: stopped(self.lab) == set(), "everything is back")
-        self._judge(good=lost == should, said=f"everything answers again {time.monotonic() - began:.1f} s after the tick")
+        self._judge(
+            good=lost == should,
+            said=f"everything answers again {time.monotonic() - began:.1f} s after the tick",
+        )
 
     def tell_case(self, case: Case) -> None:
         """Let something happen to the router under pings, and say what was lost."""

@@ -34,11 +34,13 @@ def of(*hosts: str, flows: set[tuple[str, str]] = OFFICE | OUT) -> set[tuple[str
 
 
 def default_route_deleted(lab: Lab) -> set[tuple[str, str]]:
+    """Delete the default route of a private table."""
     lab.ec2.delete_route(RouteTableId=lab.outputs["PrivateRouteTableAId"], DestinationCidrBlock="0.0.0.0/0")
     return of("private")
 
 
 def default_route_elsewhere(lab: Lab) -> set[tuple[str, str]]:
+    """Point it to an instance that forwards nothing."""
     lab.ec2.replace_route(
         RouteTableId=lab.outputs["PrivateRouteTableAId"],
         DestinationCidrBlock="0.0.0.0/0",
@@ -48,6 +50,7 @@ def default_route_elsewhere(lab: Lab) -> set[tuple[str, str]]:
 
 
 def public_office_route_missing(lab: Lab) -> set[tuple[str, str]]:
+    """Delete a public table's route to an office network."""
     lab.ec2.delete_route(
         RouteTableId=lab.outputs["PublicRouteTableId"],
         DestinationCidrBlock=str(lab.topology.office_networks[0]),
@@ -56,6 +59,7 @@ def public_office_route_missing(lab: Lab) -> set[tuple[str, str]]:
 
 
 def check_on(lab: Lab) -> set[tuple[str, str]]:
+    """Switch the router's source/dest check on."""
     lab.ec2.modify_network_interface_attribute(
         NetworkInterfaceId=lab.state.card(lab.router).id, SourceDestCheck={"Value": True}
     )
@@ -63,6 +67,7 @@ def check_on(lab: Lab) -> set[tuple[str, str]]:
 
 
 def elastic_ip_away(lab: Lab) -> set[tuple[str, str]]:
+    """Disassociate the Elastic IP, and wait until the box has noticed."""
     address = lab.ec2.describe_addresses(AllocationIds=[lab.topology.elastic_ip])["Addresses"][0]
     lab.ec2.disassociate_address(AssociationId=address["AssociationId"])
     lab.until(lambda: lab.tunnels() == [], "the router that holds it no more ends its tunnel")
@@ -70,19 +75,25 @@ def elastic_ip_away(lab: Lab) -> set[tuple[str, str]]:
 
 
 def association_ended(lab: Lab) -> set[tuple[str, str]]:
+    """End a private subnet's association: it gets the main table."""
     lab.ec2.disassociate_route_table(AssociationId=_association(lab))
     return of("private")  # what the main table has is local routes
 
 
 def association_moved(lab: Lab) -> set[tuple[str, str]]:
+    """Give a private subnet the public table."""
     lab.ec2.replace_route_table_association(
         AssociationId=_association(lab), RouteTableId=lab.outputs["PublicRouteTableId"]
     )
-    return of("private", flows=OUT)  # the public table leads to the office too, but to the internet by the gateway
+    return of(
+        "private", flows=OUT
+    )  # the public table leads to the office too, but to the internet by the gateway
 
 
 def _association(lab: Lab) -> str:
-    (table,) = lab.ec2.describe_route_tables(RouteTableIds=[lab.outputs["PrivateRouteTableAId"]])["RouteTables"]
+    (table,) = lab.ec2.describe_route_tables(RouteTableIds=[lab.outputs["PrivateRouteTableAId"]])[
+        "RouteTables"
+    ]
     return str(table["Associations"][0]["RouteTableAssociationId"])
 
 

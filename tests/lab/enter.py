@@ -36,11 +36,13 @@ INSIDE = "MOORING_LAB"
 
 _ROOT = Path(__file__).parents[2]
 _OWN = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-# Its own /run holds the namespaces' names; overlays give it directories that an ordinary user may not make.
+# Its own /run holds the namespaces' names and all files; overlays give it what an ordinary user may not make.
 _PREPARE = """
-mount -t tmpfs none /run && mkdir -p /run/netns /run/over/{etc,local}/{up,work}
-mount -t overlay overlay -o lowerdir=/etc,upperdir=/run/over/etc/up,workdir=/run/over/etc/work,userxattr /etc
-mount -t overlay overlay -o lowerdir=/usr/local,upperdir=/run/over/local/up,workdir=/run/over/local/work,userxattr /usr/local
+mount -t tmpfs none /run && mkdir -p /run/netns
+for folder in lib sbin; do
+  over=/run/over/$folder && mkdir -p $over/up $over/work
+  mount -t overlay overlay -o lowerdir=/usr/local/$folder,upperdir=$over/up,workdir=$over/work,userxattr /usr/local/$folder
+done
 ip link set lo up
 exec "$@"
 """
@@ -51,11 +53,15 @@ def inside() -> bool:
     return os.environ.get(INSIDE) == "inside"
 
 
+def packages() -> list[str]:
+    """List Debian's packages that are missing to run the lab here."""
+    return sorted({p for tool, p in PACKAGES.items() if shutil.which(tool, path=PATH) is None})
+
+
 @functools.cache
 def lacking() -> str | None:
     """Say what is missing to run the lab here, and what to do about it; None when nothing is."""
-    missing = sorted({p for tool, p in PACKAGES.items() if shutil.which(tool, path=PATH) is None})
-    if missing:
+    if missing := packages():
         return f"the lab needs {', '.join(missing)}: apt-get install {' '.join(missing)}"
     if not Path("/dev/net/tun").exists():
         return "the lab needs /dev/net/tun: modprobe tun, or give the container the device"

@@ -114,8 +114,11 @@ class Fabric:
         net.nft(VPC, _CHECKS)
         net.nft(GATEWAY, _TRANSLATION)
 
-    def apply(self, state: State, dead: Iterable[str] = ()) -> None:
-        """Make the kernel's network that of a state; `dead` instances run, says AWS, and carry nothing."""
+    def apply(self, state: State, dead: Iterable[str] = ()) -> set[str]:
+        """Make the kernel's network that of a state; `dead` instances run, says AWS, and carry nothing.
+
+        Gives the instances whose namespaces are new.
+        """
         alive = state.powered.difference(dead)
         wanted = {c.id: c for c in state.cards.values() if c.instance_id in alive}
         gone = [card for key, card in self.cards.items() if _cable(card) != _cable(wanted.get(key))]
@@ -129,6 +132,7 @@ class Fabric:
             self._check()
             self._load(VPC, ruleset(state, self.cards))
             self._translate(state)
+        return {card.instance_id for card in new if card.index == 0}
 
     # -- cables --------------------------------------------------------------------------------------
 
@@ -154,7 +158,10 @@ class Fabric:
                 f"net.ipv4.conf.{card.device}.proxy_arp_pvlan=1",
                 f"net.ipv4.neigh.{card.device}.proxy_delay=0",  # or it answers up to 0.8 s late
             )
-            gateway, length = _gateway(state.subnets[card.subnet_id]), state.subnets[card.subnet_id].split("/")[1]
+            gateway, length = (
+                _gateway(state.subnets[card.subnet_id]),
+                state.subnets[card.subnet_id].split("/")[1],
+            )
             device = f"eth{card.index}"
             default = [f"route add default via {gateway} dev {device}"] if card.index == 0 else []
             net.ip(

@@ -1,6 +1,6 @@
 """What a router's end costs: something happens under pings every 10 ms, and the seconds lost are told by phase.
 
-    python -m tests.lab failover        the table of docs/how-it-is-tested.md
+python -m tests.lab failover        the table of docs/how-it-is-tested.md
 """
 
 from __future__ import annotations
@@ -136,7 +136,11 @@ def _connected(lab: Lab, since: float) -> float | None:
 def _phases(lab: Lab, began: float, losses: dict[str, Loss]) -> Iterable[tuple[str, float]]:
     router = lab.machines[lab.router]
     moments: dict[str, float | None] = {**lab.mooring.moments(began)}
-    starts = (line for line in router.journal() if line.unit.startswith("openvpn-client@") and line.text == "started")
+    starts = (
+        line
+        for line in router.journal()
+        if line.unit.startswith("openvpn-client@") and line.text == "started"
+    )
     moments["address"] = next((line.at for line in starts if line.at > began), None)
     moments["tunnel"] = _connected(lab, began)
     moments["answer"] = max((loss.back_at for loss in losses.values() if loss.back_at), default=None)
@@ -148,7 +152,14 @@ def _phases(lab: Lab, began: float, losses: dict[str, Loss]) -> Iterable[tuple[s
 
 def table(outages: Iterable[Outage]) -> str:
     """Write outages as a table in Markdown."""
-    head = ("the router is", "noticed by", *PHASES, "lost office → VPC", "lost VPC → office", "lost VPC → internet")
+    head = (
+        "the router is",
+        "noticed by",
+        *PHASES,
+        "lost office → VPC",
+        "lost VPC → office",
+        "lost VPC → internet",
+    )
     rows = [head, tuple("---" for _ in head)]
     for outage in outages:
         phases = (f"{outage.phases[p]:.2f}" if p in outage.phases else "" for p in PHASES)

@@ -61,7 +61,7 @@ def _lines(state: State, cards: Mapping[str, Card]) -> Iterator[str]:
         )
         for card in sorted(cards.values(), key=lambda c: c.id):
             for rule in (r for g in card.groups for r in _rules(state.groups[g], way)):
-                for networks in _networks(rule, cards):
+                if networks := rule.network or _members(rule, cards):
                     matched = f'{mine} "{card.device}" {other} {{ {networks} }}{_traffic(rule)}'
                     yield f"{chain} {matched} goto begun_{way}"
         yield f"{chain} counter name refused_{way} drop"
@@ -71,11 +71,9 @@ def _rules(group: Group, way: str) -> tuple[Rule, ...]:
     return group.egress if way == "out" else group.ingress
 
 
-def _networks(rule: Rule, cards: Mapping[str, Card]) -> Iterator[str]:
-    yield from rule.networks
-    members = [a for c in cards.values() if set(c.groups) & set(rule.groups) for a in c.addresses]
-    if members:
-        yield ", ".join(sorted(members))
+def _members(rule: Rule, cards: Mapping[str, Card]) -> str:
+    """List the addresses of the interfaces that are in the group a rule names."""
+    return ", ".join(sorted(a for c in cards.values() if rule.group in c.groups for a in c.addresses))
 
 
 def _traffic(rule: Rule) -> str:

@@ -23,13 +23,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-import units  # a machine has no Mooring on it: this file and the one beside it are all
-
 if TYPE_CHECKING:
     from typing import TextIO
 
-    from units import Unit
+    from tests.lab import units
+    from tests.lab.units import Unit
+else:  # a machine has no Mooring on it: this file and the one beside it are all
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    import units
 
 SOCKET = "/run/init.sock"
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
@@ -145,11 +146,13 @@ class Service:
         return True
 
     def _popen(self, command: list[str]) -> subprocess.Popen[str]:
-        environment = ENVIRONMENT | dict(word.split("=", 1) for word in self.unit.words("Service.Environment"))
+        environment = ENVIRONMENT | dict(
+            word.split("=", 1) for word in self.unit.words("Service.Environment")
+        )
         for name in self.unit.words("Service.RuntimeDirectory"):
             Path("/run", name).mkdir(parents=True, exist_ok=True)
             environment["RUNTIME_DIRECTORY"] = f"/run/{name}"
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - what its unit says
             command,
             cwd=self.unit.last("Service.WorkingDirectory", "/"),
             env=environment,
@@ -233,7 +236,7 @@ class Machine:
             case "enable":
                 for name in names:
                     units.enable(name)
-                return (self.obey("start", names, []) if "--now" in options else (0, ""))
+                return self.obey("start", names, []) if "--now" in options else (0, "")
             case "daemon-reload":
                 self._reload()
                 return 0, ""
@@ -274,10 +277,12 @@ class Machine:
 
 def _mount(disk: Path) -> None:
     """Put the machine's disk where its files belong, and memory where files do not outlive it."""
-    for folder in ("etc", "usr/local/lib/mooring"):
-        subprocess.run(["mount", "--bind", disk / folder, Path("/", folder)], check=True)
-    for folder in ("/tmp", "/run"):  # noqa: S108 - the machine's own
-        subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+    mounts: list[tuple[str, ...]] = [
+        ("--bind", str(disk / folder), f"/{folder}") for folder in ("etc", "usr/local/lib/mooring")
+    ]
+    mounts += [("-t", "tmpfs", "none", folder) for folder in ("/tmp", "/run")]  # noqa: S108 - the machine's own
+    for mount in mounts:
+        subprocess.run(["mount", *mount], check=True)  # noqa: S603, S607 - our own, found by PATH
     for rules in Path("/usr/lib/tmpfiles.d").glob("openvpn*.conf"):
         for line in rules.read_text().splitlines():
             if (words := line.split()) and words[0] == "d":

@@ -1,6 +1,6 @@
 """The pytest that lives inside the lab's namespaces: runs the tests it is told of, one by one, and reports each.
 
-    python -m tests.lab.inside ASK TELL     two file descriptors; see conftest.py
+python -m tests.lab.inside ASK TELL     two file descriptors; see conftest.py
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Told:
         for line in self._ask:
             name, following = json.loads(line)
             for report in runtestprotocol(items[name], log=False, nextitem=items.get(following)):
-                self._say(session.config.hook.pytest_report_to_serializable(config=session.config, report=report))
+                self._say(
+                    session.config.hook.pytest_report_to_serializable(config=session.config, report=report)
+                )
             self._say(None)
         return True
 

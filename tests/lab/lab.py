@@ -25,7 +25,7 @@ from tests.oracle import facts_from_aws, judge
 from tests.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from tests.lab.state import State
@@ -78,7 +78,7 @@ class Lab:
         self._stack.close()
 
     def _build(self, stack: contextlib.ExitStack) -> None:
-        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mooring-lab-")))
+        self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/run")))
         self.world = stack.enter_context(World())
         self.ec2: Any = self.world.client("ec2")
         self.mooring = Mooring(self.world)
@@ -86,8 +86,8 @@ class Lab:
         self.outputs = deploy(self.world, RouterCount="2")
         self.document = declaration(self.outputs, TUNNEL)
         self.topology = parse(self.document)
-        self.hosts = dict(self._launch_hosts())
-        self.state = look(self.ec2, self.topology.vpc_id)
+        self.hosts: dict[str, str] = dict(self._launch_hosts())
+        self.state = look(self.topology.vpc_id)
         stack.callback(net.clear)
         self.fabric = Fabric(self.state.cidr)
         self.beyond = Beyond(self.topology, self.folder)
@@ -103,21 +103,22 @@ class Lab:
         stack.callback(self._ask, end=True)
         self._ask()
         self.settle()
-        for instance_id in self.hosts.values():
-            record(instance_id)
         self.beyond.start_server()
 
     def moor(self) -> None:
         """Declare the network, and wait until Mooring has pinned it and the tunnel is up."""
         self.world.client("ssm").put_parameter(
-            Name=WHERE + self.topology.name, Value=self.document.decode(), Type="String", Tier="Intelligent-Tiering"
+            Name=WHERE + self.topology.name,
+            Value=self.document.decode(),
+            Type="String",
+            Tier="Intelligent-Tiering",
         )
         self.mooring.listen()
         self.mooring.tick()
         self.settle()
         self.until(lambda: self.tunnels() == [self.router], "the router's tunnel is up")
 
-    def _launch_hosts(self) -> Any:  # noqa: ANN401 - pairs
+    def _launch_hosts(self) -> Iterator[tuple[str, str]]:
         """Launch the hosts, in a group that lets the VPC and the office in."""
         outputs = self.outputs
         group = self.ec2.create_security_group(
@@ -158,7 +159,7 @@ class Lab:
                 if asked == -1:
                     return
             try:
-                self._become(look(self.ec2, self.topology.vpc_id))
+                self._become(look(self.topology.vpc_id))
             except BaseException as error:  # noqa: BLE001 - raised again by `settle`
                 self._failure = error
             self.delays.append(time.monotonic() - since)
@@ -174,7 +175,9 @@ class Lab:
                 machine.power_off()
             if instance_id not in state.tags:  # terminated: its disk is gone too
                 del self.machines[instance_id]
-        self.fabric.apply(state, self.dead)
+        fresh = self.fabric.apply(state, self.dead)
+        for instance_id in fresh.intersection(self.hosts.values()):
+            record(instance_id)
         for instance_id in sorted(alive):
             if self.topology.candidates[0].match(dict(state.tags[instance_id])):
                 self._machine(state, instance_id).power_on()
@@ -184,7 +187,11 @@ class Lab:
         if instance_id not in self.machines:
             machine = Machine(instance_id, self.folder / instance_id)
             box = Box(IPv4Address(state.card(instance_id).addresses[0]), IPv4Address(self.elastic_ip))
-            files = ("ca.crt", f"{self.beyond.tunnel.common_name}.crt", f"{self.beyond.tunnel.common_name}.key")
+            files = (
+                "ca.crt",
+                f"{self.beyond.tunnel.common_name}.crt",
+                f"{self.beyond.tunnel.common_name}.key",
+            )
             sources = map(self.beyond.secret, (*files, "tls-crypt.key"))
             names = (SECRETS[key] for key in ("ca", "cert", "key", "tls-crypt"))
             machine.install(render(self.topology, box), dict(zip(names, sources, strict=True)), UNITS)
@@ -268,7 +275,7 @@ class Lab:
         self.dead.clear()
         self.ruined.clear()
         self.settle()
-        self.until(lambda: sum(m.on for m in self.machines.values()) >= 2, "there are two routers")  # noqa: PLR2004
+        self.until(lambda: sum(m.on for m in self.machines.values()) >= 2, "there are two routers")
         self.mooring.rest()
         if self.complaints() or self.tunnels() != [self.router]:
             self.mooring.tick()

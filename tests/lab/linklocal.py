@@ -61,7 +61,7 @@ class _Asked(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def do_PUT(self) -> None:  # noqa: N802 - http.server's name
+    def do_PUT(self) -> None:
         """Give a token."""
         if self.path != "/latest/api/token" or "X-aws-ec2-metadata-token-ttl-seconds" not in self.headers:
             self._reply(HTTPStatus.BAD_REQUEST, "")
@@ -70,7 +70,7 @@ class _Asked(BaseHTTPRequestHandler):
         self.server.tokens[token] = self.client_address[0]
         self._reply(HTTPStatus.OK, token)
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         """Answer the instance whose token it is."""
         asker = self.client_address[0]
         if self.server.tokens.get(self.headers.get("X-aws-ec2-metadata-token", "")) != asker:

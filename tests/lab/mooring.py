@@ -97,9 +97,9 @@ class Mooring:
         written = [c for c in mine if c.service == "ec2" and c.write]
         found = {"queued": queued[0]} if queued else {}
         if written:
-            decided = [c.until for c in mine if c.service == "dynamodb" and c.write and c.until <= written[0].until]
+            decided = [
+                c.until for c in mine if c.service == "dynamodb" and c.write and c.until <= written[0].until
+            ]
             found |= {"decided": decided[-1]} if decided else {}
             found["written"] = max(c.until for c in written if c.until - written[0].at < 5)
         return found
-
-

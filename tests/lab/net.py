@@ -34,7 +34,9 @@ def run(*command: str, stdin: str | None = None, check: bool = True) -> subproce
         command, input=stdin, stdin=given, text=True, capture_output=True, check=False, env=environment
     )
     if check and done.returncode:
-        raise CommandError(f"{' '.join(command)}: {done.returncode}\n{stdin or ''}\n{done.stdout}{done.stderr}")
+        raise CommandError(
+            f"{' '.join(command)}: {done.returncode}\n{stdin or ''}\n{done.stdout}{done.stderr}"
+        )
     return done
 
 

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-_USES = {"server": ("serverAuth", "digitalSignature,keyEncipherment"), "client": ("clientAuth", "digitalSignature")}
+_USES = {
+    "server": ("serverAuth", "digitalSignature,keyEncipherment"),
+    "client": ("clientAuth", "digitalSignature"),
+}
 
 
 def authority(folder: Path) -> None:

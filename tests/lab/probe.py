@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 import tempfile
@@ -73,12 +74,14 @@ def account(began: float, stopped: float, replies: list[tuple[float, int]], to_m
     if not replies:
         return Loss(0, stopped - began, stopped - began, alive=False, back_at=None)
     replies = sorted(replies, key=lambda reply: reply[1])
-    pairs = zip(replies, replies[1:], strict=False)
+    pairs = itertools.pairwise(replies)
     gaps = [((b[1] - a[1] - 1) * INTERVAL, b[0]) for a, b in pairs if b[1] - a[1] > 1]
     sent, lost = replies[-1][1] + 1, sum(length for length, _ in gaps)
     tail = stopped - replies[-1][0]
     if tail > _PATIENCE:
-        return Loss(sent, lost + tail, max([tail, *(length for length, _ in gaps)]), alive=False, back_at=None)
+        return Loss(
+            sent, lost + tail, max([tail, *(length for length, _ in gaps)]), alive=False, back_at=None
+        )
     gap, back = max(gaps, default=(0.0, None))
     return Loss(sent, lost, gap, alive=True, back_at=back and back + to_monotonic)
 

@@ -1,14 +1,19 @@
-"""A VPC as AWS describes it, in the words a data plane needs."""
+"""A VPC as the embedded AWS has it, in the words a data plane needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.internet_gateways import InternetGateway
+
+from tests.world.reality import aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from mypy_boto3_ec2 import EC2Client
+    from tests.world.patches import Moto
 
 LOCAL, INTERNET, NOWHERE = "local", "internet", "nowhere"
 """Targets of routes that are no interface."""
@@ -35,12 +40,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one rule of a security group lets through; `ports` is None for all of them."""
+    """What one rule of a security group lets through, of a network or of a group; `ports` is None for all of them."""
 
     protocol: str
     ports: tuple[int, int] | None
-    networks: tuple[str, ...]
-    groups: tuple[str, ...]
+    network: str | None
+    group: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,71 +84,73 @@ class State:
         return next(c for c in self.cards.values() if c.instance_id == instance_id and c.index == 0)
 
 
-def look(ec2: EC2Client, vpc_id: str) -> State:
-    """Describe a VPC, as any client of AWS can."""
-    here: Any = [{"Name": "vpc-id", "Values": [vpc_id]}]
-    found = [i for r in ec2.describe_instances(Filters=here)["Reservations"] for i in r["Instances"]]
-    interfaces = ec2.describe_network_interfaces(Filters=here)["NetworkInterfaces"]
-    subnets = {s["SubnetId"]: s["CidrBlock"] for s in ec2.describe_subnets(Filters=here)["Subnets"]}
-    tables = ec2.describe_route_tables(Filters=here)["RouteTables"]
-    associations = {a.get("SubnetId", "main"): t["RouteTableId"] for t in tables for a in t["Associations"]}
-    return State(
-        cidr=ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"][0]["CidrBlock"],
-        subnets=subnets,
-        cards={e["NetworkInterfaceId"]: _card(e) for e in interfaces if "InstanceId" in e.get("Attachment", {})},
-        powered=frozenset(i["InstanceId"] for i in found if i["State"]["Name"] == "running"),
-        tables={t["RouteTableId"]: dict(map(_route, t["Routes"])) for t in tables},
-        table_of={s: associations.get(s, associations["main"]) for s in subnets},
-        publics=dict(_publics(interfaces)),
-        groups={g["GroupId"]: _group(g) for g in ec2.describe_security_groups(Filters=here)["SecurityGroups"]},
-        tags={i["InstanceId"]: {t["Key"]: t["Value"] for t in i.get("Tags", [])} for i in found},
-    )
+def look(vpc_id: str) -> State:
+    """See a VPC of the embedded AWS as it is at this moment.
+
+    It looks where the world keeps its state, not through the API: a look for every change may cost no more than that.
+    """
+    with aws.lock:
+        backend: Moto = ec2_backends[aws.account_id][aws.region]
+        vpc = backend.get_vpc(vpc_id)
+        subnets = [s for zone in backend.subnets.values() for s in zone.values() if s.vpc_id == vpc_id]
+        interfaces = [e for e in backend.enis.values() if e.vpc_id == vpc_id and e.attachment]
+        instances = [e.instance for e in interfaces]
+        tables = [t for t in backend.route_tables.values() if t.vpc_id == vpc_id]
+        associations = {a.get("SubnetId", "main"): t.id for t in tables for a in t.associations}
+        return State(
+            cidr=vpc.cidr_block,
+            subnets={s.id: s.cidr_block for s in subnets},
+            cards={e.id: _card(e) for e in interfaces},
+            powered=frozenset(i.id for i in instances if i.state == "running"),
+            tables={t.id: {r.destination_cidr_block: _target(r) for r in t.routes} for t in tables},
+            table_of={s.id: associations.get(s.id, associations["main"]) for s in subnets},
+            publics=dict(_publics(interfaces)),
+            groups={g.id: _group(g) for g in backend.groups[vpc_id].values()},
+            tags={i.id: {tag["key"]: tag["value"] for tag in i.get_tags()} for i in instances},
+        )
 
 
-def _card(interface: Any) -> Card:  # noqa: ANN401 - a part of a reply, as all below
-    attachment = interface["Attachment"]
-    ordered = sorted(interface["PrivateIpAddresses"], key=lambda a: not a["Primary"])
+def _card(interface: Moto) -> Card:
+    ordered = sorted(interface.private_ip_addresses, key=lambda a: not a["Primary"])
     return Card(
-        id=interface["NetworkInterfaceId"],
-        instance_id=attachment["InstanceId"],
-        index=attachment["DeviceIndex"],
-        mac=interface["MacAddress"],
-        subnet_id=interface["SubnetId"],
+        id=interface.id,
+        instance_id=interface.attachment.instance_id,
+        index=interface.attachment.device_index,
+        mac=interface.mac_address,
+        subnet_id=interface.subnet.id,
         addresses=tuple(address["PrivateIpAddress"] for address in ordered),
-        check=interface["SourceDestCheck"],
-        groups=tuple(group["GroupId"] for group in interface["Groups"]),
+        check=interface.source_dest_check,
+        groups=tuple(group.id for group in interface.group_set),
     )
 
 
-def _route(route: Any) -> tuple[str, str]:  # noqa: ANN401
-    gateway = route.get("GatewayId", "")
-    if gateway == "local":
-        target = LOCAL
-    elif route.get("State") != "active":
-        target = NOWHERE
-    elif gateway.startswith("igw-"):
-        target = INTERNET
-    else:
-        target = route.get("NetworkInterfaceId") or NOWHERE
-    return route["DestinationCidrBlock"], target
+def _target(route: Moto) -> str:
+    if route.local:
+        return LOCAL
+    if route.state != "active":
+        return NOWHERE
+    if isinstance(route.gateway, InternetGateway):
+        return INTERNET
+    return route.interface.id if route.interface else NOWHERE
 
 
-def _publics(interfaces: Iterable[Any]) -> Iterable[tuple[str, str]]:
+def _publics(interfaces: Iterable[Moto]) -> Iterable[tuple[str, str]]:
     for interface in interfaces:
-        for address in interface["PrivateIpAddresses"]:
+        for address in interface.private_ip_addresses:
             if "Association" in address:
                 yield address["Association"]["PublicIp"], address["PrivateIpAddress"]
 
 
-def _group(group: Any) -> Group:  # noqa: ANN401
-    return Group(*(tuple(map(_rule, group[key])) for key in ("IpPermissions", "IpPermissionsEgress")))
+def _group(group: Moto) -> Group:
+    return Group(tuple(map(_rule, group.ingress_rules)), tuple(map(_rule, group.egress_rules)))
 
 
-def _rule(rule: Any) -> Rule:  # noqa: ANN401
-    ports = (rule["FromPort"], rule["ToPort"]) if "FromPort" in rule and rule["FromPort"] >= 0 else None
+def _rule(rule: Moto) -> Rule:
+    """Read a rule, which has one source or destination; -1 stands for all of ICMP's types, too."""
+    ports = rule.from_port is not None and rule.from_port >= 0
     return Rule(
-        protocol=rule["IpProtocol"],
-        ports=ports,
-        networks=tuple(network["CidrIp"] for network in rule["IpRanges"]),
-        groups=tuple(pair["GroupId"] for pair in rule["UserIdGroupPairs"]),
+        protocol=rule.ip_protocol,
+        ports=(rule.from_port, rule.to_port) if ports else None,
+        network=rule.ip_range.get("CidrIp"),
+        group=rule.source_group.get("GroupId"),
     )

@@ -54,7 +54,9 @@ def test_loading_again_changes_nothing(lab: Lab) -> None:
     for _ in range(2):
         load(router)
         assert rules(router) == before
-    assert flows.split("sport=")[1].split()[0] in router.run("conntrack", "-L", "-p", "udp", "--dport", "1194")
+    assert flows.split("sport=")[1].split()[0] in router.run(
+        "conntrack", "-L", "-p", "udp", "--dport", "1194"
+    )
 
 
 def test_other_peoples_rules_stay_as_they_are(lab: Lab) -> None:
@@ -74,9 +76,10 @@ def test_reboot_needs_neither_mooring_nor_aws(lab: Lab) -> None:
     """
     router = lab.router
     lab.world.forget_calls()
-    with Probe(lab.namespace("private"), lab.address("lan0")) as office, Probe(
-        lab.namespace("private"), lab.address("inet")
-    ) as internet:
+    with (
+        Probe(lab.namespace("private"), lab.address("lan0")) as office,
+        Probe(lab.namespace("private"), lab.address("inet")) as internet,
+    ):
         lab.dead.add(router)
         lab.follow()
         assert not answers(lab.namespace("private"), lab.address("lan0"))

@@ -44,7 +44,9 @@ def test_ssh_from_anywhere_is_open_until_the_next_run(lab: Lab) -> None:
     assert not reached(lab)
     lab.ec2.authorize_security_group_ingress(
         GroupId=lab.outputs["RouterSecurityGroupId"],
-        IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}],
+        IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        ],
     )
     lab.settle()
     assert reached(lab)
@@ -72,7 +74,9 @@ def test_group_that_lets_the_vpc_in_no_more_stops_what_the_vpc_begins(lab: Lab) 
     rule: dict[str, Any] = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": lab.outputs["VpcCidr"]}]}
     where: dict[str, Any] = {"GroupId": lab.outputs["RouterSecurityGroupId"], "IpPermissions": [rule]}
     lab.ec2.revoke_security_group_ingress(**where)
-    assert stopped(lab) == {flow for flow in OFFICE | OUT if flow[0] in HOSTS}  # answers to the office still pass
+    assert stopped(lab) == {
+        flow for flow in OFFICE | OUT if flow[0] in HOSTS
+    }  # answers to the office still pass
     lab.mooring.tick()
     assert stopped(lab)
     lab.ec2.authorize_security_group_ingress(**where)

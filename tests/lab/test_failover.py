@@ -68,20 +68,26 @@ def test_hung_router_is_left_and_takes_nothing_over_when_it_comes_back(lab: Lab)
     assert outage.healed
     new = lab.router
     lab.revive(old)
-    lab.until(lambda: lab.machines[old].said("is elsewhere", time.monotonic() - 30), "the old router has looked")
+    lab.until(
+        lambda: lab.machines[old].said("is elsewhere", time.monotonic() - 30), "the old router has looked"
+    )
     lab.mooring.tick()
     assert (lab.router, lab.tunnels(), lab.complaints()) == (new, [new], [])
-    assert lab.machines[old].run("systemctl", "is-active", "openvpn-client@mooring", check=False) == "inactive\n"
+    assert (
+        lab.machines[old].run("systemctl", "is-active", "openvpn-client@mooring", check=False) == "inactive\n"
+    )
 
 
 def test_killed_openvpn_is_started_again_on_the_same_router(lab: Lab) -> None:
-    """systemd's restart does it; Mooring writes nothing."""
+    """Systemd's restart does it; Mooring writes nothing."""
     router = lab.router
     lab.world.forget_calls()
     assert measure(lab, KILLED).healed
     lab.mooring.tick()
     assert lab.router == router
-    assert [c.operation for c in lab.world.calls if c.by == "product" and c.service == "ec2" and c.write] == []
+    assert [
+        c.operation for c in lab.world.calls if c.by == "product" and c.service == "ec2" and c.write
+    ] == []
 
 
 @pytest.mark.parametrize("case", [FLUSHED, NOT_FORWARDING], ids=lambda case: case.name)
@@ -100,5 +106,7 @@ def test_nothing_flaps_after_a_failover(lab: Lab) -> None:
         time.sleep(1)
         lab.mooring.tick()
     lines = [line.text for m in lab.machines.values() for line in m.journal() if line.at > began]
-    assert [text for text in lines if "Initialization" in text or "restarting" in text or "is here" in text] == []
+    assert [
+        text for text in lines if "Initialization" in text or "restarting" in text or "is here" in text
+    ] == []
     assert answers(lab.namespace("private"), lab.address("lan0"))

@@ -12,20 +12,21 @@ import statistics
 import subprocess
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.lab import net
-from tests.lab.beyond import OFFICE, WAN
+from tests.lab.beyond import OFFICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from typing import Self
 
     from tests.lab.lab import Lab
 
 PLAIN, DEFAULTS, RENDERED = "the path without a tunnel", "OpenVPN's defaults", "as rendered"
-WAYS = {PLAIN: WAN, DEFAULTS: "192.168.99.1", RENDERED: "192.168.0.1"}
-"""Ways from the router to the office, by the address that leads there."""
+"""Ways from the router to the office."""
 
 _PORT = 1195
 
@@ -41,11 +42,24 @@ class Defaults:
         common = [f"ca {beyond.secret('ca.crt')}", f"port {_PORT}", "dev-type tun"]
         ends = {
             OFFICE: [
-                *("dev tun-defaults", "server 192.168.99.0 255.255.255.0", "topology subnet", "dh none", *common),
+                *(
+                    "dev tun-defaults",
+                    "server 192.168.99.0 255.255.255.0",
+                    "topology subnet",
+                    "dh none",
+                    *common,
+                ),
                 *_identity(self._lab, beyond.tunnel.server_name),
             ],
             self._lab.router: [
-                *("client", "dev tun-defaults", "nobind", f"remote {WAN} {_PORT}", common[0], common[2]),
+                *(
+                    "client",
+                    "dev tun-defaults",
+                    "nobind",
+                    f"remote {beyond.wan} {_PORT}",
+                    common[0],
+                    common[2],
+                ),
                 *_identity(self._lab, beyond.tunnel.common_name),
             ],
         }
@@ -56,13 +70,17 @@ class Defaults:
             with log.open("w") as out:
                 run = net.start(*net.inside(namespace, "openvpn", "--config", str(path)), stdout=out.fileno())
             self._runs.append(run)
-            self._lab.until(lambda log=log: "Initialization Sequence" in log.read_text(), "the second tunnel is up")  # type: ignore[misc]
+            self._lab.until(partial(_is_up, log), "the second tunnel is up")
         return self
 
     def __exit__(self, *_: object) -> None:
         for run in self._runs:
             run.kill()
             run.wait()
+
+
+def _is_up(log: Path) -> bool:
+    return "Initialization Sequence Completed" in log.read_text()
 
 
 def _identity(lab: Lab, name: str) -> tuple[str, str]:
@@ -80,32 +98,46 @@ class Speed:
 def measure(lab: Lab, seconds: float, rounds: int) -> dict[str, Speed]:
     """Measure every way, in turns."""
     lab.recover()
+    ways = {PLAIN: lab.beyond.wan, DEFAULTS: "192.168.99.1", RENDERED: "192.168.0.1"}
     found: dict[tuple[str, bool], list[float]] = {}
     server = net.start(*net.inside(OFFICE, "iperf3", "--server"))
     try:
         with Defaults(lab):
             time.sleep(0.2)
             for _ in range(rounds):
-                for way, address in WAYS.items():
+                for way, address in ways.items():
                     for back in (False, True):
                         found.setdefault((way, back), []).append(_iperf(lab, address, seconds, back=back))
     finally:
         server.kill()
         server.wait()
-    return {way: Speed(*(statistics.median(found[way, back]) for back in (False, True))) for way in WAYS}
+    return {way: Speed(*(statistics.median(found[way, back]) for back in (False, True))) for way in ways}
 
 
 def _iperf(lab: Lab, address: str, seconds: float, *, back: bool) -> float:
-    command = ("iperf3", "--client", address, "--time", str(seconds), "--json", *(["--reverse"] if back else []))
+    command = (
+        "iperf3",
+        "--client",
+        address,
+        "--time",
+        str(seconds),
+        "--json",
+        *(["--reverse"] if back else []),
+    )
     said = json.loads(net.run(*net.inside(lab.router, *command)).stdout)
     return float(said["end"]["sum_received"]["bits_per_second"])
 
 
 def table(speeds: dict[str, Speed]) -> str:
     """Write ratios as a table in Markdown."""
-    rows: list[Iterable[str]] = [("TCP between router and office", "towards the office", "back"), ("---",) * 3]
+    rows: list[Iterable[str]] = [
+        ("TCP between router and office", "towards the office", "back"),
+        ("---",) * 3,
+    ]
     ours = speeds[RENDERED]
     for way, speed in speeds.items():
         if way != RENDERED:
-            rows.append((f"as rendered ÷ {way}", f"{ours.there / speed.there:.2f}", f"{ours.back / speed.back:.2f}"))
+            rows.append(
+                (f"as rendered ÷ {way}", f"{ours.there / speed.there:.2f}", f"{ours.back / speed.back:.2f}")
+            )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -34,7 +34,9 @@ def transfer(source: str, destination: str, address: str, patience: float = 30) 
     taker.start()
     began = time.monotonic()
     try:
-        with net.within(source, lambda: socket.create_connection((address, PORT), timeout=patience)) as client:
+        with net.within(
+            source, lambda: socket.create_connection((address, PORT), timeout=patience)
+        ) as client:
             client.sendall(bytes(size))
             client.shutdown(socket.SHUT_WR)
             taker.join()

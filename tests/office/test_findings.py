@@ -77,6 +77,8 @@ def test_backup_that_has_everything_has_no_finding() -> None:
         pytest.param("<tls>CANARY-tls-key</tls>", "<tls></tls>", "missing", "has no TLS key", "TLS Configuration", id="no TLS key"),
         pytest.param("<tls_type>crypt</tls_type>", "<tls_type>auth</tls_type>", "wrong", "speaks tls-auth", "TLS Key Usage Mode", id="tls-auth"),
         pytest.param("<topology>subnet</topology>", "<topology>net30</topology>", "wrong", "a topology in which", "Topology", id="net30"),
+        pytest.param("<topology>subnet</topology>", "<topology></topology>", "wrong", "a topology in which", "Topology", id="topology never saved"),
+        pytest.param(CIPHERS, "<data_ciphers>aes-256-gcm, BF-CBC</data_ciphers>", "weak", "offers old ciphers", "Data Encryption Algorithms", id="Blowfish among others"),
         pytest.param(CIPHERS, "<data_ciphers>AES-256-CBC</data_ciphers>", "wrong", "offers no cipher that the router accepts", "Data Encryption Algorithms", id="CBC alone"),
         pytest.param("<ncp_enable>enabled</ncp_enable>", "<ncp_enable>disabled</ncp_enable>", "wrong", "offers no cipher", "Data Encryption Algorithms", id="no negotiation"),
         pytest.param(FALLBACK, "<data_ciphers_fallback>BF-CBC</data_ciphers_fallback>", "weak", "offers old ciphers", "Data Encryption Algorithms", id="Blowfish"),

@@ -54,11 +54,12 @@ class Function:
 @contextmanager
 def in_process(world: World, deployment: Deployment) -> Iterator[Mapping[str, Invocable]]:
     """Load app.py as Lambda would, with the deployment's settings and the world as its AWS, for the block's time."""
-    environments = [known["Environment"]["Variables"] for known in deployment.configured.values()]
-    variables = environments[0]
-    if any(other != variables for other in environments):
-        raise ValueError("one process has one environment, and these functions have several")
-    with mock.patch.dict(os.environ, {**variables, **world.environment()}):
+    variables: dict[str, str] = {}
+    for name, known in deployment.configured.items():
+        for key, value in known["Environment"]["Variables"].items():
+            if variables.setdefault(key, value) != value:
+                raise ValueError(f"{name} has another {key} than others, and one process has one environment")
+    with mock.patch.dict(os.environ, variables | world.environment()):
         deployed.cache_clear()
         app = _load()
         yield {

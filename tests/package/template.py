@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from samtranslator.translator.transform import transform
 from chalicelib.cli.package import Package
 
 Template: TypeAlias = "dict[str, Any]"
+
+logging.getLogger("samtranslator").setLevel(logging.ERROR)
+"""Its transform warns that it has sent nobody its own metrics."""
 
 CODE = "s3://artifacts/mooring/deployment.zip"
 

@@ -6,17 +6,18 @@ import json
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import pytest
 
 from chalicelib.aws.queue import NAME
-from chalicelib.aws.telemetry import ALARMING, NAMESPACE, SERVICE, measures
+from chalicelib.aws.telemetry import ALARMING, MACHINES, NAMESPACE, SERVICE, measures
 from chalicelib.core import errors
 from chalicelib.core.guard import Refusal
-from chalicelib.core.report import Report
+from tests.bench.cost import NOW, quiet_report
 from tests.package.template import load, of_type, translate
 
 if TYPE_CHECKING:
@@ -192,12 +193,21 @@ def test_every_alarm_tells_when_it_begins_and_when_it_ends(alarms: dict[str, Tem
         assert alarm["AlarmName"].startswith("mooring-"), name
 
 
+def emitted() -> set[str]:
+    """Name every metric of a run that repaired something, where a machine's certificate is about to end."""
+    report = quiet_report(tunnels=True)
+    (machine,) = report.machines
+    assert machine.inspection
+    ends = replace(machine.inspection, expires=NOW + timedelta(days=1))
+    return set(
+        measures(replace(report, verdict="repaired", machines=(replace(machine, inspection=ends),)), NOW)
+    )
+
+
 def test_every_metric_that_an_alarm_watches_is_emitted(alarms: dict[str, Template]) -> None:
     """A metric nobody emits never trips, or always does."""
-    now = datetime.now(UTC)
-    emitted = measures(Report("office", "repaired", "tick", now, now), now)
     watching = [alarm for alarm in alarms.values() if alarm.get("Namespace") == NAMESPACE]
-    assert {alarm["MetricName"] for alarm in watching} == set(ALARMING) <= emitted.keys()
+    assert {alarm["MetricName"] for alarm in watching} == {*ALARMING, *MACHINES} <= emitted()
     for alarm in watching:
         assert alarm["Dimensions"] == [{"Name": "service", "Value": SERVICE}]
 
@@ -237,7 +247,10 @@ def test_every_function_and_every_queue_of_dead_letters_is_watched(
 
 def test_composite_is_made_of_alarms_that_exist(alarms: dict[str, Template]) -> None:
     """The one alarm that wakes somebody sums up those about the link."""
-    rule = alarms["LinkAtRiskAlarm"]["AlarmRule"]["Fn::Sub"]
+    joint, (always, choice) = alarms["LinkAtRiskAlarm"]["AlarmRule"]["Fn::Join"]
+    condition, router, otherwise = choice["Fn::If"]
+    assert (condition, otherwise) == ("HasRouterAlarms", "FALSE")
+    rule = joint.join((always["Fn::Sub"], router["Fn::Sub"]))
     named = set(re.findall(r'ALARM\("\$\{(\w+)\}"\)', rule))
     assert re.fullmatch(r'ALARM\("[^"]+"\)( OR ALARM\("[^"]+"\))*', rule)
     assert named <= alarms.keys()
@@ -247,19 +260,18 @@ def test_composite_is_made_of_alarms_that_exist(alarms: dict[str, Template]) -> 
         "RepairFailedAlarm",
         "NoEligibleRouterAlarm",
         "BlindAlarm",
+        "TunnelDownAlarm",
     } <= named
 
 
 def test_dashboard_shows_what_is_emitted(template: Template) -> None:
     """Verdict, drift, moves and durations, for every topology there will ever be."""
-    now = datetime.now(UTC)
-    emitted = measures(Report("office", "repaired", "tick", now, now), now).keys()
     body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(body)["widgets"]
     shown = set(re.findall(r'MetricName=\(?"?([\w" ]+)', body.replace("\\", "")))
     metrics = {name for text in shown for name in re.findall(r"\w+", text)} - {"OR"}
     assert {w["properties"]["title"] for w in widgets} >= {"Verdict", "Drift", "Moves", "Seconds of a run"}
-    assert metrics == set(emitted)
+    assert metrics == emitted() - {"TunnelSilent", "ConfigDrift", "PushFailed", "CertificateDays"}
     assert set(re.findall(r"\$\{(\w+)\.Arn\}", body)) <= template["Resources"].keys()
 
 

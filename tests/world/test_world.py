@@ -152,7 +152,9 @@ def test_body_may_come_at_once_for_who_asks_first(world: World) -> None:
 def test_watcher_is_called_once_the_change_can_be_seen(world: World, network: Network) -> None:
     """Whatever follows the network's state looks when it is told, and sees what it was told of."""
     seen: list[str] = []
-    world.on_change(lambda: seen.append(network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["Status"]))
+    world.on_change(
+        lambda: seen.append(network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["Status"])
+    )
     instance_id, _ = network.launch()
     network.ec2.describe_instances()
     world.client("sqs").list_queues()
