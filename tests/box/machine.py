@@ -57,7 +57,9 @@ class Machine:
 
     def boot(self) -> None:
         """Boot, and wait until systemd says that it runs; what a crashed run left behind goes first."""
-        _remove_groups("mooring-box-*")
+        for left in Path("/sys/fs/cgroup").glob("*/mooring-box-*"):
+            if not Path("/proc", left.name.split("-")[2]).exists():
+                _remove_groups(left.name)
         loop = _LOOP % {"disk": DISK}
         self.land.run("mkdir", "-p", str(self._state))
         words = ("bash", "-c", loop, "loop", str(self._root), str(self._state), self.name)
@@ -144,11 +146,9 @@ class Machine:
         _remove_groups(self.name)
 
 
-def _remove_groups(names: str) -> None:
-    """Remove control groups by a pattern of names; one with a process in it stays."""
-    for place in (
-        found for group in ("systemd", "unified", ".") for found in Path("/sys/fs/cgroup", group).glob(names)
-    ):
+def _remove_groups(name: str) -> None:
+    """Remove a machine's control groups; one with a process in it stays."""
+    for place in (Path("/sys/fs/cgroup", group, name) for group in ("systemd", "unified", ".")):
         for folder in (*sorted((one for one in place.rglob("*") if one.is_dir()), reverse=True), place):
             with contextlib.suppress(OSError):
                 folder.rmdir()
