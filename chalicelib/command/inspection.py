@@ -100,10 +100,8 @@ def routed() -> bool:
     told = record()
     loader = told.bundle.files.get(trial.FIREWALL, {}).get("text", "") if told else ""
     networks = re.search(r"^REMOTE=\((.*)\)$", loader, re.MULTILINE)
-    there = {
-        line.split()[1] if line.startswith("unreachable") else line.split()[0]
-        for line in unreachable_routes()
-    }
+    shown = (line.split()[1] for line in unreachable_routes())
+    there = {network if "/" in network else f"{network}/32" for network in shown}
     return set(networks[1].split() if networks else ()) <= there
 
 

@@ -56,7 +56,10 @@ class Machine:
         self._state = Path("/run/land") / self.name
 
     def boot(self) -> None:
-        """Boot, and wait until systemd says that it runs."""
+        """Boot, and wait until systemd says that it runs; what a crashed run left behind goes first."""
+        for left in Path("/sys/fs/cgroup").glob("*/mooring-box-*"):
+            if not Path("/proc", left.name.split("-")[2]).exists():
+                _remove_groups(left.name)
         loop = _LOOP % {"disk": DISK}
         self.land.run("mkdir", "-p", str(self._state))
         words = ("bash", "-c", loop, "loop", str(self._root), str(self._state), self.name)
@@ -140,12 +143,12 @@ class Machine:
         self._loop.send_signal(signal.SIGKILL)
         self._loop.wait()
         self.land.run("umount", str(self._state / "root"), str(self._state / "disk"), check=False)
-        for group in ("systemd", "unified", "."):
-            place = Path("/sys/fs/cgroup", group, self.name)
-            if place.is_dir():
-                for folder in sorted(place.rglob("*"), reverse=True):
-                    if folder.is_dir():
-                        with contextlib.suppress(OSError):
-                            folder.rmdir()
-                with contextlib.suppress(OSError):
-                    place.rmdir()
+        _remove_groups(self.name)
+
+
+def _remove_groups(name: str) -> None:
+    """Remove a machine's control groups; one with a process in it stays."""
+    for place in (Path("/sys/fs/cgroup", group, name) for group in ("systemd", "unified", ".")):
+        for folder in (*sorted((one for one in place.rglob("*") if one.is_dir()), reverse=True), place):
+            with contextlib.suppress(OSError):
+                folder.rmdir()

@@ -232,7 +232,7 @@ def test_names_that_do_not_resolve_refuse_the_push(router: Router) -> None:
 
 def test_disk_without_room_refuses_or_undoes_the_push(router: Router) -> None:
     """A disk that fills before or within the swap leaves the old files, whole."""
-    wanted = more(RULES, "# " + "x" * 60_000 + "\n")
+    wanted = more(RULES, ("# " + "x" * 70 + "\n") * 800)
     for left in (60, 110):  # the agent's script takes 40 KB of it
         before = router.in_force()
         router.machine.shell(
