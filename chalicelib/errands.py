@@ -31,6 +31,14 @@ class Machines(Protocol):
         """
         ...
 
+    def certificate_ends(self, topology: Topology) -> datetime | None:
+        """Read when the router's certificate that is stored ends, without reading it; None when none is stored.
+
+        Raises:
+            ObservationError: Systems Manager did not answer, or what is stored is no record of ours.
+        """
+        ...
+
     def answer(self, command_id: str, instance_id: str) -> Invocation | None:
         """Read what became of a command on a machine; None while Systems Manager knows no such invocation.
 
@@ -65,15 +73,18 @@ class Machines(Protocol):
 
 
 def agents(topology: Topology, machines: Machines) -> Callable[[Observation], Observation]:
-    """Read the SSM agents; gives what puts them into a snapshot. That they could not be read stops no other repair."""
+    """Read the SSM agents and until when the stored certificate is good; gives what puts that into a snapshot.
+
+    That it could not be read stops no repair of the network.
+    """
     if topology.tunnel is None:
         return lambda observation: observation
     try:
-        found = machines.agents(topology)
+        found, ends = machines.agents(topology), machines.certificate_ends(topology)
     except ObservationError as error:
         why = error.message
         return lambda observation: replace(observation, unheard=why)
-    return lambda observation: replace(observation, agents=found)
+    return lambda observation: replace(observation, agents=found, certificate_ends=ends)
 
 
 def heard(history: History, machines: Machines, now: datetime) -> tuple[History, str]:

@@ -283,6 +283,7 @@ class FakeMachines:
     answers: dict[str, Invocation | None] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    stored_until: datetime | None = None
     deaf: bool = False
     broken: bool = False
 
@@ -291,6 +292,10 @@ class FakeMachines:
         if self.deaf:
             raise ObservationError("ssm:DescribeInstanceInformation failed: InternalServerError")
         return dict(self.online)
+
+    def certificate_ends(self, topology: Topology) -> datetime | None:
+        """Give when the stored certificate ends."""
+        return self.stored_until
 
     def answer(self, command_id: str, instance_id: str) -> Invocation | None:
         """Give what a command brought."""

@@ -353,3 +353,28 @@ def test_a_command_without_an_answer_is_given_up_and_a_gone_machine_forgotten() 
     scene.model.terminate(STANDBY)
     run(scene)
     assert [m.instance_id for m in scene.journal.histories["office"].machines] == [ROUTER]
+
+
+def test_a_certificate_that_was_renewed_is_pushed_and_then_left_alone() -> None:
+    """The bundle is the same, and its digest; what the machine has of the secrets is known by their end alone."""
+    old, new = NOON + timedelta(days=20), NOON + timedelta(days=400)
+    scene = settled()
+    for machine in scene.journal.histories["office"].machines:
+        assert machine.inspection
+        word = replace(machine.inspection, expires=old)
+        scene.journal.histories["office"] = scene.journal.histories["office"].knows(
+            replace(machine, inspection=word)
+        )
+    scene.machines.stored_until = old
+    assert run(scene).verdict == "converged"
+    scene.machines.stored_until = new
+    report = run(scene)
+    assert [o.result for o in report.outcomes] == ["sent", "sent"]
+    assert "another certificate is stored, until 2027-12-28" in report.outcomes[0].change.reason
+    for number, instance_id in ((2, ROUTER), (3, STANDBY)):
+        wanted = digest(scene.topology, instance_id)
+        ends = new.isoformat()
+        scene.machines.say(
+            number, instance_id, result="applied", digest=wanted, forwarding=True, certificate_expires=ends
+        )
+    assert run(scene).verdict == "converged"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.aws.certificate import read_record
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
 from chalicelib.core.envelope import seal
@@ -13,6 +14,7 @@ from chalicelib.core.machine import Agent, Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_ssm import SSMClient
@@ -61,6 +63,15 @@ class SystemsManager:
             except AwsError as error:
                 raise blind("ssm:DescribeInstanceInformation", error) from error
         return found
+
+    def certificate_ends(self, topology: Topology) -> datetime | None:
+        """Read when the router's certificate that is stored ends, from the record that lies beside the secrets.
+
+        Raises:
+            ObservationError: it could not be read, or is not what Mooring wrote.
+        """
+        record = read_record(self._ssm, topology.name)
+        return record.expires if record else None
 
     def answer(self, command_id: str, instance_id: str) -> Invocation | None:
         """Read what became of a command on a machine; None while Systems Manager knows no such invocation.

@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.certificate import read_record, record_path
 from chalicelib.aws.errors import AwsError, blind, code_of
-from chalicelib.core.certificate import PARTS, CertificateRecord, Part, StoredSecret, Storing, loads
+from chalicelib.core.certificate import PARTS, CertificateRecord, Part, StoredSecret, Storing
 from chalicelib.core.errors import ApplyError, ObservationError
 
 if TYPE_CHECKING:
@@ -61,17 +62,7 @@ class TunnelSecrets:
         Raises:
             ObservationError: it could not be read, or is not what Mooring wrote.
         """
-        try:
-            text = self._ssm.get_parameter(Name=record_path(topology))["Parameter"]["Value"]
-            return loads(text)
-        except AwsError as error:
-            if code_of(error) == "ParameterNotFound":
-                return None
-            raise blind("ssm:GetParameter", error) from error
-        except ValueError as error:
-            raise ObservationError(
-                f"{record_path(topology)}: {error}", hint="mooring secrets put writes it anew"
-            ) from error
+        return read_record(self._ssm, topology)
 
     def read(self, topology: str) -> dict[Part, StoredSecret]:
         """Read the secrets that are stored, decrypted.
@@ -234,8 +225,3 @@ class TunnelSecrets:
 def secret_path(topology: str, part: Part) -> str:
     """Name the parameter of a secret."""
     return f"{ROOT}/{topology}/tunnel/{part}"
-
-
-def record_path(topology: str) -> str:
-    """Name the parameter of the certificate's record."""
-    return f"{ROOT}/{topology}/certificate"

@@ -98,6 +98,7 @@ class Observation:
     `elastic_ips` are the declared one and every other that sits on an interface of the VPC.
     `dhcp_options` is None when the topology does not declare any, and so nobody looked. `agents` are the SSM agents by
     instance, None when the topology declares no tunnel or Systems Manager could not be read: `unheard` then says why.
+    `certificate_ends` is when the router's certificate that is stored ends, None when none is.
     `group_seen` is False when nothing showed that the declared security group exists.
     """
 
@@ -109,6 +110,7 @@ class Observation:
     dhcp_options: str | None = None
     agents: dict[str, Agent] | None = None
     unheard: str = ""
+    certificate_ends: datetime | None = None
     group_seen: bool = True
 
     def select(self, selector: TableSelector) -> list[RouteTable]:

@@ -77,6 +77,7 @@ def _server(topology: Topology, tunnel: Tunnel) -> list[Line]:
             "The router speaks this protocol.",
         ),
         Line("dev-type tun", "Networks are routed, not bridged."),
+        Line("dh none", "Keys are agreed over elliptic curves; 2.6 does not start without this line."),
         Line(
             "topology subnet",
             "Each client has one address in the tunnel network; it is 2.7's default and was not before.",

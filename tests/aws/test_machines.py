@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.aws.certificate import record_path
 from chalicelib.aws.machines import SystemsManager
+from chalicelib.core.certificate import PARTS, CertificateRecord
 from chalicelib.core.change import PushConfig
 from chalicelib.core.configuration import box_of
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
@@ -16,7 +19,7 @@ from chalicelib.core.errors import ObservationError, PushError
 from chalicelib.core.machine import Agent, Invocation
 from chalicelib.core.router import render
 from tests.aws.conftest import ONCE
-from tests.builders import TUNNEL
+from tests.builders import NOON, TUNNEL
 from tests.world.agent import FAILS, NEVER_TAKEN, TOO_LONG, UNDELIVERABLE, Answer
 
 if TYPE_CHECKING:
@@ -211,3 +214,22 @@ def test_a_machine_that_is_not_registered_yet_takes_no_command(
     with pytest.raises(PushError) as caught:
         machines.inspect([office.candidates()[0].id])
     assert caught.value.aws_code == "InvalidInstanceId"
+
+
+def test_the_stored_certificates_end_is_read_from_its_record_alone(
+    machines: SystemsManager, declared: Topology, world: World, ssm: Client
+) -> None:
+    """One plain parameter, no decryption; what is no record of ours is no answer."""
+    assert machines.certificate_ends(declared) is None
+    ends = NOON + timedelta(days=90)
+    record = CertificateRecord(
+        "aws-router", ends, ends + timedelta(days=1000), "ab" * 32, dict.fromkeys(PARTS, 1)
+    )
+    path = record_path(declared.name)
+    ssm.put_parameter(Name=path, Value=record.dumps(), Type="String")
+    world.forget_calls()
+    assert machines.certificate_ends(declared) == ends
+    assert calls(world) == ["GetParameter"]
+    ssm.put_parameter(Name=path, Value="{}", Type="String", Overwrite=True)
+    with pytest.raises(ObservationError, match=path):
+        machines.certificate_ends(declared)

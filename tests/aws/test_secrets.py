@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.config import Config
 
-from chalicelib.aws.secrets import TunnelSecrets, record_path, secret_path
+from chalicelib.aws.certificate import record_path
+from chalicelib.aws.secrets import TunnelSecrets, secret_path
 from chalicelib.core.certificate import PARTS, CertificateRecord, Part
 from chalicelib.core.errors import ApplyError, ObservationError
 from tests.core.test_certificate import RECORD

@@ -231,7 +231,7 @@ class Land:
         lines = [line.text for line in office.server]
         server = self.authority.issue(office.tunnel.server_name, server=True)
         (place / "server.conf").write_text(
-            "\n".join([*lines, "dev tun-office", "dh none", *self.identity("server", server), ""])
+            "\n".join([*lines, "dev tun-office", *self.identity("server", server), ""])
         )
         self.server = self.start(
             "openvpn", "--cd", str(place), "--config", "server.conf", netns="office", log="office.log"

@@ -20,7 +20,7 @@ _PACKAGES = (
     "systemd,systemd-sysv,dbus,openvpn,iptables,nftables,iproute2,procps,kmod,udev,iputils-ping,conntrack,"
     "ca-certificates,openssl,python3,util-linux"
 )
-_SUITE, _MIRROR = "bookworm", "http://deb.debian.org/debian"
+_SUITE = "bookworm"
 # Debian's own awscli (2.9) does not know AWS_ENDPOINT_URL; this one runs on Debian's Python.
 _CLI = "awscli==1.46.3"
 _AWS = '#!/bin/sh\nPYTHONPATH=/opt/aws exec python3 -m awscli "$@"\n'
@@ -57,7 +57,7 @@ def make() -> Path:
 
 
 def _build(root: Path) -> None:
-    _run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root), _MIRROR)
+    _run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root))
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
     for_debian = ("--python-version", "3.11", "--implementation", "cp", "--only-binary", ":all:")
     _run(*pip, *for_debian, "--target", str(root / "opt/aws"), _CLI)

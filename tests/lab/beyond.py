@@ -140,7 +140,7 @@ class Beyond:
         ccd = self.folder / "ccd"
         ccd.mkdir()
         (ccd / rendered.override_name).write_text("".join(f"{line.text}\n" for line in rendered.override))
-        own = [*self._identity(self.tunnel.server_name), "dh none", "dev tun-office", "verb 3"]
+        own = [*self._identity(self.tunnel.server_name), "dev tun-office", "verb 3"]
         lines = [*(line.text for line in rendered.server), *own]
         (self.folder / "server.conf").write_text("\n".join(lines) + "\n")
 

@@ -25,7 +25,8 @@ mount -t tmpfs none /run
 cp -a /etc/alternatives /run/ # Debian's iptables is a link through there
 for place in /etc /usr/local; do mount -t tmpfs none $place; done
 mv /run/alternatives /etc/
-cp -a "$1/." /
+# Only below the two: the rest of the tree is the machine's own, its modes and times included
+for place in /etc /usr/local; do [ ! -d "$1$place" ] || cp -a "$1$place/." $place/; done
 cd /run
 exec bash -c "$2"
 """

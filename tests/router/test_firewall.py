@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,7 +98,10 @@ def test_networks_that_change_take_their_rules_and_routes_along(root: Path, tmp_
     """A network that is no longer declared is no longer refused; one that is new, down to a single address, is."""
     changed = install(rendered(("10.100.30.0/24", "10.100.31.7/32")), tmp_path / "changed")
 
-    said = run(root, f"{LOAD}; cp -a {changed}/. /; {LOAD}; {LOAD}; {SAVE}; ip route")
+    said = run(
+        root,
+        f"{LOAD}; cp -a {changed}/etc/. /etc/; cp -a {changed}/usr/local/. /usr/local/; {LOAD}; {LOAD}; {SAVE}; ip route",
+    )
 
     assert "10.100.30.0/24" not in said
     assert "-A MOORING-POSTROUTING -s 10.0.0.0/16 -d 10.100.31.7/32 -j ACCEPT" in said
@@ -164,3 +168,13 @@ def test_many_networks_are_loaded(tmp_path: Path) -> None:
     said = run(root, f"{LOAD}; iptables -t nat -S MOORING-POSTROUTING | grep -c ACCEPT; ip route | wc -l")
 
     assert said.splitlines()[-2:] == ["102", "101"]
+
+
+def test_a_box_leaves_the_machine_it_stands_on_as_it_was(root: Path) -> None:
+    """Its /etc and /usr/local are its own; all else is the machine's, and root there is root here."""
+    places = ("/", "/usr", "/etc", "/usr/local")
+    before = [(os.stat(one).st_mode, os.listdir(one)) for one in places]  # noqa: PTH116, PTH208 - words, and no more
+
+    run(root, f"{LOAD}; touch /etc/mooring/mine /usr/local/mine")
+
+    assert [(os.stat(one).st_mode, os.listdir(one)) for one in places] == before  # noqa: PTH116, PTH208 - same
