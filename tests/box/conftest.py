@@ -1,16 +1,32 @@
-"""One router for each file of tests; a machine that cannot run one says why, and skips."""
+"""One router for each file of tests, in a process of its own; a machine that cannot run one says why, and skips."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.box import land, root
 from tests.box.router import Router, bundle
+from tests.inner import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+FOLDER = Folder(Path(__file__).parent, outside=frozenset({"test_documents.py"}))
+"""What needs no router stays with all others."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Have a test run beside an AWS of its own: a process has room for one, and others use theirs."""
+    return FOLDER.protocol(item, nextitem)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what runs apart."""
+    FOLDER.close(config)
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,13 @@
-"""Runs this folder's tests inside the lab's own namespaces, whoever runs them: alone, under xdist, one or all.
-
-Outside, a test's protocol is carried out by a second pytest that lives inside, and its reports are told here. It is
-started with the first such test and ends with the last, so that the fixtures below keep their scope.
-"""
+"""Runs this folder's tests inside the lab's own namespaces, and gives them one lab."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.inner import Folder
 from tests.lab import enter
 
 if TYPE_CHECKING:
@@ -23,99 +15,27 @@ if TYPE_CHECKING:
 
     from tests.lab.lab import Lab
 
-HERE = Path(__file__).parent
-OUTSIDE = {"test_enter.py"}
-"""Tests of the way in, which are about what is outside."""
-
-
-class LabDiedError(Exception):
-    """The pytest inside ended before it was told to."""
-
-
-class Inside:
-    """The pytest inside: node ids go in, reports come out."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        ask, self._ask = os.pipe()
-        self._told, told = os.pipe()
-        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
-        self._process = subprocess.Popen(  # noqa: S603 - our own
-            enter.command(sys.executable, "-m", "tests.lab.inside", str(ask), str(told)),
-            env=enter.environment(),
-            cwd=HERE.parents[1],
-            pass_fds=(ask, told),
-            stdin=subprocess.DEVNULL,
-            stdout=self._said,
-            stderr=subprocess.STDOUT,
-        )
-        os.close(ask)
-        os.close(told)
-        self._reports = os.fdopen(self._told, "r")
-
-    def run(self, nodeid: str, following: str | None) -> Iterator[pytest.TestReport]:
-        """Run one test; its teardown goes as far as the next one needs."""
-        with os.fdopen(os.dup(self._ask), "w") as out:
-            out.write(json.dumps([nodeid, following]) + "\n")
-        for line in self._reports:
-            report = json.loads(line)
-            if report is None:
-                return
-            yield self._config.hook.pytest_report_from_serializable(config=self._config, data=report)
-        self._said.seek(0)
-        raise LabDiedError(f"the lab died:\n{self._said.read().decode()[-4000:]}")
-
-    def close(self) -> None:
-        """Let it end."""
-        os.close(self._ask)
-        self._process.wait(30)
-        self._reports.close()
-        self._said.close()
-
-
-_INSIDE = pytest.StashKey[Inside]()
-
-
-def _mine(item: pytest.Item | None) -> bool:
-    """Say whether a test is to run inside; hooks hear of every folder's tests."""
-    return item is not None and HERE in item.path.parents and item.path.name not in OUTSIDE
+FOLDER = Folder(Path(__file__).parent, enter.command, enter.environment, frozenset({"test_enter.py"}))
+"""The tests of the way in are about what is outside."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot be run here, and say what is missing."""
-    mine = [item for item in items if _mine(item)]
-    if mine and not enter.inside() and (reason := enter.lacking()):
+    mine = [item for item in items if FOLDER.mine(item)]
+    if mine and not FOLDER.here and (reason := enter.lacking()):
         for item in mine:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Have a test run inside, and tell its reports here."""
-    if not _mine(item) or enter.inside() or enter.lacking():
-        return None
-    stash = item.config.stash
-    if _INSIDE not in stash:
-        stash[_INSIDE] = Inside(item.config)
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    try:
-        for report in stash[_INSIDE].run(
-            item.nodeid, nextitem.nodeid if nextitem and _mine(nextitem) else None
-        ):
-            item.ihook.pytest_runtest_logreport(report=report)
-    except LabDiedError as died:
-        stash[_INSIDE].close()
-        del stash[_INSIDE]  # the next test has another
-        failed = pytest.TestReport(item.nodeid, item.location, {}, "failed", str(died), "call")
-        item.ihook.pytest_runtest_logreport(report=failed)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+    """Have a test run inside, where that can be."""
+    return None if enter.lacking() else FOLDER.protocol(item, nextitem)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Take the lab down."""
-    if inside := config.stash.get(_INSIDE, None):
-        inside.close()
+    FOLDER.close(config)
 
 
 @pytest.fixture(scope="session")
