@@ -11,7 +11,7 @@ import pytest
 import schemathesis
 import yaml
 from chalice.app import IAMAuthorizer
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
@@ -66,6 +66,27 @@ def test_durations_are_those_of_the_code(number: int, unit: str) -> None:
     pattern = pause["content"]["application/json"]["schema"]["properties"]["for"]["pattern"]
     try:
         wishes.duration(f"{number}{unit}")
+        taken = True
+    except wishes.Unfit:
+        taken = False
+    assert bool(re.search(pattern, f"{number}{unit}")) is taken
+
+
+@given(st.integers(0, 10**4), st.sampled_from("smhd"))
+@example(59, "s")
+@example(60, "s")
+@example(3600, "s")
+@example(3601, "s")
+@example(60, "m")
+@example(61, "m")
+@example(1, "h")
+@example(2, "h")
+def test_times_to_confirm_in_are_those_of_the_code(number: int, unit: str) -> None:
+    """From a minute to an hour, however they are counted."""
+    push = SPEC["paths"]["/topologies/{name}/push"]["post"]["requestBody"]
+    pattern = push["content"]["application/json"]["schema"]["properties"]["confirm_within"]["pattern"]
+    try:
+        wishes.confirm_within(f"{number}{unit}")
         taken = True
     except wishes.Unfit:
         taken = False
