@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tests.app.functions import Functions
-    from tests.app.office import Office
+    from tests.app.office import Managed
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "openapi.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())
@@ -95,12 +95,12 @@ def test_times_to_confirm_in_are_those_of_the_code(number: int, unit: str) -> No
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=str)
 def test_any_request_gets_a_documented_answer(
-    functions: Functions, office: Office, path: str, method: str
+    functions: Functions, managed: Managed, path: str, method: str
 ) -> None:
     """Right or wrong in any way, a request gets a status and a body that are documented, and never a fault."""
     request_id = str(uuid.uuid4())
-    functions.app.edge.journal.answer(request_id, office.name, "queued")
-    known = {"name": office.name, "request_id": request_id}
+    functions.app.edge.journal.answer(request_id, managed.name, "queued")
+    known = {"name": managed.name, "request_id": request_id}
     schema = schemathesis.openapi.from_dict(SPEC)
     schema.app = wsgi(functions.app, Context("mooring-api"))
     operation = schema[path][method.upper()]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.network import TUNNEL, declaration, deploy
-from tests.package.boxes import Boxes
+from tests.boxes import Boxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
