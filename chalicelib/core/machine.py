@@ -183,7 +183,7 @@ class Machine:
             return self._failed(command, "it said nothing that Mooring understands", now)
         machine = replace(self, command=None, inspection=word)
         if command.kind == "inspect":
-            return _tried(machine, now)
+            return _tried(_recovered(machine), now)
         if result not in _TAKEN and command.digest:
             reason = str(said.get("reason") or "it gave no reason")[:300]
             final = result == "rolled-back" or command.kind == "confirm"
@@ -194,6 +194,14 @@ class Machine:
             until = command.sent_at + ON_ITS_WAY + timedelta(seconds=command.confirm_within)
             trial = Trial(command.digest, until)
         return replace(machine, setback=None, trial=trial)
+
+
+def _recovered(machine: Machine) -> Machine:
+    """End a setback once what the machine did not take is in force after all: an answer was lost, or it never was wanting."""
+    word, setback = machine.inspection, machine.setback
+    if word and setback and word.digest == setback.digest and not word.drift:
+        return replace(machine, setback=None)
+    return machine
 
 
 def _tried(machine: Machine, now: datetime) -> Machine:

@@ -186,3 +186,13 @@ def test_whatever_a_machine_says_is_heard_without_an_exception(
 def test_output_that_is_none_of_ours_is_no_word(output: str) -> None:
     """Only a JSON object with Mooring's mark is read."""
     assert read(output) is None or '"mooring"' in output
+
+
+def test_a_setback_ends_when_the_machine_has_what_it_did_not_take() -> None:
+    """An answer was lost and the push was not: once the machine says so itself, nothing has failed any more."""
+    failed = waiting().heard(Invocation("ExecutionTimedOut"), LATER)
+    assert failed.setback
+    looked = failed.asked(Command("c-2", "inspect", LATER))
+    assert looked.heard(said(), LATER).setback is None
+    assert looked.heard(said(digest=OLD), LATER).setback == failed.setback
+    assert looked.heard(said(drift=["a rule was deleted"]), LATER).setback == failed.setback
