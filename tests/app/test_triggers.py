@@ -121,7 +121,9 @@ def test_answer_to_a_push_is_heard_by_its_event_alone(functions: Functions, mana
 
 
 def _answered(instance_id: str, **detail: str) -> Event:
-    return sample("ssm-command-invocation", **{"instance-id": instance_id, **detail})
+    event = sample("ssm-command-invocation")
+    event["detail"] |= {"instance-id": instance_id, **detail}
+    return event
 
 
 def test_terminated_router_is_left_by_its_event_alone(functions: Functions, office: Office) -> None:
