@@ -171,19 +171,19 @@ MUTANTS = (
     Mutant(
         "controller.py",
         "takes the first look after writing for the last word",
-        "if isinstance(again, Look) and not done & _subjects(again.plan):",
+        "if isinstance(again, Look) and not done & _subjects(again.network):",
         "if isinstance(again, Look):",
     ),
     Mutant(
         "controller.py",
         "calls a run repaired though a fresh look wants more",
-        'verdict="drifting" if wanted or again.plan.problems else "repaired"',
-        'verdict="repaired"',
+        'verdict="drifting" if wanted or problems else "pending" if draft.waiting else "repaired"',
+        'verdict="pending" if draft.waiting else "repaired"',
     ),
     Mutant(
         "controller.py",
         "writes before the decision is on record",
-        "        ports.journal.decide(topology.name, seen.history, after, draft)\n",
+        "        ports.journal.decide(topology.name, seen.recorded, after, draft)\n",
         "        pass\n",
     ),
     Mutant(
@@ -290,6 +290,138 @@ MUTANTS = (
         '{"mode": f"{f.mode:04o}", "text": f.text}',
         '{"text": f.text}',
     ),
+    Mutant(
+        "core/push.py",
+        "pushes the router outside of its change window",
+        "and declared_anew and not window.contains(now):",
+        "and declared_anew and not window:",
+    ),
+    Mutant(
+        "core/push.py",
+        "lets a standby wait for the change window",
+        "if seat.current and window and",
+        "if window and",
+    ),
+    Mutant(
+        "core/push.py",
+        "lets what nobody declared wait for the change window",
+        "declared_anew = word.digest is not None and not word.drift",
+        "declared_anew = True",
+    ),
+    Mutant(
+        "core/push.py",
+        "leans on a stale word",
+        "elif machine.fresh(seat.observation.taken_at) is None:",
+        "elif machine.fresh(word.at) is None:",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes to a machine that nobody has asked",
+        'yield _Waiting(f"{seat.instance.id} has yet to say how it stands")',
+        'yield _push(seat, word, "nobody knows")',
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes over what is on trial",
+        "    elif machine.trial:",
+        "    elif machine.trial and machine.setback:",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes again at once what a machine did not take",
+        "(setback.again_at is None or now < setback.again_at)",
+        "setback.again_at is None",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes again what only an operator may",
+        "(setback.again_at is None or now < setback.again_at)",
+        "(setback.again_at and now < setback.again_at)",
+    ),
+    Mutant(
+        "core/push.py",
+        "takes no notice of drift on a machine",
+        "    if word.drift:\n",
+        "    if word.drift and not word.digest:\n",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes again while an answer is awaited",
+        'if machine.command and machine.command.kind == "push":',
+        'if machine.command and machine.command.kind == "confirm":',
+    ),
+    Mutant(
+        "core/push.py",
+        "confirms where nothing is on trial",
+        'if order.kind == "confirm" and not on_trial(history, order):',
+        'if order.kind == "confirm" and order.to and not on_trial(history, order):',
+    ),
+    Mutant(
+        "core/machine.py",
+        "takes a push that was refused for one that was applied",
+        "if result not in _TAKEN and command.digest:",
+        "if result is None and command.digest:",
+    ),
+    Mutant(
+        "core/machine.py",
+        "never sees that a trial was given up",
+        "if machine.inspection.digest != machine.trial.digest:",
+        "if machine.inspection.digest is None:",
+    ),
+    Mutant(
+        "core/machine.py",
+        "keeps a setback though the machine has what it did not take",
+        "_tried(_recovered(machine, said.get(",
+        "_tried((lambda one, _: one)(machine, said.get(",
+    ),
+    Mutant(
+        "core/machine.py",
+        "forgets the condition of a push whose answer was lost",
+        "final=command.confirm_within is not None",
+        "final=False",
+    ),
+    Mutant(
+        "core/configuration.py",
+        "calls a machine ready that somebody changed",
+        "word.digest == bundle.digest and not word.drift)",
+        "word.digest == bundle.digest)",
+    ),
+    Mutant(
+        "core/configuration.py",
+        "calls a machine ready that has another configuration",
+        "word.digest == bundle.digest and not word.drift)",
+        "word.digest and not word.drift)",
+    ),
+    Mutant(
+        "core/election.py",
+        "ignores who is configured",
+        "key=lambda c: (_preference(topology, c) or 0, unready(c))",
+        "key=lambda c: _preference(topology, c) or 0",
+    ),
+    Mutant(
+        "core/election.py",
+        "keeps a router that does not forward",
+        "for c, word in said.items() if word is False}",
+        "for c, word in said.items() if word is None and False}",
+    ),
+    Mutant(
+        "core/election.py",
+        "leaves a router that does not forward for nobody who does",
+        "    if True not in said.values():",
+        "    if not said:",
+    ),
+    Mutant(
+        "core/window.py",
+        "closes a window at midnight",
+        "or (yesterday in self.days and now < self.closes)",
+        "or (today in self.days and now < self.closes)",
+    ),
+    Mutant(
+        "controller.py",
+        "calls a network converged whose push has only been sent",
+        'verdict = "drifting" if any(failures) else "pending"',
+        'verdict = "drifting" if any(failures) else verdict',
+    ),
 )
 
 
@@ -341,7 +473,12 @@ def _copy_to(folder: Path) -> None:
 def _first_failure(folder: Path) -> str:
     """Run the fast tests and name the first that fails; empty when all pass."""
     files = sorted(
-        (*folder.glob("tests/core/test_*.py"), *folder.glob("tests/test_controller*.py")), key=_patience
+        (
+            *folder.glob("tests/core/test_*.py"),
+            *folder.glob("tests/test_push.py"),
+            *folder.glob("tests/test_controller*.py"),
+        ),
+        key=_patience,
     )
     tests = [str(path.relative_to(folder)) for path in files]
     command = [sys.executable, "-m", "pytest", "-x", "-n", "0", "-p", "no:cacheprovider", "--tb=no"]

@@ -53,6 +53,7 @@ def deploy_queue(world: World) -> str:
     return str(world.client("sqs").get_queue_url(QueueName="mooring-reconcile.fifo")["QueueUrl"])
 
 
+@cache
 def documents() -> dict[str, dict[str, Any]]:
     """Give the contents of the Command documents as `make package` fills them in."""
     template = copy.deepcopy(_around())
@@ -61,12 +62,16 @@ def documents() -> dict[str, dict[str, Any]]:
     return {one["Properties"]["Name"]: one["Properties"]["Content"] for one in made}
 
 
+def fingerprints() -> str:
+    """Give what the worker's MOORING_DOCUMENTS says of the Command documents."""
+    return json.dumps({name: fingerprint(content) for name, content in documents().items()})
+
+
 def deploy_documents(world: World) -> str:
     """Create the Command documents; give what the worker's MOORING_DOCUMENTS says of them."""
-    made = documents()
-    for name, content in made.items():
+    for name, content in documents().items():
         world.client("ssm").create_document(Name=name, Content=json.dumps(content), DocumentType="Command")
-    return json.dumps({name: fingerprint(content) for name, content in made.items()})
+    return fingerprints()
 
 
 def _create(world: World, stack: str, *logical_ids: str) -> None:

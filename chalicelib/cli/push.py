@@ -127,9 +127,11 @@ def _answers(shell: Shell, topology: Topology, seconds: float, wanted: dict[str,
 
 
 def _took(machine: dict[str, Any] | None, digest: str) -> bool:
-    return bool(
-        machine and machine["said"] and machine["said"]["digest"] == digest and not machine["command"]
-    )
+    """Say whether a machine has a configuration, and did not fail to take it when it had it already."""
+    if machine is None or machine["command"] or not machine["said"]:
+        return False
+    failed = machine["setback"] and machine["setback"]["digest"] == digest
+    return bool(machine["said"]["digest"] == digest and not failed)
 
 
 def _words(said: dict[str, dict[str, Any]], wanted: dict[str, str], name: str) -> Iterator[Text]:

@@ -48,7 +48,7 @@ def advise_on_machines(
             found += _tunnel(router_id, word)
         if word.expires is not None and word.expires - at <= RENEW_WITHIN:
             days = (word.expires - at).days
-            when = f"ends in {days} days" if days > 0 else "has ended, or ends today"
+            when = f"ends in {days} day{'s' * (days > 1)}" if days > 0 else "has ended, or ends today"
             renew = f"mooring secrets put {topology.name}, then mooring push {topology.name}"
             found.append(f"the certificate on {machine.instance_id} {when}: {renew}")
     return tuple(found)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from chalicelib.core.envelope import MOST_CONFIRM_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -171,9 +173,12 @@ class Machine:
         return self._told(command, said, now)
 
     def _failed(self, command: Command, why: str, now: datetime) -> Machine:
-        """Give the machine after a command that brought no word; what is not a push is sent again when due."""
+        """Give the machine after a command that brought no word; what is not a push is sent again when due.
+
+        A push on condition may have been taken and given up since: only an operator may push it again.
+        """
         if command.kind == "push" and command.digest:
-            return self.refused(command.digest, why, now)
+            return self.refused(command.digest, why, now, final=command.confirm_within is not None)
         return replace(self, command=None)
 
     def _told(self, command: Command, said: Mapping[str, Any], now: datetime) -> Machine:
@@ -183,7 +188,7 @@ class Machine:
             return self._failed(command, "it said nothing that Mooring understands", now)
         machine = replace(self, command=None, inspection=word)
         if command.kind == "inspect":
-            return _tried(machine, now)
+            return _tried(_recovered(machine, said.get("pending")), now)
         if result not in _TAKEN and command.digest:
             reason = str(said.get("reason") or "it gave no reason")[:300]
             final = result == "rolled-back" or command.kind == "confirm"
@@ -194,6 +199,20 @@ class Machine:
             until = command.sent_at + ON_ITS_WAY + timedelta(seconds=command.confirm_within)
             trial = Trial(command.digest, until)
         return replace(machine, setback=None, trial=trial)
+
+
+def _recovered(machine: Machine, pending: object) -> Machine:
+    """End a setback once what the machine did not take is in force after all: an answer was lost, or it never was wanting.
+
+    What was pushed on condition, and the machine says is still `pending`, is on trial; how long, only the machine knows.
+    """
+    word, setback = machine.inspection, machine.setback
+    if word is None or setback is None or word.digest != setback.digest or word.drift:
+        return machine
+    trial = machine.trial
+    if setback.final and pending == setback.digest:
+        trial = Trial(setback.digest, word.at + ON_ITS_WAY + timedelta(seconds=MOST_CONFIRM_SECONDS))
+    return replace(machine, setback=None, trial=trial)
 
 
 def _tried(machine: Machine, now: datetime) -> Machine:

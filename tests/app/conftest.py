@@ -11,8 +11,8 @@ import pytest
 
 from chalicelib.bootstrap import deployed
 from tests.app.functions import Functions, Log, forget_what_is_declared
-from tests.app.office import Office, deploy_office
-from tests.network import deploy_journal, deploy_queue
+from tests.app.office import Managed, Office, deploy_managed, deploy_office
+from tests.network import deploy_journal, deploy_queue, fingerprints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +27,7 @@ def app(embedded: World) -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in embedded.environment().items():
             patch.setenv(name, value)
+        patch.setenv("MOORING_DOCUMENTS", fingerprints())
         patch.delitem(sys.modules, "app", raising=False)
         deployed.cache_clear()
         yield importlib.import_module("app")
@@ -54,3 +55,9 @@ def functions(world: World, app: ModuleType, monkeypatch: pytest.MonkeyPatch) ->
 def office(functions: Functions) -> Office:
     """The example network with a standby, declared and as declared."""
     return deploy_office(functions)
+
+
+@pytest.fixture
+def managed(functions: Functions) -> Managed:
+    """The example network with a standby and its tunnel, and routers that say they are as declared."""
+    return deploy_managed(functions)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.declaration import parse
-from tests.network import declaration, deploy
+from tests.boxes import Boxes
+from tests.network import TUNNEL, declaration, deploy, deploy_documents
 from tests.oracle import facts_from_aws, judge
 
 if TYPE_CHECKING:
@@ -121,6 +122,23 @@ class Office:
         return str(interface["Attachment"]["InstanceId"])
 
 
+@dataclass(frozen=True)
+class Managed(Office):
+    """One whose routers' configuration is Mooring's; `boxes` plays what runs on them."""
+
+    boxes: Boxes
+
+    def declare_anew(self, server: str = "vpn2.example.com") -> None:
+        """Declare another server, which is another configuration for every router."""
+        document = declaration(self.outputs, TUNNEL.replace("vpn.example.com", server))
+        declare(self.functions, self.name, document)
+
+    def machines(self) -> dict[str, dict[str, Any]]:
+        """Give what Mooring knows of the routers, by the API, from a look there and then."""
+        now = self.functions.call("GET", f"/topologies/{self.name}").body["now"]
+        return {machine["instance_id"]: machine for machine in now["machines"]}
+
+
 def minimal(
     vpc_id: str = "vpc-00000000000000001",
     subnet_id: str = "subnet-00000000000000001",
@@ -149,5 +167,21 @@ def deploy_office(functions: Functions) -> Office:
     functions.tick()
     office = Office(functions, outputs, topology)
     assert office.complaints() == []
+    functions.forget()
+    return office
+
+
+def deploy_managed(functions: Functions) -> Managed:
+    """Deploy it with its tunnel, and have the routers asked, configured and heard."""
+    outputs = deploy(functions.world, RouterCount="2")
+    functions.world.settle()
+    deploy_documents(functions.world)
+    boxes, document = Boxes(functions.world), declaration(outputs, TUNNEL)
+    office = Managed(functions, outputs, parse(document), boxes)
+    declare(functions, office.name, document)
+    for _ in ("asked", "pushed", "heard"):
+        functions.tick()
+    assert office.complaints() == []
+    assert functions.log.lines[-1]["report"]["verdict"] == "converged", functions.log.lines[-1]["message"]
     functions.forget()
     return office

@@ -239,11 +239,18 @@ ROUTES = [
     ("GET", f"{HERE}/plan"),
     ("POST", f"{HERE}/reconcile"),
     ("POST", f"{HERE}/switchover"),
+    ("POST", f"{HERE}/push"),
+    ("POST", f"{HERE}/confirm"),
     ("POST", f"{HERE}/pause"),
     ("POST", f"{HERE}/resume"),
     ("GET", f"{HERE}/history"),
 ]
-GOOD: dict[str, Any] = {"switchover": {"to": NOBODY}, "pause": {"for": "2h", "reason": "a test"}}
+GOOD: dict[str, Any] = {
+    "switchover": {"to": NOBODY},
+    "push": {"to": NOBODY, "confirm_within": "5m"},
+    "confirm": {"to": NOBODY},
+    "pause": {"for": "2h", "reason": "a test"},
+}
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -274,7 +281,7 @@ def test_unknown_request_is_not_found(functions: Functions, path: str) -> None:
 
 
 BAD: list[tuple[str, bytes]] = [
-    *((route, body) for route in ("reconcile", "switchover", "pause", "resume") for body in (
+    *((route, body) for route in ("reconcile", "switchover", "push", "confirm", "pause", "resume") for body in (
         b"{", b"nonsense", b"[]", b"null", b"3", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"unknown": 1}', b"1" * 5000,
     )),
     ("reconcile", b'{"force": 1}'),
@@ -289,6 +296,14 @@ BAD: list[tuple[str, bytes]] = [
     ("switchover", b'{"to": "i-0123456789ABCDEF0"}'),
     ("switchover", b'{"to": "i-0123456789abcdef0\\n"}'),
     ("switchover", b'{"to": "i-0123456789abcdef0", "force": 0}'),
+    *((route, b'{"to": %b}' % to) for route in ("push", "confirm") for to in (
+        b"null", b"3", b'""', b'"router"', b'["i-0123456789abcdef0"]', b'"i-0123456789ABCDEF0"',
+    )),
+    ("push", b'{"to": "i-0123456789abcdef0", "force": true}'),
+    ("confirm", b'{"confirm_within": "5m"}'),
+    *(("push", b'{"confirm_within": %b}' % length) for length in (
+        b"null", b"300", b'""', b'"5"', b'"59s"', b'"3601s"', b'"61m"', b'"2h"', b'"1d"', b'"5m "', b'["5m"]',
+    )),
     ("pause", b""),
     ("pause", b'{"for": "2h"}'),
     ("pause", b'{"reason": "x"}'),

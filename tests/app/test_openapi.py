@@ -11,7 +11,7 @@ import pytest
 import schemathesis
 import yaml
 from chalice.app import IAMAuthorizer
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tests.app.functions import Functions
-    from tests.app.office import Office
+    from tests.app.office import Managed
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "openapi.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())
@@ -72,14 +72,35 @@ def test_durations_are_those_of_the_code(number: int, unit: str) -> None:
     assert bool(re.search(pattern, f"{number}{unit}")) is taken
 
 
+@given(st.integers(0, 10**4), st.sampled_from("smhd"))
+@example(59, "s")
+@example(60, "s")
+@example(3600, "s")
+@example(3601, "s")
+@example(60, "m")
+@example(61, "m")
+@example(1, "h")
+@example(2, "h")
+def test_times_to_confirm_in_are_those_of_the_code(number: int, unit: str) -> None:
+    """From a minute to an hour, however they are counted."""
+    push = SPEC["paths"]["/topologies/{name}/push"]["post"]["requestBody"]
+    pattern = push["content"]["application/json"]["schema"]["properties"]["confirm_within"]["pattern"]
+    try:
+        wishes.confirm_within(f"{number}{unit}")
+        taken = True
+    except wishes.Unfit:
+        taken = False
+    assert bool(re.search(pattern, f"{number}{unit}")) is taken
+
+
 @pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=str)
 def test_any_request_gets_a_documented_answer(
-    functions: Functions, office: Office, path: str, method: str
+    functions: Functions, managed: Managed, path: str, method: str
 ) -> None:
     """Right or wrong in any way, a request gets a status and a body that are documented, and never a fault."""
     request_id = str(uuid.uuid4())
-    functions.app.edge.journal.answer(request_id, office.name, "queued")
-    known = {"name": office.name, "request_id": request_id}
+    functions.app.edge.journal.answer(request_id, managed.name, "queued")
+    known = {"name": managed.name, "request_id": request_id}
     schema = schemathesis.openapi.from_dict(SPEC)
     schema.app = wsgi(functions.app, Context("mooring-api"))
     operation = schema[path][method.upper()]

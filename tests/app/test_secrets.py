@@ -111,8 +111,9 @@ def test_secret_in_a_fault_is_not_said(said: Functions) -> None:
 
 def test_secret_in_a_request_is_not_said(said: Functions, office: Office) -> None:
     """In a body, a name, a query or a header: who sent it may see it again, the log does not."""
-    for route in ("reconcile", "switchover", "pause", "resume"):
-        for body in (CANARY, {CANARY: CANARY}, {"to": CANARY}, {"for": CANARY, "reason": CANARY}, [CANARY]):
+    bodies = (CANARY, {CANARY: CANARY}, {"to": CANARY}, {"for": CANARY, "reason": CANARY}, [CANARY])
+    for route in ("reconcile", "switchover", "push", "confirm", "pause", "resume"):
+        for body in (*bodies, {"confirm_within": CANARY}):
             assert said.call("POST", f"{HERE}/{route}", body).status == 400
         assert said.send("POST", f"{HERE}/{route}", CANARY.encode(), content_type=CANARY).status == 415
         assert said.send("POST", f"{HERE}/{route}", CANARY.encode()).status == 400

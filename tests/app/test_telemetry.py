@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +15,7 @@ from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, NoEligibleRouter, ObservationError
 from chalicelib.core.guard import Refusal
 from chalicelib.core.report import Outcome, Report
+from tests.app.emf import directive_of, metrics_in, values_of
 from tests.app.functions import Log, sample
 from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, instance, interface
 
@@ -80,22 +81,6 @@ def _blind() -> Report:
     return Report("office", "blind", "tick", NOON, NOON, error=ObservationError("fog"))
 
 
-def _emitted(printed: str) -> list[dict[str, Any]]:
-    """Read the metrics out of what was printed, as CloudWatch does."""
-    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
-    return [line for line in lines if "_aws" in line]
-
-
-def _directive(emitted: dict[str, Any]) -> dict[str, Any]:
-    (directive,) = emitted["_aws"]["CloudWatchMetrics"]
-    return dict(directive)
-
-
-def _told(emitted: dict[str, Any]) -> dict[str, float]:
-    """Give the one value of each metric."""
-    return {m["Name"]: value for m in _directive(emitted)["Metrics"] for value in emitted[m["Name"]]}
-
-
 PAUSED = Refusal("paused", "paused: lunch", "resume it")
 FAR = Refusal("blast-radius", "2 changes at once", "force it")
 
@@ -116,6 +101,8 @@ SAID: list[tuple[Report, dict[str, float]]] = [
     (_report("drifting", "planned", moved=True, error=ApplyError("no journal")), {"Drift": 1}),
     (_report("drifting", moved=True, error=ApplyError("no journal")), {}),
     (_report("drifting", problems=2), {"Drift": 2}),
+    (_report("pending"), {}),  # somebody is waited for
+    (_report("pending", "verified", "sent"), {"Drift": 2, "Repaired": 1}),
     (_report("paused", "planned", moved=True, refusal=PAUSED), {"Drift": 1}),
     (_report("refused", "planned", "planned", moved=True, refusal=FAR), {"Drift": 2}),
     (
@@ -150,9 +137,9 @@ def test_what_alarms_watch_is_told_by_every_run(
 ) -> None:
     """Over all topologies an alarm must see 0 and not silence, and nothing is told that no alarm watches."""
     telemetry.tell(report, LONG_AGO)
-    whole, _ = _emitted(capsys.readouterr().out)
-    assert _directive(whole)["Dimensions"] == [["service"]]
-    assert _told(whole) == {name: expected.get(name, 0.0) for name in telemetry.ALARMING}
+    whole, _ = metrics_in(capsys.readouterr().out)
+    assert directive_of(whole)["Dimensions"] == [["service"]]
+    assert values_of(whole) == {name: expected.get(name, 0.0) for name in telemetry.ALARMING}
 
 
 @pytest.mark.parametrize(("report", "expected"), SAID, ids=lambda value: getattr(value, "verdict", ""))
@@ -161,10 +148,10 @@ def test_topology_is_told_of_only_what_happened(
 ) -> None:
     """Each metric of a topology costs money in the hours in which it is told: a 0 is told of the verdict alone."""
     telemetry.tell(report, LONG_AGO)
-    _, own = _emitted(capsys.readouterr().out)
-    told = _told(own)
+    _, own = metrics_in(capsys.readouterr().out)
+    told = values_of(own)
     seconds = {name: told.pop(name) for name in list(told) if name.endswith(("Seconds", "Verified"))}
-    assert _directive(own)["Dimensions"] == [["service", "topology"]]
+    assert directive_of(own)["Dimensions"] == [["service", "topology"]]
     assert told == {"Converged": 0.0} | expected
     assert ("SecondsFromEventToVerified" in seconds) is (report.verdict == "repaired")
     assert "ReconcileSeconds" in seconds
@@ -173,8 +160,8 @@ def test_topology_is_told_of_only_what_happened(
 def test_metrics_name_no_instance(capsys: pytest.CaptureFixture[str]) -> None:
     """An id of an instance as a dimension would be a new metric at each failover; units are CloudWatch's."""
     telemetry.tell(_report("repaired", "verified"), LONG_AGO)
-    for emitted in _emitted(capsys.readouterr().out):
-        directive = _directive(emitted)
+    for emitted in metrics_in(capsys.readouterr().out):
+        directive = directive_of(emitted)
         assert directive["Namespace"] == "Mooring"
         assert emitted["service"] == "mooring"
         assert emitted.get("topology") in (None, "office")
@@ -187,16 +174,17 @@ def test_metrics_of_one_run_are_not_those_of_the_next(capsys: pytest.CaptureFixt
     """A warm function serves many topologies: nothing of one stays for another."""
     telemetry.tell(_report("repaired", "verified"), LONG_AGO)
     telemetry.tell(_blind(), LONG_AGO)
-    whole, own, second_whole, second_own = _emitted(capsys.readouterr().out)
-    assert (_told(whole)["Blind"], _told(own)["Repaired"]) == (0.0, 1.0)
-    assert _told(second_whole)["Blind"] == 1.0
-    assert _told(second_own) == {"Blind": 1.0, "Converged": 0.0, "ReconcileSeconds": 0.0}
+    whole, own, second_whole, second_own = metrics_in(capsys.readouterr().out)
+    assert (values_of(whole)["Blind"], values_of(own)["Repaired"]) == (0.0, 1.0)
+    assert values_of(second_whole)["Blind"] == 1.0
+    assert values_of(second_own) == {"Blind": 1.0, "Converged": 0.0, "ReconcileSeconds": 0.0}
 
 
 @pytest.mark.parametrize(
     ("report", "level"),
     [
         (_report("converged"), "INFO"),
+        (_report("pending", "sent"), "INFO"),
         (_report("repaired", "verified"), "INFO"),
         (_report("paused", "planned", refusal=PAUSED), "INFO"),
         (_report("drifting", "failed"), "WARNING"),
@@ -233,7 +221,7 @@ def test_deployed_run_says_and_counts_once(
     office.delete_default_route()
     capsys.readouterr()
     functions.deliver(sample("scheduled", at=datetime.now(UTC) - timedelta(minutes=2)))
-    _, emitted = _emitted(capsys.readouterr().out)
+    _, emitted = metrics_in(capsys.readouterr().out)
     assert (emitted["Drift"], emitted["Repaired"], emitted["Converged"]) == ([1.0], [1.0], [1.0])
     assert 120 <= emitted["SecondsFromEventToVerified"][0] < 180
     (line,) = functions.log.lines

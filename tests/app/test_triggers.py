@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.core.document import DOCUMENTS
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.wake import loads
 from tests.app.functions import sample
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.app.functions import Event, Functions
-    from tests.app.office import Office
+    from tests.app.office import Managed, Office
     from tests.world import Client
 
 OTHER = "i-0123456789abcdef0"
@@ -90,6 +91,39 @@ def test_news_of_a_candidate_wakes_its_topology(functions: Functions, site: Site
     """Spot and Auto Scaling speak of instances, each in its own words."""
     assert functions.event(sample(name, instance_id=site.candidate)) == ["office"]
     assert _woken(functions) == ["office"]
+
+
+@pytest.mark.parametrize("document", sorted(DOCUMENTS))
+@pytest.mark.parametrize("status", ["Success", "Failed", "TimedOut", "Cancelled"])
+def test_answer_of_a_router_wakes_its_topology(
+    functions: Functions, site: Site, document: str, status: str
+) -> None:
+    """A command of ours that ended, however it did: its topology looks what it brought."""
+    event = _answered(site.candidate, status=status, **{"document-name": document})
+    assert functions.event(event) == ["office"]
+    (record,) = functions.waiting()
+    assert loads(record["body"]).woken_by == f"{site.candidate} has answered {document}"
+
+
+def test_answer_to_a_push_is_heard_by_its_event_alone(functions: Functions, managed: Managed) -> None:
+    """Before any tick the router's word is on record, though the event itself says nothing of it."""
+    router = managed.router
+    managed.declare_anew()
+    functions.call("POST", "/topologies/office/push", {"to": router})
+    assert functions.work() == []
+    assert managed.history().machine(router).command
+    told = next(e for e in reversed(functions.world.events) if e["detail"].get("instance-id") == router)
+    functions.deliver(told)
+    machine = managed.history().machine(router)
+    assert machine.command is None
+    assert machine.inspection
+    assert machine.inspection.digest == managed.boxes[router].digest
+
+
+def _answered(instance_id: str, **detail: str) -> Event:
+    event = sample("ssm-command-invocation")
+    event["detail"] |= {"instance-id": instance_id, **detail}
+    return event
 
 
 def test_terminated_router_is_left_by_its_event_alone(functions: Functions, office: Office) -> None:
@@ -347,6 +381,22 @@ STRANGE: dict[str, tuple[Callable[[], object], str]] = {
     "a parameter beneath": (
         lambda: sample("parameter-change", name="/mooring/topologies/office/key"),
         "a parameter that declares no topology",
+    ),
+    "a command of somebody else's": (
+        lambda: _answered(OTHER, **{"document-name": "AWS-RunShellScript"}),
+        "a command that is none of ours, or has not ended: Success",
+    ),
+    "a document that only sounds like ours": (
+        lambda: _answered(OTHER, **{"document-name": "Mooring-ConfigureRouter2"}),
+        "a command that is none of ours, or has not ended: Success",
+    ),
+    "a command that has not ended": (
+        lambda: _answered(OTHER, status="InProgress"),
+        "a command that is none of ours, or has not ended: InProgress",
+    ),
+    "a command on what is no instance": (
+        lambda: _answered("mi-0123456789abcdef0"),
+        "malformed: the detail of EC2 Command Invocation Status-change Notification has no proper instance-id",
     ),
     "a launch that EC2 refused": (
         lambda: sample("asg-launch-unsuccessful", EC2InstanceId=""),

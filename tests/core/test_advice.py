@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from chalicelib.core.advice import advise
+from chalicelib.core.advice import advise, advise_on_machines
+from chalicelib.core.machine import FRESH, Inspection, Machine
 from chalicelib.core.observation import IngressRule, Route, RouteTable
 from chalicelib.core.topology import Limits, Tags
 from tests.builders import (
@@ -14,10 +16,13 @@ from tests.builders import (
     FOREIGN,
     GATEWAY,
     MAIN,
+    NOON,
     PRIVATE_A,
     PRIVATE_SUBNET_A,
     PUBLIC,
+    ROUTER,
     SECOND_PUBLIC_SUBNET,
+    STANDBY,
     TAGGED,
     VPC,
     an_id,
@@ -211,3 +216,74 @@ def test_tag_of_any_value_is_enough() -> None:
     table = table_in(seen(), PRIVATE_A)
 
     assert advise(topology(), with_table(seen(), replace(table, tags={"mooring:topology": ""}))) == ()
+
+
+UP = Inspection(
+    NOON - timedelta(minutes=1), "1" * 64, forwarding=True, holds_address=True, tunnel="CONNECTED", grown=400
+)
+"""The word of a router whose tunnel works."""
+
+
+def _advised(*machines: Machine) -> tuple[str, ...]:
+    return advise_on_machines(topology(), machines, ROUTER, NOON)
+
+
+def _of_router(**other: object) -> Machine:
+    return Machine(ROUTER, inspection=replace(UP, **other))  # type: ignore[arg-type] # a test names what it means
+
+
+def test_router_whose_tunnel_works_needs_no_advice() -> None:
+    """Connected and something comes; nor does a machine that nobody has asked, or a standby without a tunnel."""
+    beside = Inspection(NOON, "2" * 64, forwarding=True)
+    assert _advised(_of_router(), Machine(STANDBY, inspection=beside), Machine(an_id("i", 8))) == ()
+    assert _advised(_of_router(grown=None)) == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(None, "OpenVPN does not run"), ("RECONNECTING", "OpenVPN says RECONNECTING")],
+)
+def test_tunnel_that_is_down_is_told_with_openvpns_word(state: str | None, words: str) -> None:
+    """What Mooring cannot mend may be the office's; so it is where to look."""
+    assert _advised(_of_router(tunnel=state)) == (
+        f"{ROUTER} is the router and its tunnel is down: {words}; is the office's server up?",
+    )
+
+
+def test_tunnel_of_who_does_not_hold_the_address_is_not_expected() -> None:
+    """The tunnel follows the Elastic IP: a standby has none, nor has a router that has yet to see its address."""
+    assert _advised(_of_router(tunnel=None, holds_address=False)) == ()
+    assert _advised(Machine(STANDBY, inspection=replace(UP, tunnel=None))) == ()
+
+
+def test_tunnel_through_which_nothing_comes_is_told() -> None:
+    """Connected, and not a byte since the inspection before: the routes at the office's end, most likely."""
+    assert _advised(_of_router(grown=0)) == (f"{ROUTER} is connected, and nothing comes through the tunnel",)
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (timedelta(days=30), "ends in 30 days"),
+        (timedelta(days=1, hours=3), "ends in 1 day"),
+        (timedelta(hours=3), "has ended, or ends today"),
+        (-timedelta(days=3), "has ended, or ends today"),
+    ],
+)
+def test_certificate_that_ends_soon_is_told_of_any_machine(left: timedelta, words: str) -> None:
+    """A standby's as well: it would take over with it. How to renew it is told."""
+    beside = Machine(STANDBY, inspection=replace(UP, expires=NOON + left))
+    assert _advised(_of_router(), beside) == (
+        f"the certificate on {STANDBY} {words}: mooring secrets put office, then mooring push office",
+    )
+
+
+def test_certificate_that_lasts_is_not_told() -> None:
+    """A day over the month."""
+    assert _advised(_of_router(expires=NOON + timedelta(days=31))) == ()
+
+
+def test_stale_word_of_a_machine_is_not_advised_on() -> None:
+    """What it was then says nothing of now; that it is silent is a problem of its own."""
+    old = {"at": NOON - FRESH - timedelta(seconds=1), "tunnel": None, "expires": NOON}
+    assert _advised(_of_router(**old)) == ()

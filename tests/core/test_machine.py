@@ -186,3 +186,29 @@ def test_whatever_a_machine_says_is_heard_without_an_exception(
 def test_output_that_is_none_of_ours_is_no_word(output: str) -> None:
     """Only a JSON object with Mooring's mark is read."""
     assert read(output) is None or '"mooring"' in output
+
+
+def test_a_setback_ends_when_the_machine_has_what_it_did_not_take() -> None:
+    """An answer was lost and the push was not: once the machine says so itself, nothing has failed any more."""
+    failed = waiting().heard(Invocation("ExecutionTimedOut"), LATER)
+    assert failed.setback
+    looked = failed.asked(Command("c-2", "inspect", LATER))
+    assert looked.heard(said(), LATER).setback is None
+    assert looked.heard(said(digest=OLD), LATER).setback == failed.setback
+    assert looked.heard(said(drift=["a rule was deleted"]), LATER).setback == failed.setback
+
+
+def test_a_push_on_condition_without_an_answer_is_on_trial_once_the_machine_says_so() -> None:
+    """Else it would be pushed again without any condition, as soon as the machine has gone back because nobody confirmed."""
+    failed = waiting(confirm_within=300).heard(None, NOON + PATIENCE + timedelta(seconds=1))
+    assert failed.setback
+    assert failed.setback.final
+    looked = failed.asked(Command("c-2", "inspect", LATER))
+    taken = looked.heard(said(pending=NEW), LATER)
+    assert (taken.setback, taken.trial and taken.trial.digest) == (None, NEW)
+    gone_back = taken.asked(Command("c-3", "inspect", LATER)).heard(said(digest=OLD, pending=None), LATER)
+    assert gone_back.setback
+    assert (gone_back.setback.final, gone_back.setback.digest, gone_back.trial) == (True, NEW, None)
+    confirmed = looked.heard(said(pending=None), LATER)
+    assert (confirmed.setback, confirmed.trial) == (None, None)
+    assert looked.heard(said(digest=OLD), LATER).setback == failed.setback

@@ -1,17 +1,25 @@
-"""The package that every test here is about: built once for all of them, and for all of pytest's processes."""
+"""The package that every test here is about, built once for all of them and all of pytest's processes; and a stage for it."""
 
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.cli.package import Package, build
+from tests.package.e2e import Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.package.e2e import Office
+    from tests.world import World
+
+_NAMES = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +35,31 @@ def built(into: Path) -> Package:
     with into.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return Package.at(into) if (into / "deployment.zip").exists() else build(into)
+
+
+@pytest.fixture(scope="module")
+def stage(embedded: World, package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Mooring, deployed."""
+    embedded.reset()
+    with Stage(embedded, package, tmp_path_factory.mktemp("lambda")) as stage:
+        yield stage
+    embedded.reset()
+
+
+@pytest.fixture
+def office(stage: Stage) -> Iterator[Office]:
+    """A network that Mooring has taken over."""
+    yield from _office(stage)
+
+
+@pytest.fixture
+def branch(stage: Stage) -> Iterator[Office]:
+    """Another one."""
+    yield from _office(stage)
+
+
+def _office(stage: Stage) -> Iterator[Office]:
+    office = stage.open(f"office-{next(_NAMES)}")
+    assert office.complaints == []
+    yield office
+    office.close()

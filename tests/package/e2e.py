@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.aws.ssm import PATH
 from chalicelib.core.declaration import parse
+from tests.boxes import Boxes
 from tests.network import add_private_tables, declaration
 from tests.network import deploy as deploy_network
 from tests.oracle import facts_from_aws, judge
-from tests.package.boxes import Boxes
 from tests.package.deployment import deploy, unpack
 from tests.package.router import Router
 from tests.package.runtime import Function, managed

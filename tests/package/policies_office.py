@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.boxes import Boxes
 from tests.network import TUNNEL, declaration, deploy
-from tests.package.boxes import Boxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

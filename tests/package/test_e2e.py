@@ -10,24 +10,17 @@ import random
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from chalicelib.cli.package import ROOT
 from tests.bench import fleet
 from tests.bench.cost import LOG_BYTES, metrics
 from tests.oracle import leads, untouched
-from tests.package.e2e import API, ON_EVENT, WORKER, Stage
+from tests.package.e2e import API, ON_EVENT, WORKER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from chalicelib.cli.package import Package
-    from tests.package.e2e import Office
+    from tests.package.e2e import Office, Stage
     from tests.package.router import Served
-    from tests.world import World
     from tests.world.events import Event
-
-_NAMES = itertools.count(1)
 
 NOT_IN_MOTO = {
     "AWS::ApiGateway::Account",
@@ -44,34 +37,6 @@ NOT_IN_MOTO = {
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
 }
-
-
-@pytest.fixture(scope="module")
-def stage(embedded: World, package: Package, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Mooring, deployed."""
-    embedded.reset()
-    with Stage(embedded, package, tmp_path_factory.mktemp("lambda")) as stage:
-        yield stage
-    embedded.reset()
-
-
-@pytest.fixture
-def office(stage: Stage) -> Iterator[Office]:
-    """A network that Mooring has taken over."""
-    yield from _office(stage)
-
-
-@pytest.fixture
-def branch(stage: Stage) -> Iterator[Office]:
-    """Another one."""
-    yield from _office(stage)
-
-
-def _office(stage: Stage) -> Iterator[Office]:
-    office = stage.open(f"office-{next(_NAMES)}")
-    assert office.complaints == []
-    yield office
-    office.close()
 
 
 def test_package_runs_on_any_processor(package: Package) -> None:
@@ -202,6 +167,7 @@ def test_every_route_of_the_api_answers(stage: Stage, office: Office) -> None:
     assert call("POST", f"{path}/switchover", {"to": new}).status == 202
     stage.router.settle()
     assert (office.router, office.complaints) == (new, [])
+    assert {call("POST", f"{path}/{verb}").status for verb in ("push", "confirm")} == {409}  # no tunnel
     runs = call("GET", f"{path}/history", query={"limit": "5"}).body["runs"]
     assert runs[0]["router"]["previous"] == old
     assert call("POST", f"{path}/pause", {"for": "2h", "reason": "an experiment"}).status == 200
