@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chalicelib.cli.errors import UnfitSecrets
 from chalicelib.cli.terminal import line
+from chalicelib.core.change import short
 from chalicelib.core.errors import TopologyError
 from chalicelib.core.report import RESULTS, as_json
 
@@ -96,6 +97,7 @@ def now_lines(run: Run) -> Iterator[Text]:
         yield line("drift    none")
     for change in run["changes"]:
         yield _change(line("         "), change)
+    yield from (_machine(one, run) for one in run.get("machines", ()))
     yield from _remarks(run)
     yield from _hint(run)
 
@@ -184,6 +186,20 @@ def _router(run: Run) -> Iterator[Text]:
         yield line(f"router   {who}, not on record yet", _because(router["reason"]))
 
 
+def _machine(machine: Mapping[str, Any], run: Run) -> Text:
+    """Say what a machine last said of itself, and when."""
+    said, name = machine["said"], machine["instance_id"]
+    if said is None:
+        return line(f"machine  {name} has not said anything yet")
+    when = ago(datetime.fromisoformat(run["started_at"]) - datetime.fromisoformat(said["at"]))
+    has = f"configuration {short(said['digest'])}" if said["digest"] else "no configuration"
+    parts = [f"{name} has {has}"]
+    parts += [f"tunnel {said['tunnel']}"] if said["holds_address"] and said["tunnel"] else []
+    parts += [] if said["forwarding"] or not said["digest"] else ["does not forward"]
+    parts += [f"drift: {said['drift'][0]}"] if said["drift"] else []
+    return line("machine  ", ", ".join(parts), (f"   said {when}", "dim"))
+
+
 def _because(reason: str) -> tuple[str, str]:
     return f"   because {reason}", "dim"
 
@@ -214,7 +230,7 @@ def _ending(run: Run) -> Iterator[Text]:
 def _remarks(run: Run, *, advice: bool = True) -> Iterator[Text]:
     for problem in run["problems"]:
         yield line(("problem  ", "red"), problem)
-    for one in run["waiting"]:
+    for one in run.get("waiting", ()):
         yield line(("waiting  ", "cyan"), one)
     for one in run["advice"] if advice else ():
         yield line(("advice   ", "cyan"), one)

@@ -24,9 +24,10 @@ from chalicelib.core.change import CreateRoute, ReplaceRoute
 from chalicelib.core.election import Election
 from chalicelib.core.errors import Flaw, NoEligibleRouter, ObservationError, TopologyError
 from chalicelib.core.guard import Refusal
+from chalicelib.core.machine import Inspection, Machine
 from chalicelib.core.observation import Instance, Interface, Pause
 from chalicelib.core.report import Failure, Outcome, Report, as_json
-from tests.builders import NOON, PRIVATE_A, PUBLIC_SUBNET, ROUTER, ROUTER_ENI, STANDBY
+from tests.builders import NOON, PRIVATE_A, PUBLIC_SUBNET, ROUTER, ROUTER_ENI, STANDBY, THIRD
 
 _INTERFACE = Interface(ROUTER_ENI, PUBLIC_SUBNET, ("10.0.0.8",))
 _ELECTION = Election(
@@ -198,3 +199,43 @@ def test_story_is_told_from_its_beginning_whatever_order_it_comes_in() -> None:
         "    problem  p",
     ]
     assert list(now_lines(first))
+
+
+def test_status_tells_what_each_machine_last_said() -> None:
+    """What it has, whether its tunnel is up where it matters, and what somebody changed; how old the word is."""
+    word = Inspection(
+        NOON - timedelta(minutes=2),
+        "5ea73374e20e" + "0" * 52,
+        forwarding=True,
+        holds_address=True,
+        tunnel="CONNECTED",
+    )
+    bare = Inspection(NOON, None)
+    idle = replace(word, forwarding=False, holds_address=False, drift=("net.ipv4.ip_forward is 0",))
+    machines = (
+        Machine(ROUTER, inspection=word),
+        Machine(STANDBY, inspection=bare),
+        Machine(THIRD, inspection=idle),
+        Machine("i-0000000000000000f"),
+    )
+    said = [
+        one.plain for one in status_lines(replace(_CONVERGED, machines=machines)) if "machine" in one.plain
+    ]
+    assert said == [
+        f"machine  {ROUTER} has configuration 5ea73374e20e, tunnel CONNECTED   said 2 minutes ago",
+        f"machine  {STANDBY} has no configuration   said just now",
+        (
+            f"machine  {THIRD} has configuration 5ea73374e20e, does not forward, drift: net.ipv4.ip_forward is 0"
+            "   said 2 minutes ago"
+        ),
+        "machine  i-0000000000000000f has not said anything yet",
+    ]
+
+
+def test_run_that_an_earlier_version_wrote_is_told_all_the_same() -> None:
+    """The journal keeps runs for ninety days, and knows nothing of what came later."""
+    run = {
+        key: value for key, value in as_json(_DRIFTING).items() if key not in ("waiting", "machines", "pause")
+    }
+    assert list(story_lines([run]))
+    assert list(now_lines(run))
