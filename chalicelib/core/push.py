@@ -162,14 +162,14 @@ def _away(seat: _Seat) -> _Waiting | str | None:
 def _reason(seat: _Seat, word: Inspection) -> str | None:
     if word.digest is None:
         return "it has no configuration yet"
+    if word.drift:
+        more = f", and {len(word.drift) - 1} more" if len(word.drift) > 1 else ""
+        return f"somebody changed the machine: {word.drift[0]}{more}"
     if word.digest != seat.bundle.digest:
         return f"{short(word.digest)} is not the declared one"
     stored = seat.observation.certificate_ends
     if stored and word.expires and word.expires != stored:
         return f"another certificate is stored, until {stored:%Y-%m-%d}, than it has, until {word.expires:%Y-%m-%d}"
-    if word.drift:
-        more = f", and {len(word.drift) - 1} more" if len(word.drift) > 1 else ""
-        return f"somebody changed the machine: {word.drift[0]}{more}"
     return None
 
 
