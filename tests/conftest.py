@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,11 @@ def world(embedded: World) -> World:
     """An empty AWS."""
     embedded.reset()
     return embedded
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Start two workers more than there are cores: one mostly waits for the lab, one for a router's operating system."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 - xdist has no types
