@@ -381,6 +381,12 @@ MUTANTS = (
         "final=False",
     ),
     Mutant(
+        "core/machine.py",
+        "forgets what is on trial when something else is pushed",
+        "waits = self.trial if self.trial and self.trial.digest == word.digest else None",
+        "waits = None",
+    ),
+    Mutant(
         "core/configuration.py",
         "calls a machine ready that somebody changed",
         "word.digest == bundle.digest and not word.drift)",

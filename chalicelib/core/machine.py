@@ -187,18 +187,24 @@ class Machine:
         if word is None:
             return self._failed(command, "it said nothing that Mooring understands", now)
         machine = replace(self, command=None, inspection=word)
+        # what waits for its confirmation goes on waiting, whatever is pushed meanwhile (chalicelib/command/configure.py)
+        waits = self.trial if self.trial and self.trial.digest == word.digest else None
         if command.kind == "inspect":
             return _tried(_recovered(machine, said.get("pending")), now)
         if result not in _TAKEN and command.digest:
             reason = str(said.get("reason") or "it gave no reason")[:300]
             final = result == "rolled-back" or command.kind == "confirm"
             told = f"{_SAID.get(str(result), 'failed')}: {reason}"
-            return replace(machine, trial=None).refused(command.digest, told, now, final=final)
-        trial = None
-        if result == "pending" and command.confirm_within and command.digest:
-            until = command.sent_at + ON_ITS_WAY + timedelta(seconds=command.confirm_within)
-            trial = Trial(command.digest, until)
+            return replace(machine, trial=waits).refused(command.digest, told, now, final=final)
+        if result != "pending" or not command.digest:
+            return replace(machine, setback=None, trial=None)
+        trial = waits or _on_trial(command.digest, command.sent_at, command.confirm_within)
         return replace(machine, setback=None, trial=trial)
+
+
+def _on_trial(digest: str, since: datetime, within: int | None = None) -> Trial:
+    """Give a trial; how long it lasts at most, where only the machine knows when it began."""
+    return Trial(digest, since + ON_ITS_WAY + timedelta(seconds=within or MOST_CONFIRM_SECONDS))
 
 
 def _recovered(machine: Machine, pending: object) -> Machine:
@@ -211,7 +217,7 @@ def _recovered(machine: Machine, pending: object) -> Machine:
         return machine
     trial = machine.trial
     if setback.final and pending == setback.digest:
-        trial = Trial(setback.digest, word.at + ON_ITS_WAY + timedelta(seconds=MOST_CONFIRM_SECONDS))
+        trial = _on_trial(setback.digest, word.at)
     return replace(machine, setback=None, trial=trial)
 
 

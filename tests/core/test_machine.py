@@ -212,3 +212,24 @@ def test_a_push_on_condition_without_an_answer_is_on_trial_once_the_machine_says
     confirmed = looked.heard(said(pending=None), LATER)
     assert (confirmed.setback, confirmed.trial) == (None, None)
     assert looked.heard(said(digest=OLD), LATER).setback == failed.setback
+
+
+def test_a_push_while_something_waits_for_its_confirmation_ends_no_trial() -> None:
+    """The machine goes on waiting, says so of the same configuration and refuses another: it would go back all the same."""
+    trial = Trial(NEW, NOON + timedelta(minutes=9))
+    again = replace(waiting(), trial=trial).heard(said(result="pending"), LATER)
+    assert (again.trial, again.setback) == (trial, None)
+    other = replace(waiting(), trial=trial, command=Command("c-1", "push", NOON, "2" * 64))
+    refused = other.heard(said("Failed", result="refused", reason="another push waits"), LATER)
+    assert refused.trial == trial
+    assert refused.setback
+    assert refused.setback.digest == "2" * 64
+
+
+def test_a_confirmation_that_comes_too_late_ends_the_trial() -> None:
+    """The machine has gone back already: nothing waits any more, and what it gave up is an operator's to push."""
+    late = replace(waiting("confirm"), trial=Trial(NEW, NOON))
+    heard = late.heard(said("Failed", digest=OLD, result="refused", reason="no push waits"), LATER)
+    assert heard.trial is None
+    assert heard.setback
+    assert heard.setback.final
