@@ -42,6 +42,7 @@ def test_whole_story_goes_as_told(tmp_path: Path) -> None:
     assert told.rstrip().endswith("The oracle agrees with every step.")
     assert set(re.findall(r"event     (\S.*?)(?= i-| /| ->)", told)) == {
         "EC2 Instance Launch Successful",
+        "EC2 Command Invocation Status-change Notification",
         "EC2 Instance State-change Notification",
         "EC2 Instance Terminate Successful",
         "EC2 Instance-terminate Lifecycle Action",
