@@ -167,7 +167,9 @@ def confirm(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
 
 def _order(desk: Desk, caller: str, name: str, order: Order) -> Answer:
     topology = _declared(desk, name)
-    _heed(preview(topology, desk.ports, Request(caller, order=order)))
+    report = preview(topology, desk.ports, Request(caller, order=order))
+    if order.kind == "push" or report.error:  # a confirmation changes nothing: it is sent in a pause, too
+        _heed(report)
     return _ask(desk, caller, topology, order=order)
 
 

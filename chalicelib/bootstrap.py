@@ -54,6 +54,9 @@ _READS = Config(
 _WRITES = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 """Writes are retried by `aws.writes`, which knows their order; a retry inside botocore would jump the queue."""
 
+_ERRANDS = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=3))
+"""A Systems Manager that hangs must not keep the network waiting; a later run makes up for it."""
+
 
 class SystemClock:
     """The machine's time; implements `controller.Clock`."""
@@ -99,7 +102,9 @@ class Edge:
     @cached_property
     def machines(self) -> SystemsManager:
         """The candidates' operating systems; only the deployed worker knows the fingerprints of our documents."""
-        return SystemsManager(self.ssm, json.loads(os.environ.get("MOORING_DOCUMENTS", "{}")))
+        with _making("ssm"):
+            ssm = self.session.client("ssm", endpoint_url=self.endpoint_url, config=_ERRANDS)
+        return SystemsManager(ssm, json.loads(os.environ.get("MOORING_DOCUMENTS", "{}")))
 
     @cached_property
     def queue(self) -> FifoQueue:

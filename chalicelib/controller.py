@@ -15,7 +15,7 @@ from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter
 from chalicelib.core.guard import judge
 from chalicelib.core.observation import Pause
 from chalicelib.core.plan import Plan, make_plan
-from chalicelib.core.push import check, plan_pushes
+from chalicelib.core.push import check, plan_pushes, relevant
 from chalicelib.core.report import Failure, Outcome, Report
 
 if TYPE_CHECKING:
@@ -178,6 +178,7 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
             f"another run decided about {topology.name} during this look", hint="look again"
         )
     observation = agents.result()(observation.with_notices(history.notices))
+    history = relevant(topology, observation, history)
     if request.order:
         check(topology, observation, history, request.order)
     election = elect(topology, observation, history, request.to)
@@ -242,8 +243,13 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
 def _push(topology: Topology, ports: Ports, decided: Look, report: Report) -> tuple[Look, Report]:
     """Send what the candidates should have; what becomes of it a later run hears."""
     pushes = decided.pushes.changes
-    history, failures = errands.push(topology, ports.machines, pushes, decided.history, ports.clock.now())
-    sent = [Outcome(c, "failed" if f else "sent", f) for c, f in zip(pushes, failures, strict=True)]
+    history, failures = errands.push(
+        topology, ports.machines, pushes, decided.history, decided.observation, ports.clock.now()
+    )
+    sent = [
+        Outcome(c, ("held" if f.code == "Held" else "failed") if f else "sent", f)
+        for c, f in zip(pushes, failures, strict=True)
+    ]
     verdict = report.verdict
     if verdict in ("converged", "repaired") and pushes:
         verdict = "drifting" if any(failures) else "pending"
@@ -254,13 +260,15 @@ def _push(topology: Topology, ports: Ports, decided: Look, report: Report) -> tu
 def _settle(topology: Topology, ports: Ports, request: Request, seen: Look, report: Report) -> Report:
     """Ask the machines that are due how they stand, and write down what is known of them; the next run makes up for it."""
     history, error = errands.ask(topology, ports.machines, seen.observation, seen.history, request.order)
-    machines = history.surviving(seen.observation).machines
-    if machines != seen.recorded.machines:
-        try:
-            ports.journal.amend(topology.name, lambda latest: replace(latest, machines=machines))
-        except ControllerError as unwritten:
-            error = error or unwritten
     advice = (*report.advice, f"machines could not be asked: {error.message}") if error else report.advice
+    recorded, machines = seen.recorded.machines, history.machines
+    anew = [machine for machine in machines if machine not in recorded]
+    gone = {machine.instance_id for machine in recorded} - {machine.instance_id for machine in machines}
+    if anew or gone:
+        try:
+            ports.journal.amend(topology.name, lambda latest: latest.learned(anew, gone))
+        except ControllerError as unwritten:
+            advice = (*advice, f"what machines said could not be kept: {unwritten.message}")
     return replace(report, machines=machines, advice=advice)
 
 
@@ -286,13 +294,14 @@ def _draft(topology: Topology, request: Request, seen: Look, finished: datetime)
         notices=seen.history.notices,
         waiting=seen.plan.waiting,
         machines=seen.history.machines,
+        certificate_ends=seen.observation.certificate.ends if seen.observation.certificate else None,
+        moored=not (seen.network.changes or seen.network.problems or seen.refusal),
         pause=_pause(topology, seen),
     )
 
 
 def _advice(topology: Topology, seen: Look) -> tuple[str, ...]:
-    machines, at = seen.history.machines, seen.observation.taken_at
-    said = advise_on_machines(topology, machines, seen.election.router.id, at)
+    said = advise_on_machines(topology, seen.observation, seen.history, seen.election.router.id)
     return (*advise(topology, seen.observation), *said, *([seen.unread] if seen.unread else []))
 
 
@@ -371,6 +380,7 @@ def _verify(
             verdict="drifting" if wanted or problems else "pending" if draft.waiting else "repaired",
             problems=problems,
             advice=_advice(topology, again),
+            moored=not (wanted or again.network.problems),
         )
         outcomes = [Outcome(c, _result(f, wanted=subject(c) in wanted), f) for c, f in attempts]
     return replace(report, outcomes=tuple(outcomes), finished_at=ports.clock.now())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
+    from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.change import PushConfig
     from chalicelib.core.machine import Agent, Invocation, Order
     from chalicelib.core.observation import History, Observation
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 class Machines(Protocol):
     """The candidates' operating systems, as far as Systems Manager reaches them."""
 
+    @property
+    def commands(self) -> bool:
+        """Whether this process may send commands: only the deployed worker knows the documents that are ours."""
+        ...
+
     def agents(self, topology: Topology) -> dict[str, Agent]:
         """Read which candidates' SSM agents are known, and online.
 
@@ -31,8 +37,8 @@ class Machines(Protocol):
         """
         ...
 
-    def certificate_ends(self, topology: Topology) -> datetime | None:
-        """Read when the router's certificate that is stored ends, without reading it; None when none is stored.
+    def certificate(self, topology: Topology) -> CertificateRecord | None:
+        """Read what may be known of the secrets that are stored, without reading them; None when none are.
 
         Raises:
             ObservationError: Systems Manager did not answer, or what is stored is no record of ours.
@@ -73,33 +79,32 @@ class Machines(Protocol):
 
 
 def agents(topology: Topology, machines: Machines) -> Callable[[Observation], Observation]:
-    """Read the SSM agents and until when the stored certificate is good; gives what puts that into a snapshot.
+    """Read the SSM agents and the record of the stored secrets; gives what puts that into a snapshot.
 
     That it could not be read stops no repair of the network.
     """
     if topology.tunnel is None:
         return lambda observation: observation
     try:
-        found, ends = machines.agents(topology), machines.certificate_ends(topology)
+        found, record = machines.agents(topology), machines.certificate(topology)
     except ObservationError as error:
         why = error.message
         return lambda observation: replace(observation, unheard=why)
-    return lambda observation: replace(observation, agents=found, certificate_ends=ends)
+    return lambda observation: replace(observation, agents=found, certificate=record)
 
 
 def heard(history: History, machines: Machines, now: datetime) -> tuple[History, str]:
     """Give the history with what became of the commands on their way, and why some could not be asked after, if so.
 
-    What cannot be learned now, a later run learns.
+    What cannot be learned now, a later run learns; the first that cannot be had is the last that is asked for, since
+    the network waits for this look.
     """
-    known, why = [], ""
     for machine in history.machines:
         try:
-            known.append(_heard(machine, machines, now))
+            history = history.knows(_heard(machine, machines, now))
         except ObservationError as error:
-            known.append(machine)
-            why = f"what {machine.instance_id} answered could not be read: {error.message}"
-    return replace(history, machines=tuple(known)), why
+            return history, f"what {machine.instance_id} answered could not be read: {error.message}"
+    return history, ""
 
 
 def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:
@@ -109,22 +114,30 @@ def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:
 
 
 def push(
-    topology: Topology, machines: Machines, changes: Iterable[PushConfig], history: History, now: datetime
+    topology: Topology,
+    machines: Machines,
+    changes: Iterable[PushConfig],
+    history: History,
+    observation: Observation,
+    now: datetime,
 ) -> tuple[History, list[Failure | None]]:
     """Send every push; gives the history with the commands that were sent, and one failure or None per push."""
+    secrets = observation.certificate.digest if observation.certificate else None
     failures: list[Failure | None] = []
     for change in changes:
         machine = history.machine(change.instance_id)
-        digest = change.bundle.digest
+        command = Command("", "push", now, change.bundle.digest, change.confirm_within, secrets)
+        if not machines.commands:
+            failures.append(Failure("Held", "only the deployed worker speaks to routers", retryable=True))
+            continue
         try:
-            command_id = machines.push(topology, change)
+            sent = replace(command, id=machines.push(topology, change))
         except PushError as error:
             failures.append(Failure(error.aws_code or error.code, error.message, error.retryable))
-            history = history.knows(machine.refused(digest, error.message, now))
+            history = history.knows(machine.refused(command, error.message, now))
         else:
             failures.append(None)
-            command = Command(command_id, "push", now, digest, change.confirm_within)
-            history = history.knows(machine.asked(command))
+            history = history.knows(machine.asked(sent))
     return history, failures
 
 
@@ -132,16 +145,20 @@ def ask(
     topology: Topology, machines: Machines, observation: Observation, history: History, order: Order | None
 ) -> tuple[History, ControllerError | None]:
     """Send the confirmation that was ordered, and an inspection to every machine that is due; at worst a later run does."""
-    now = observation.taken_at
-    try:
-        for instance_id, trial in on_trial(history, order) if order and order.kind == "confirm" else ():
+    if not machines.commands:
+        return history, None
+    now, failed = observation.taken_at, None
+    for instance_id, trial in on_trial(history, order) if order and order.kind == "confirm" else ():
+        try:
             command = Command(machines.confirm(instance_id, trial.digest), "confirm", now, trial.digest)
             history = history.knows(history.machine(instance_id).asked(command))
-        instance_ids = due(topology, observation, history)
-        if instance_ids:
-            command = Command(machines.inspect(instance_ids), "inspect", now)
-            for instance_id in instance_ids:
-                history = history.knows(history.machine(instance_id).asked(command))
+        except PushError as error:
+            failed = error
+    asked = [history.machine(instance_id) for instance_id in due(topology, observation, history)]
+    try:
+        command = Command(machines.inspect([m.instance_id for m in asked]) if asked else "", "inspect", now)
+        history = history.learned([machine.asked(command) for machine in asked], gone=())
     except PushError as error:
-        return history, error
-    return history, None
+        failed = failed or error
+        history = history.learned([machine.silent(error.message, now) for machine in asked], gone=())
+    return history, failed

@@ -163,7 +163,7 @@ def _let_go(report: Report, bench: Bench) -> None:
 
     A hook stays noted until it is completed, so that what fails here is done by the next run.
     """
-    if report.verdict not in ("converged", "repaired", "pending") or report.election is None:
+    if not report.moored or report.election is None:
         return
     router = report.election.router.id
     for notice in report.notices:

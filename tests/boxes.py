@@ -31,6 +31,7 @@ class Box:
     drift: list[str] = field(default_factory=list)
     forwarding: bool = True
     refuses: str | None = None
+    busy: bool = False
     pushes: int = 0
     received: int = 0
 
@@ -44,7 +45,10 @@ class Box:
         return self._says(result="pending" if condition else "applied")
 
     def confirm(self, asked: Invocation) -> Answer:
-        """Keep what is on trial."""
+        """Keep what is on trial, unless another action has the lock."""
+        if self.busy:
+            word = {"mooring": 1, "result": "refused", "reason": "another push or inspection is under way"}
+            return Answer(20, json.dumps(word) + "\n")
         return self._says(result="applied", wanted=asked.parameters["Digest"][0])
 
     def inspect(self, _: Invocation) -> Answer:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
+    from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.change import NetworkChange, PushConfig
     from chalicelib.core.machine import Agent
     from chalicelib.core.observation import Observation
@@ -283,9 +284,10 @@ class FakeMachines:
     answers: dict[str, Invocation | None] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    stored_until: datetime | None = None
+    stored: CertificateRecord | None = None
     deaf: bool = False
     broken: bool = False
+    commands: bool = True
 
     def agents(self, topology: Topology) -> dict[str, Agent]:
         """Give the agents, unless Systems Manager is deaf."""
@@ -293,9 +295,9 @@ class FakeMachines:
             raise ObservationError("ssm:DescribeInstanceInformation failed: InternalServerError")
         return dict(self.online)
 
-    def certificate_ends(self, topology: Topology) -> datetime | None:
-        """Give when the stored certificate ends."""
-        return self.stored_until
+    def certificate(self, topology: Topology) -> CertificateRecord | None:
+        """Give the record of the stored secrets."""
+        return self.stored
 
     def answer(self, command_id: str, instance_id: str) -> Invocation | None:
         """Give what a command brought."""

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.controller import Request, reconcile
+from chalicelib.core.certificate import PARTS, CertificateRecord
 from chalicelib.core.machine import FRESH, PATIENCE, TRY_AGAIN, Agent, Order
 from chalicelib.core.observation import History
 from chalicelib.core.push import INSPECTED, SETTLES
 from chalicelib.core.router import Box, render
+from chalicelib.core.topology import Tags
 from chalicelib.core.window import read_window
 from tests.builders import NOON, ROUTER, STANDBY, THIRD, TUNNEL, instance, seen, standby, topology
 from tests.core.model import Model
 from tests.fakes import Scene, Sent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from chalicelib.core.observation import Instance
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
@@ -355,26 +360,196 @@ def test_a_command_without_an_answer_is_given_up_and_a_gone_machine_forgotten() 
     assert [m.instance_id for m in scene.journal.histories["office"].machines] == [ROUTER]
 
 
-def test_a_certificate_that_was_renewed_is_pushed_and_then_left_alone() -> None:
-    """The bundle is the same, and its digest; what the machine has of the secrets is known by their end alone."""
-    old, new = NOON + timedelta(days=20), NOON + timedelta(days=400)
-    scene = settled()
-    for machine in scene.journal.histories["office"].machines:
-        assert machine.inspection
-        word = replace(machine.inspection, expires=old)
-        scene.journal.histories["office"] = scene.journal.histories["office"].knows(
-            replace(machine, inspection=word)
+def record(days: int, ca: int = 1) -> CertificateRecord:
+    """Give the record of a certificate that is good for so many days."""
+    ends, versions = NOON + timedelta(days=days), dict.fromkeys(PARTS, 1)
+    versions["ca"] = ca
+    return CertificateRecord("aws-router", ends, ends, "ab" * 32, versions)
+
+
+def answered(scene: Scene, first: int, ends: datetime) -> Report:
+    """Have both machines say that they took a push, and run."""
+    for number, instance_id in enumerate((ROUTER, STANDBY), first):
+        wanted, until = digest(scene.topology, instance_id), ends.isoformat()
+        scene.machines.say(
+            number, instance_id, result="applied", digest=wanted, forwarding=True, certificate_expires=until
         )
-    scene.machines.stored_until = old
-    assert run(scene).verdict == "converged"
-    scene.machines.stored_until = new
+    return run(scene)
+
+
+def test_secrets_that_were_stored_anew_are_pushed_once_each_time() -> None:
+    """The bundle is the same, and its digest: a new certificate shows by its end, a new CA or key by the record alone."""
+    scene = settled()
+    scene.machines.stored = record(400)
     report = run(scene)
     assert [o.result for o in report.outcomes] == ["sent", "sent"]
-    assert "another certificate is stored, until 2027-12-28" in report.outcomes[0].change.reason
-    for number, instance_id in ((2, ROUTER), (3, STANDBY)):
-        wanted = digest(scene.topology, instance_id)
-        ends = new.isoformat()
-        scene.machines.say(
-            number, instance_id, result="applied", digest=wanted, forwarding=True, certificate_expires=ends
-        )
+    assert (
+        "other secrets are stored than it has; their certificate is good until 2027-12-28"
+        in report.outcomes[0].change.reason
+    )
+    assert answered(scene, 2, record(400).expires).verdict == "converged"
     assert run(scene).verdict == "converged"
+    scene.machines.stored = record(400, ca=2)
+    assert [o.result for o in run(scene).outcomes] == ["sent", "sent"]
+    assert answered(scene, 4, record(400).expires).verdict == "converged"
+
+
+def test_a_machine_that_has_the_stored_certificate_is_left_alone_though_nobody_remembers_the_push() -> None:
+    """A journal that was lost is no reason to push to every router."""
+    scene = settled()
+    history = scene.journal.histories["office"]
+    for machine in history.machines:
+        assert machine.inspection
+        history = history.knows(
+            replace(machine, inspection=replace(machine.inspection, expires=record(9).expires))
+        )
+    scene.journal.histories["office"] = history
+    scene.machines.stored = record(9)
+    report = run(scene)
+    assert report.verdict == "converged"
+    assert any(
+        "the certificate that is stored, or its CA, ends in 8 days" in advice for advice in report.advice
+    )
+
+
+def test_a_bare_machine_that_went_back_is_tried_again_by_itself() -> None:
+    """It has nothing to lose, and private subnets wait for it; one that had a configuration waits for an operator."""
+    scene = stage()
+    run(scene)
+    for instance_id in (ROUTER, STANDBY):
+        scene.machines.say(1, instance_id, digest=None)
+    run(scene)
+    scene.machines.say(
+        2, ROUTER, "Failed", result="rolled-back", digest=None, reason="the tunnel is not connected"
+    )
+    scene.machines.say(3, STANDBY, result="applied", digest=digest(scene.topology, STANDBY), forwarding=True)
+    assert any("the next try is at" in problem for problem in run(scene, timedelta(seconds=1)).problems)
+    keep_fresh(scene)
+    run(scene, TRY_AGAIN[0])
+    assert len([one for one in sent(scene, "push") if one.instance_ids == (ROUTER,)]) == 2
+
+
+def test_an_instance_without_the_tag_that_commands_need_is_told_of_and_left_alone() -> None:
+    """The worker's role reaches only what carries mooring:router; one that does not must not spoil the command for all."""
+    tags = {"role": "router"}
+    declared = replace(managed(), candidates=(Tags((("role", "router"),)),))
+    untagged = replace(standby(), tags=tags)
+    scene = stage(declared, instance(tags=tags | {"mooring:router": "office"}), untagged)
+    report = run(scene)
+    assert sent(scene, "inspect") == [Sent("inspect", (ROUTER,))]
+    tag = f"aws ec2 create-tags --resources {STANDBY} --tags Key=mooring:router,Value=office"
+    assert any(tag in problem for problem in report.problems)
+
+
+def test_a_failed_push_of_what_is_no_longer_declared_is_forgotten() -> None:
+    """The declaration was taken back: nothing is wrong any more, and no alarm goes on."""
+    scene = settled()
+    old, scene.topology = scene.topology, managed(port=1195)
+    scene.machines.broken = True
+    assert run(scene).verdict == "drifting"
+    assert scene.journal.histories["office"].machine(ROUTER).setback
+    scene.machines.broken, scene.topology = False, old
+    assert run(scene).verdict == "converged"
+    assert [m.setback for m in scene.journal.histories["office"].machines] == [None, None]
+
+
+def test_machines_of_a_tunnel_that_is_declared_no_more_are_forgotten() -> None:
+    """They are not Mooring's any longer, and what failed on them alarms nobody."""
+    scene = settled()
+    scene.topology = topology()
+    report = run(scene)
+    assert (report.verdict, report.machines) == ("converged", ())
+    assert scene.journal.histories["office"].machines == ()
+
+
+def test_a_machine_that_never_says_how_it_stands_is_a_problem_after_a_while() -> None:
+    """First it is waited for; what lasts is told with its reason, whatever else is known."""
+    scene = stage()
+    scene.machines.broken = True
+    assert run(scene).verdict == "pending"
+    assert run(scene, SETTLES).verdict == "pending"
+    report = run(scene)
+    assert report.verdict == "drifting"
+    assert any("does not say how it stands" in p and "SendCommand" in p for p in report.problems)
+
+
+def test_a_trial_does_not_hide_that_a_machine_fell_silent() -> None:
+    """Once its time is over by far, the machine is like any other."""
+    scene = settled()
+    scene.topology = managed(port=1195)
+    new = digest(scene.topology, ROUTER)
+    run(scene, request=Request(order=Order("push", ROUTER, confirm_within=60)))
+    number = 1 + scene.machines.sent.index(Sent("push", (ROUTER,), new, 60))
+    scene.machines.say(number, ROUTER, result="pending", digest=new, forwarding=True)
+    assert any("unless somebody confirms" in line for line in run(scene).waiting)
+    report = run(scene, timedelta(minutes=20))
+    assert any(f"{ROUTER} has not said how it stands since" in problem for problem in report.problems)
+
+
+def test_a_word_from_before_an_instance_was_started_is_none() -> None:
+    """Stopped and started, it may have come up otherwise: it is asked at once."""
+    scene = settled()
+    before = len(scene.machines.sent)
+    router = replace(scene.model.instances[ROUTER], launched_at=scene.clock.now() + timedelta(seconds=1))
+    scene.model.instances[ROUTER] = router
+    report = run(scene)
+    assert scene.machines.sent[before:] == [Sent("inspect", (ROUTER,))]
+    assert f"{ROUTER} has yet to say how it stands" in report.waiting
+
+
+def test_a_process_that_may_send_no_command_keeps_its_hands_off_the_machines() -> None:
+    """`mooring apply --here` keeps the network; what its machines need waits for the worker, and is no failed push."""
+    scene = stage()
+    run(scene)
+    for instance_id in (ROUTER, STANDBY):
+        scene.machines.say(1, instance_id, digest=None)
+    scene.machines.commands = False
+    before = len(scene.machines.sent)
+    report = run(scene)
+    assert [o.result for o in report.outcomes] == ["held", "held"]
+    assert len(scene.machines.sent) == before
+    assert [m.setback for m in scene.journal.histories["office"].machines] == [None, None]
+
+
+def test_a_run_writes_down_only_the_machines_that_it_learned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run may have learned of the others meanwhile."""
+    scene = settled()
+    run(scene, INSPECTED)
+    scene.machines.say(2, ROUTER, digest=digest(scene.topology, ROUTER), forwarding=True)
+    other = replace(scene.history.machine(STANDBY), secrets="7" * 64)
+    amend = scene.journal.amend
+
+    def overtaken(name: str, change: Callable[[History], History]) -> History:
+        scene.journal.histories[name] = scene.history.knows(other)
+        return amend(name, change)
+
+    monkeypatch.setattr(scene.journal, "amend", overtaken)
+    run(scene)
+    assert scene.history.machine(STANDBY).secrets == "7" * 64
+    assert scene.history.machine(ROUTER).command is None
+
+
+def test_answers_that_cannot_be_read_are_asked_for_once_and_stop_no_repair() -> None:
+    """A Systems Manager that hangs costs one call, not one for each machine; a later run hears."""
+    scene = stage()
+    run(scene)
+    scene.machines.deaf = True
+    scene.model.terminate(ROUTER)
+    asked = len(scene.machines.asked)
+    report = run(scene)
+    assert len(scene.machines.asked) == asked + 1
+    assert report.election
+    assert report.election.router.id == STANDBY
+    assert all(outcome.result == "verified" for outcome in report.outcomes)
+    assert any("answered could not be read" in advice for advice in report.advice)
+
+
+def test_a_push_that_failed_keeps_no_instance_that_is_being_terminated() -> None:
+    """Its hook is completed once the network leads to another, whatever machines say."""
+    scene = settled()
+    scene.topology = managed(port=1195)
+    scene.machines.broken = True
+    report = run(scene)
+    assert (report.verdict, report.moored) == ("drifting", True)
+    scene.model.terminate(ROUTER)
+    assert run(scene).moored

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
+from chalicelib.core.machine import Command, Inspection, Machine, Setback, Silence, Trial
 from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import as_json
 from chalicelib.core.wake import Hook, Notice
@@ -270,6 +270,8 @@ def _machine(raw: dict[str, Any]) -> Machine:
         inspection=_made(Inspection, raw["inspection"], "at", "expires"),
         setback=_made(Setback, raw["setback"], "at"),
         trial=_made(Trial, raw["trial"], "until"),
+        secrets=raw.get("secrets"),
+        silence=_made(Silence, raw.get("silence"), "since"),
     )
 
 

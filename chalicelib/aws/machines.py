@@ -14,12 +14,12 @@ from chalicelib.core.machine import Agent, Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_ssm.type_defs import InstanceInformationStringFilterTypeDef
 
+    from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.change import PushConfig
     from chalicelib.core.topology import Topology
 
@@ -64,14 +64,18 @@ class SystemsManager:
                 raise blind("ssm:DescribeInstanceInformation", error) from error
         return found
 
-    def certificate_ends(self, topology: Topology) -> datetime | None:
-        """Read when the router's certificate that is stored ends, from the record that lies beside the secrets.
+    @property
+    def commands(self) -> bool:
+        """Whether the documents that are ours are known here, so that commands may be sent."""
+        return bool(self._fingerprints)
+
+    def certificate(self, topology: Topology) -> CertificateRecord | None:
+        """Read the record that lies beside the secrets; None when none are stored.
 
         Raises:
             ObservationError: it could not be read, or is not what Mooring wrote.
         """
-        record = read_record(self._ssm, topology.name)
-        return record.expires if record else None
+        return read_record(self._ssm, topology.name)
 
     def answer(self, command_id: str, instance_id: str) -> Invocation | None:
         """Read what became of a command on a machine; None while Systems Manager knows no such invocation.

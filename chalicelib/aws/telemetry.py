@@ -93,7 +93,7 @@ def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, Metri
 
 def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
     """Give what machines said of late: of the router its tunnel, of all candidates the rest; nothing where nothing is known."""
-    if not report.machines:
+    if not (report.machines or report.certificate_ends):
         return {}
     words = {m.instance_id: word for m in report.machines if (word := m.fresh(report.started_at))}
     found = {
@@ -108,7 +108,8 @@ def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
     measured = {name: (float(count), MetricUnit.Count) for name, count in found.items()}
     if router and router.grown is not None:
         measured["TunnelBytes"] = (float(router.grown), MetricUnit.Bytes)
-    days = [(word.expires - report.started_at) / timedelta(days=1) for word in words.values() if word.expires]
+    ends = [*(word.expires for word in words.values()), report.certificate_ends]
+    days = [(moment - report.started_at) / timedelta(days=1) for moment in ends if moment]
     if days and min(days) <= SOON:
         measured["CertificateDays"] = (round(min(days), 2), MetricUnit.Count)
     return measured

@@ -261,6 +261,7 @@ def plan_undeploy(aws: Aws, wish: Wish) -> Plan | None:
     ]
     left += [
         "/mooring/topologies/ in Parameter Store: what you declared is yours",
+        "/mooring/NAME/tunnel/, /mooring/NAME/certificate: so are the secrets; /mooring/NAME/router/: what routers were given",
         "every VPC as it is now; nobody keeps it any longer, and a router that dies stays dead",
     ]
     return Plan(f"Remove {wish.stack}", tuple(steps), _lost(aws, goes), tuple(left))

@@ -81,7 +81,7 @@ def confirm(shell: Shell, name: Name = None, *, to: To = None, wait: Wait = PATI
     seconds, topology = seconds_of(wait), declared(shell.edge, name)
     order = Order("confirm", _instance(to))
     shown = preview(topology, shell.edge.ports, Request(order=order))
-    if shown.error or shown.refusal:
+    if shown.error:
         shell.show(plan_lines(shown), as_json(shown))
         return 1
     tried = {m.instance_id: m.trial.digest for m in shown.machines if m.trial and to in (None, m.instance_id)}
@@ -104,14 +104,16 @@ def _carry_out(shell: Shell, topology: Topology, order: Order, seconds: float, w
     request = Request(shell.edge.caller(), order=order)
     run = ask_worker(shell, queue, topology.name, request, seconds)
     shell.say(run_lines(run))
-    if run["verdict"] not in ("converged", "repaired", "pending", "drifting"):
+    stopped = run["verdict"] not in ("converged", "repaired", "pending", "drifting")
+    if stopped and (order.kind == "push" or run["error"]):  # a confirmation is sent in a pause, too
         shell.show((), run)
         return 1
     with shell.waiting("the routers answer"):
         run = _answers(shell, topology, seconds, wanted)
     said = {m["instance_id"]: m for m in run["machines"] if m["instance_id"] in wanted}
     shell.show(_words(said, wanted, topology.name), run)
-    return 0 if all(_took(said.get(i), digest) for i, digest in wanted.items()) else 1
+    settled = order.kind == "push" or not any(machine["trial"] for machine in said.values())
+    return 0 if settled and all(_took(said.get(i), digest) for i, digest in wanted.items()) else 1
 
 
 def _answers(shell: Shell, topology: Topology, seconds: float, wanted: dict[str, str]) -> Run:
@@ -121,7 +123,7 @@ def _answers(shell: Shell, topology: Topology, seconds: float, wanted: dict[str,
     while True:
         run: Run = as_json(preview(topology, ports, Request()))
         busy = [m for m in run["machines"] if m["instance_id"] in wanted and m["command"]]
-        if not busy or ports.clock.now() >= deadline:
+        if not (busy or run["error"]) or ports.clock.now() >= deadline:
             return run
         ports.clock.sleep(_LOOKS.total_seconds())
 

@@ -81,7 +81,9 @@ def drift() -> list[str]:
     """Say in one line each what is not as the last push left it; never what a changed line holds."""
     told = record()
     if told is None:
-        return ["no bundle was ever pushed here"] if not RECORD.exists() else [f"{RECORD} cannot be read"]
+        return (
+            [f"{RECORD} cannot be read"] if RECORD.exists() else []
+        )  # a bare router has nothing to drift from
     # what stops traffic comes first: a report that is cut short must not lose it
     found = [] if forwarding() else ["net.ipv4.ip_forward is 0: this router does not forward"]
     found += (

@@ -22,7 +22,7 @@ CODES = {"applied": 0, "unchanged": 0, "pending": 0, "refused": 20, "rolled-back
 """The exit code tells how it ended even when the output is lost."""
 
 _PLACE = Path("/run/mooring")
-_PATIENCE = {"configure": 5, "confirm": 5, "inspect": 20, "undo": 300, "undo-at-boot": 5}
+_PATIENCE = {"configure": 5, "confirm": 20, "inspect": 20, "undo": 300, "undo-at-boot": 5}
 """Seconds to wait for whoever has the lock."""
 
 

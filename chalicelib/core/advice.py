@@ -10,10 +10,9 @@ from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
-    from chalicelib.core.machine import Inspection, Machine
-    from chalicelib.core.observation import Observation, Route
+    from chalicelib.core.machine import Inspection
+    from chalicelib.core.observation import History, Observation, Route
     from chalicelib.core.topology import Table, Topology
 
 
@@ -36,21 +35,20 @@ def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
 
 
 def advise_on_machines(
-    topology: Topology, machines: tuple[Machine, ...], router_id: str, at: datetime
+    topology: Topology, observation: Observation, history: History, router_id: str
 ) -> tuple[str, ...]:
-    """List what the candidates said of themselves that an operator should know and Mooring cannot mend."""
-    found: list[str] = []
-    for machine in machines:
-        word = machine.fresh(at)
-        if word is None:
-            continue
-        if machine.instance_id == router_id:
-            found += _tunnel(router_id, word)
-        if word.expires is not None and word.expires - at <= RENEW_WITHIN:
-            days = (word.expires - at).days
+    """List what the candidates said of themselves, and what is stored for them, that Mooring cannot mend."""
+    at = observation.taken_at
+    words = {m.instance_id: word for m in history.machines if (word := m.fresh(at))}
+    found = list(_tunnel(router_id, words[router_id])) if router_id in words else []
+    ends = [(word.expires, f"the certificate on {i}") for i, word in words.items() if word.expires]
+    if observation.certificate:
+        ends.append((observation.certificate.ends, "the certificate that is stored, or its CA,"))
+    for moment, what in ends:
+        if moment - at <= RENEW_WITHIN:
+            days = (moment - at).days
             when = f"ends in {days} day{'s' * (days > 1)}" if days > 0 else "has ended, or ends today"
-            renew = f"mooring secrets put {topology.name}, then mooring push {topology.name}"
-            found.append(f"the certificate on {machine.instance_id} {when}: {renew}")
+            found.append(f"{what} {when}: mooring secrets put {topology.name}")
     return tuple(found)
 
 
@@ -152,9 +150,9 @@ def _untagged(topology: Topology, observation: Observation) -> Iterator[str]:
         )
 
 
-def create_tags(resource_ids: Iterable[str], name: str) -> str:
-    """Give the command that lets the deployed worker write these resources for a topology."""
-    return f"aws ec2 create-tags --resources {' '.join(resource_ids)} --tags Key={TAG},Value={name}"
+def create_tags(resource_ids: Iterable[str], name: str, tag: str = TAG) -> str:
+    """Give the command that lets the deployed worker write these resources for a topology, or command these instances."""
+    return f"aws ec2 create-tags --resources {' '.join(resource_ids)} --tags Key={tag},Value={name}"
 
 
 def _ipv4(destination: str) -> IPv4Network | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,11 @@ class CertificateRecord:
     ca_expires: datetime
     fingerprint: str
     versions: dict[Part, int]
+
+    @property
+    def digest(self) -> str:
+        """What stands for this very set of secrets: another certificate, CA or key gives another."""
+        return hashlib.sha256(self.dumps().encode()).hexdigest()
 
     @property
     def ends(self) -> datetime:

@@ -265,14 +265,14 @@ def _slow(server: Entry) -> Iterator[Finding]:
             "weak",
             f"{named(server)} does not tell the router when to give a dead server up",
             f"{SERVERS} > Ping settings",
-            "keepalive, interval 2, timeout 10",
+            "keepalive, interval 1, timeout 5",
         )
     elif int(seconds) > 15:
         yield Finding(
             "weak",
             f"{named(server)} is given up for dead only after {int(seconds)} s",
             f"{SERVERS} > Ping settings > Timeout",
-            "interval 2, timeout 10",
+            "interval 1, timeout 5",
         )
 
 

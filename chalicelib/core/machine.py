@@ -74,13 +74,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command that was sent and has not been answered; `digest` is what a push or a confirmation is about."""
+    """A command that was sent and has not been answered.
+
+    `digest` is what a push or a confirmation is about, `secrets` what a push brings of them (`CertificateRecord.digest`).
+    """
 
     id: str
     kind: Kind
     sent_at: datetime
     digest: str | None = None
     confirm_within: int | None = None
+    secrets: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +108,27 @@ class Inspection:
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """A push that failed: which digest, why, how often in a row, and whether only an operator may try it again."""
+    """A push that failed: of what, why, how often in a row, and whether only an operator may try it again."""
 
     digest: str
     reason: str
     at: datetime
     tries: int = 1
     final: bool = False
+    secrets: str | None = None
 
     @property
     def again_at(self) -> datetime | None:
         """When the next try is due; None when it waits for an operator."""
         return None if self.final else self.at + TRY_AGAIN[min(self.tries, len(TRY_AGAIN)) - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Since when a machine has been asked how it stands and has not said, and why not the last time."""
+
+    since: datetime
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +141,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One candidate's operating system, as far as it is known."""
+    """One candidate's operating system, as far as it is known; `secrets` are those that the last push brought."""
 
     instance_id: str
     command: Command | None = None
     inspection: Inspection | None = None
     setback: Setback | None = None
     trial: Trial | None = None
+    secrets: str | None = None
+    silence: Silence | None = None
 
     def fresh(self, at: datetime) -> Inspection | None:
         """Give the machine's word on itself while it may be leaned on."""
@@ -146,11 +161,18 @@ class Machine:
         """Give the machine with a command on its way."""
         return replace(self, command=command)
 
-    def refused(self, digest: str, reason: str, at: datetime, *, final: bool = False) -> Machine:
-        """Give the machine after a push that failed."""
-        again = self.setback is not None and self.setback.digest == digest
-        tries = self.setback.tries + 1 if again and self.setback else 1
-        return replace(self, command=None, setback=Setback(digest, reason, at, tries, final))
+    def refused(self, push: Command, reason: str, at: datetime, *, final: bool = False) -> Machine:
+        """Give the machine after a push that failed; the same push failing again counts on."""
+        before = self.setback
+        again = before is not None and (before.digest, before.secrets) == (push.digest, push.secrets)
+        tries = before.tries + 1 if before and again else 1
+        return replace(
+            self, command=None, setback=Setback(push.digest or "", reason, at, tries, final, push.secrets)
+        )
+
+    def silent(self, why: str, at: datetime) -> Machine:
+        """Give the machine after it was asked how it stands and did not say; how long that lasts is counted from the first."""
+        return replace(self, command=None, silence=Silence(self.silence.since if self.silence else at, why))
 
     def heard(self, invocation: Invocation | None, now: datetime) -> Machine:
         """Give the machine after SSM was asked about its command; None is a command that SSM does not know (yet).
@@ -165,41 +187,70 @@ class Machine:
             if now - command.sent_at <= PATIENCE:
                 return self
             why = "it reached no machine" if invocation is None else "the machine never answered"
-            return self._failed(command, why, now)
+            return self._unanswered(command, why, now)
         said = read(invocation.output)
         if said is None or invocation.status not in ("Success", "Failed"):
             unclear = f"it ended as {invocation.status} and said nothing that Mooring understands"
-            return self._failed(command, _ENDED.get(invocation.status, unclear), now)
-        return self._told(command, said, now)
+            return self._unanswered(command, _ENDED.get(invocation.status, unclear), now)
+        if "digest" not in said:  # it could not look at itself: the lock is taken, or a tool is missing
+            return self._unanswered(command, _outcome(said), now)
+        word = _inspection(said, self.inspection, command.sent_at)
+        if word is None:
+            return self._unanswered(command, "it said nothing that Mooring understands", now)
+        if command.kind == "inspect":
+            return self._looked(word, said.get("pending"), now)
+        return self._answered(command, said, word, now)
 
-    def _failed(self, command: Command, why: str, now: datetime) -> Machine:
-        """Give the machine after a command that brought no word; what is not a push is sent again when due.
+    def _unanswered(self, command: Command, why: str, now: datetime) -> Machine:
+        """Give the machine after a command that brought no word on how it stands: what was known goes on to hold.
 
         A push on condition may have been taken and given up since: only an operator may push it again.
         """
-        if command.kind == "push" and command.digest:
-            return self.refused(command.digest, why, now, final=command.confirm_within is not None)
-        return replace(self, command=None)
+        if command.kind == "push":
+            return self.refused(command, why, now, final=command.confirm_within is not None)
+        return self.silent(why, now)
 
-    def _told(self, command: Command, said: Mapping[str, Any], now: datetime) -> Machine:
-        result = said.get("result")
-        word = _inspection(said, self.inspection, command.sent_at)
-        if word is None:
-            return self._failed(command, "it said nothing that Mooring understands", now)
-        machine = replace(self, command=None, inspection=word)
+    def _answered(
+        self, command: Command, said: Mapping[str, Any], word: Inspection, now: datetime
+    ) -> Machine:
+        """Give the machine after a push or a confirmation that it answered."""
+        result, before = said.get("result"), self.inspection
+        if before and not (command.kind == "push" and result in _TAKEN):
+            word = replace(
+                word, drift=before.drift
+            )  # neither looks for it, and only a push that was taken mends it
         # what waits for its confirmation goes on waiting, whatever is pushed meanwhile (chalicelib/command/configure.py)
         waits = self.trial if self.trial and self.trial.digest == word.digest else None
-        if command.kind == "inspect":
-            return _tried(_recovered(machine, said.get("pending")), now)
-        if result not in _TAKEN and command.digest:
-            reason = str(said.get("reason") or "it gave no reason")[:300]
-            final = result == "rolled-back" or command.kind == "confirm"
-            told = f"{_SAID.get(str(result), 'failed')}: {reason}"
-            return replace(machine, trial=waits).refused(command.digest, told, now, final=final)
+        machine = replace(self, command=None, silence=None, inspection=word)
+        if result not in _TAKEN:
+            # a bare machine has nothing to lose by another try, and private subnets wait for it
+            undone = result == "rolled-back" and word.digest is not None
+            final = undone or command.kind == "confirm" or command.confirm_within is not None
+            return replace(machine, trial=waits).refused(command, _outcome(said), now, final=final)
+        if command.kind == "push":
+            machine = replace(machine, secrets=command.secrets)
         if result != "pending" or not command.digest:
             return replace(machine, setback=None, trial=None)
         trial = waits or _on_trial(command.digest, command.sent_at, command.confirm_within)
         return replace(machine, setback=None, trial=trial)
+
+    def _looked(self, word: Inspection, pending: object, now: datetime) -> Machine:
+        """Give the machine after it said how it stands: what failed may be in force after all, and a trial may be over.
+
+        `pending` is the configuration that it says waits for a confirmation; how long, only the machine knows.
+        """
+        machine = replace(self, command=None, silence=None, inspection=word)
+        setback, trial = self.setback, self.trial
+        if setback and word.digest == setback.digest and not word.drift:
+            if setback.final and pending == setback.digest:
+                return replace(machine, setback=None, trial=_on_trial(setback.digest, word.at))
+            if setback.secrets in (None, self.secrets):
+                machine = replace(machine, setback=None)
+        if trial and word.digest != trial.digest:
+            given_up = Command("", "push", word.at, trial.digest, secrets=self.secrets)
+            why = "nobody confirmed it in time, so the machine went back to what it had"
+            return replace(machine, trial=None).refused(given_up, why, now, final=True)
+        return replace(machine, trial=trial if trial and word.at < trial.until else None)
 
 
 def _on_trial(digest: str, since: datetime, within: int | None = None) -> Trial:
@@ -207,28 +258,12 @@ def _on_trial(digest: str, since: datetime, within: int | None = None) -> Trial:
     return Trial(digest, since + ON_ITS_WAY + timedelta(seconds=within or MOST_CONFIRM_SECONDS))
 
 
-def _recovered(machine: Machine, pending: object) -> Machine:
-    """End a setback once what the machine did not take is in force after all: an answer was lost, or it never was wanting.
-
-    What was pushed on condition, and the machine says is still `pending`, is on trial; how long, only the machine knows.
-    """
-    word, setback = machine.inspection, machine.setback
-    if word is None or setback is None or word.digest != setback.digest or word.drift:
-        return machine
-    trial = machine.trial
-    if setback.final and pending == setback.digest:
-        trial = _on_trial(setback.digest, word.at)
-    return replace(machine, setback=None, trial=trial)
-
-
-def _tried(machine: Machine, now: datetime) -> Machine:
-    """Give a machine after a look at a configuration on trial: given up, kept, or still on trial."""
-    if machine.trial is None or machine.inspection is None:
-        return machine
-    if machine.inspection.digest != machine.trial.digest:
-        why = "nobody confirmed it in time, so the machine went back to what it had"
-        return replace(machine, trial=None).refused(machine.trial.digest, why, now, final=True)
-    return machine if machine.inspection.at < machine.trial.until else replace(machine, trial=None)
+def _outcome(said: Mapping[str, Any]) -> str:
+    """Say what a machine made of a command that it did not carry out, fit to be shown: a machine is not trusted."""
+    reason = "".join(
+        c if c.isprintable() else " " for c in str(said.get("reason") or "it gave no reason")[:300]
+    )
+    return f"{_SAID.get(str(said.get('result')), 'failed')}: {reason}"
 
 
 def read(output: str) -> dict[str, Any] | None:
@@ -259,11 +294,18 @@ def _inspection(said: Mapping[str, Any], before: Inspection | None, at: datetime
             holds_address=said.get("holds_address") is True,
             tunnel=_word(tunnel.get("state"), 40),
             received=received,
-            grown=received - before.received if before and received >= before.received else None,
+            grown=_grown(before, received, at),
             expires=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
         )
     except (AttributeError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _grown(before: Inspection | None, received: int, at: datetime) -> int | None:
+    """Count the bytes that came since the word before; within less than a minute a good tunnel may bring none."""
+    if before is None or received < before.received or at - before.at < timedelta(minutes=1):
+        return None
+    return received - before.received
 
 
 def _word(value: object, most: int) -> str | None:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from chalicelib.core.machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Container, Iterable
     from datetime import datetime
 
+    from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.machine import Agent
     from chalicelib.core.topology import TableSelector
     from chalicelib.core.wake import Notice
@@ -98,7 +100,7 @@ class Observation:
     `elastic_ips` are the declared one and every other that sits on an interface of the VPC.
     `dhcp_options` is None when the topology does not declare any, and so nobody looked. `agents` are the SSM agents by
     instance, None when the topology declares no tunnel or Systems Manager could not be read: `unheard` then says why.
-    `certificate_ends` is when the router's certificate that is stored ends, None when none is.
+    `certificate` is the record of the secrets that are stored, None when none are.
     `group_seen` is False when nothing showed that the declared security group exists.
     """
 
@@ -110,7 +112,7 @@ class Observation:
     dhcp_options: str | None = None
     agents: dict[str, Agent] | None = None
     unheard: str = ""
-    certificate_ends: datetime | None = None
+    certificate: CertificateRecord | None = None
     group_seen: bool = True
 
     def select(self, selector: TableSelector) -> list[RouteTable]:
@@ -183,6 +185,13 @@ class History:
         others = (m for m in self.machines if m.instance_id != machine.instance_id)
         machines = sorted((*others, machine), key=lambda m: m.instance_id)
         return replace(self, machines=tuple(machines))
+
+    def learned(self, machines: Iterable[Machine], gone: Container[str]) -> History:
+        """Give the history with these words on machines, and nothing of those that are gone."""
+        known = replace(self, machines=tuple(m for m in self.machines if m.instance_id not in gone))
+        for machine in machines:
+            known = known.knows(machine)
+        return known
 
     def paused(self, at: datetime) -> Pause | None:
         """Give the pause in force at a moment; one that ran out is no pause."""

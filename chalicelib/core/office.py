@@ -124,8 +124,8 @@ def _server(topology: Topology, tunnel: Tunnel) -> list[Line]:
         Line("auth SHA256", "What the router says too."),
         Line("allow-compression no", "Compression on one side only lets every packet be dropped in silence."),
         Line(
-            "keepalive 2 10",
-            "A router that died is noticed by its clients in 10 s, and by the server in 20 s.",
+            "keepalive 1 5",
+            "A server that died is noticed by its clients in 5 s, and a client by the server in 10 s.",
         ),
         Line("persist-tun", "The device and its routes outlive a reconnect."),
         Line("persist-key", "The same for the keys."),

@@ -153,13 +153,11 @@ def server_fields(topology: Topology, tunnel: Tunnel) -> list[Field]:
         Field(
             ping,
             "Interval",
-            "2",
-            "A router that died is noticed by the server in 20 s ...",
+            "1",
+            "A router that died is noticed by the server in 10 s ...",
             "keepalive_interval",
         ),
-        Field(
-            ping, "Timeout", "10", "... and a server that died by the router in 10 s.", "keepalive_timeout"
-        ),
+        Field(ping, "Timeout", "5", "... and a server that died by the router in 5 s.", "keepalive_timeout"),
         Field(
             more,
             "Custom options",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from chalicelib.core.advice import create_tags
 from chalicelib.core.change import PushConfig, short
 from chalicelib.core.configuration import box_of
 from chalicelib.core.election import candidates
@@ -15,6 +16,7 @@ from chalicelib.core.router import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from chalicelib.core.election import Election
     from chalicelib.core.machine import Inspection, Machine, Order, Trial
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 SETTLES = timedelta(minutes=10)
 """How long a machine may take from its launch until its SSM agent is online, before that is a problem."""
+
+ROUTER_TAG = "mooring:router"
+"""What the worker's role asks of every instance it commands; any value will do (.chalice/policy-reconcile.json)."""
 
 INSPECTED = timedelta(minutes=5)
 """How often a machine is asked how it stands."""
@@ -89,8 +94,23 @@ def check(topology: Topology, observation: Observation, history: History, order:
 def on_trial(history: History, order: Order) -> list[tuple[str, Trial]]:
     """List the machines whose configuration an order confirms."""
     return [
-        (m.instance_id, m.trial) for m in history.machines if m.trial and order.to in (None, m.instance_id)
+        (m.instance_id, m.trial)
+        for m in history.machines
+        if m.trial and order.to in (None, m.instance_id) and not (m.command and m.command.kind == "push")
     ]
+
+
+def relevant(topology: Topology, observation: Observation, history: History) -> History:
+    """Give the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
+    if topology.tunnel is None:
+        return replace(history, machines=())
+    instances = {instance.id: instance for instance in observation.instances}
+    history = history.surviving(observation)
+    for machine in history.machines:
+        box = box_of(topology, observation, instances[machine.instance_id]) if machine.setback else None
+        if box and machine.setback and machine.setback.digest != render(topology, box).digest:
+            history = history.knows(replace(machine, setback=None))
+    return history
 
 
 def due(topology: Topology, observation: Observation, history: History) -> list[str]:
@@ -103,9 +123,10 @@ def due(topology: Topology, observation: Observation, history: History) -> list[
     now, found = observation.taken_at, []
     for instance in candidates(topology, observation):
         machine, agent = history.machine(instance.id), (observation.agents or {}).get(instance.id)
-        if instance.state != "running" or agent is None or not agent.online or machine.command:
+        reached = instance.state == "running" and ROUTER_TAG in instance.tags
+        if not reached or agent is None or not agent.online or machine.command:
             continue
-        word, trial = machine.inspection, machine.trial
+        word, trial = _word(machine, instance), machine.trial
         over = trial is not None and word is not None and word.at < trial.until <= now
         if word is None or now - word.at >= INSPECTED or over:
             found.append(instance.id)
@@ -127,7 +148,7 @@ class _Seat:
 def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushConfig | _Waiting | str]:
     machine = history.machine(seat.instance.id)
     ordered = order if order and order.kind == "push" and order.to in (None, seat.instance.id) else None
-    word = machine.inspection
+    word, now = _word(machine, seat.instance), seat.observation.taken_at
     if machine.command and machine.command.kind == "push":
         yield _Waiting(
             f"{seat.instance.id} has been sent {short(machine.command.digest)}; its answer is awaited"
@@ -137,18 +158,38 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
     elif ordered:
         yield _push(seat, word, "an operator asked for it", ordered.confirm_within)
     elif word is None:
-        yield _Waiting(f"{seat.instance.id} has yet to say how it stands")
-    elif machine.trial:
+        yield _mute(machine, now) or _Waiting(f"{seat.instance.id} has yet to say how it stands")
+    elif machine.trial and now < machine.trial.until + INSPECTED:
         until, ask = f"{machine.trial.until:%H:%M} UTC", f"`mooring confirm {seat.topology.name}`"
         yield _Waiting(f"{seat.instance.id} goes back by {until} unless somebody confirms: {ask}")
-    elif machine.fresh(seat.observation.taken_at) is None:
-        yield f"{seat.instance.id} has not said how it stands since {word.at:%H:%M} UTC, though its agent is online"
-    elif (reason := _reason(seat, word)) is not None:
+    elif machine.fresh(now) is None:
+        yield (
+            _mute(machine, now)
+            or f"{seat.instance.id} has not said how it stands since {word.at:%H:%M} UTC, though its agent is online"
+        )
+    elif (reason := _reason(seat, machine, word)) is not None:
         yield _held(seat, machine, word) or _push(seat, word, reason)
+
+
+def _word(machine: Machine, instance: Instance) -> Inspection | None:
+    """Give a machine's word on itself; one from before it was started last tells of another life."""
+    word = machine.inspection
+    return None if word is None or word.at < instance.launched_at else word
+
+
+def _mute(machine: Machine, now: datetime) -> str | None:
+    """Say so of a machine that has been asked how it stands for a while and does not say."""
+    if machine.silence is None or now - machine.silence.since <= SETTLES:
+        return None
+    since, why = machine.silence.since, machine.silence.why
+    return f"{machine.instance_id} does not say how it stands, asked since {since:%H:%M} UTC: {why}"
 
 
 def _away(seat: _Seat) -> _Waiting | str | None:
     """Say so of a machine that Systems Manager cannot reach: a young one is waited for."""
+    if ROUTER_TAG not in seat.instance.tags:
+        tag = create_tags([seat.instance.id], seat.topology.name, ROUTER_TAG)
+        return f"no command may reach {seat.instance.id} without the tag {ROUTER_TAG}: {tag}"
     agent = (seat.observation.agents or {}).get(seat.instance.id)
     if agent and agent.online:
         return None
@@ -159,28 +200,30 @@ def _away(seat: _Seat) -> _Waiting | str | None:
     return f"{seat.instance.id} has no SSM agent online, so it cannot be configured"
 
 
-def _reason(seat: _Seat, word: Inspection) -> str | None:
-    if word.digest is None:
-        return "it has no configuration yet"
+def _reason(seat: _Seat, machine: Machine, word: Inspection) -> str | None:
     if word.drift:
         more = f", and {len(word.drift) - 1} more" if len(word.drift) > 1 else ""
         return f"somebody changed the machine: {word.drift[0]}{more}"
+    if word.digest is None:
+        return "it has no configuration yet"
     if word.digest != seat.bundle.digest:
         return f"{short(word.digest)} is not the declared one"
-    stored = seat.observation.certificate_ends
-    if stored and word.expires and word.expires != stored:
-        return f"another certificate is stored, until {stored:%Y-%m-%d}, than it has, until {word.expires:%Y-%m-%d}"
+    stored = seat.observation.certificate
+    if stored and (machine.secrets != stored.digest if machine.secrets else word.expires != stored.expires):
+        return (
+            f"other secrets are stored than it has; their certificate is good until {stored.expires:%Y-%m-%d}"
+        )
     return None
 
 
 def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | None:
     """Say what keeps a push back: one that failed before, or the change window."""
     setback, now = machine.setback, seat.observation.taken_at
-    if (
-        setback
-        and setback.digest == seat.bundle.digest
-        and (setback.again_at is None or now < setback.again_at)
-    ):
+    stored = seat.observation.certificate
+    same = setback is not None and setback.digest == seat.bundle.digest
+    if setback and setback.secrets and stored and setback.secrets != stored.digest:
+        same = False
+    if setback and same and (setback.again_at is None or now < setback.again_at):
         ask = f"`mooring push {seat.topology.name} --to {machine.instance_id}` tries again"
         again = f"the next try is at {setback.again_at:%H:%M} UTC" if setback.again_at else ask
         return f"{machine.instance_id} did not take {short(setback.digest)}: {setback.reason}; {again}"

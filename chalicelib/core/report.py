@@ -59,7 +59,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run, whole. `outcomes` keep the plan's order; `since` is when the router became the router."""
+    """One run, whole. `outcomes` keep the plan's order; `since` is when the router became the router.
+
+    `moored` says whether the network is as declared, however its machines are.
+    """
 
     topology: str
     verdict: Verdict
@@ -76,6 +79,8 @@ class Report:
     notices: tuple[Notice, ...] = ()
     waiting: tuple[str, ...] = ()
     machines: tuple[Machine, ...] = ()
+    certificate_ends: datetime | None = None
+    moored: bool = False
     pause: Pause | None = None
 
     @property
@@ -185,6 +190,7 @@ def as_json(report: Report) -> dict[str, object]:
         "problems": list(report.problems),
         "waiting": list(report.waiting),
         "advice": list(report.advice),
+        "certificate_ends": report.certificate_ends and report.certificate_ends.isoformat(),
         "machines": [_machine_json(machine) for machine in report.machines],
         "pause": report.pause and pause_json(report.pause),
         "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.way_out},

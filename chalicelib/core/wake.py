@@ -36,6 +36,7 @@ _LINE = re.compile(r".{1,1024}")
 _WHO = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,200}", re.ASCII)
 _STATES = ("pending", "running", "stopping", "stopped", "shutting-down", "terminated")
 _ENDED = ("Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated")
+_CERTIFICATE = re.compile(r"/mooring/([^/]+)/certificate")
 _WRITTEN = {"Create": "was declared", "Update": "was declared anew"}
 
 
@@ -154,12 +155,14 @@ def _from_systems_manager(kind: str, detail: _Fields, at: datetime) -> Sign:
 def _declared(detail: _Fields, at: datetime) -> Sign:
     """Read a change of a parameter: what was deleted, or got a label, asks for nothing."""
     name, operation = detail.text("name"), detail.text("operation")
-    topology = name.removeprefix(PARAMETERS)
+    topology, what = name.removeprefix(PARAMETERS), _WRITTEN
+    if renewed := _CERTIFICATE.fullmatch(name):
+        topology, what = renewed[1], dict.fromkeys(_WRITTEN, "has other secrets")
     if topology == name or not NAME.fullmatch(topology):
         raise Ignored("a parameter that declares no topology")
     if operation not in _WRITTEN:
         raise Ignored(f"{name}: {_shown(operation)} asks for nothing")
-    return Sign(f"{topology} {_WRITTEN[operation]}", at, topology=topology)
+    return Sign(f"{topology} {what[operation]}", at, topology=topology)
 
 
 def _answered(detail: _Fields, at: datetime) -> Sign:

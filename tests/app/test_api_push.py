@@ -133,6 +133,18 @@ def test_paused_topology_is_pushed_nothing(functions: Functions, managed: Manage
     assert sum(box.pushes for box in managed.boxes.values()) == pushes
 
 
+def test_confirmation_is_sent_in_a_pause_too(functions: Functions, managed: Managed) -> None:
+    """It changes nothing; without it, what was pushed on condition would be lost while everybody looks elsewhere."""
+    router = managed.router
+    managed.declare_anew()
+    functions.call("POST", f"{HERE}/push", {"to": router, "confirm_within": "5m"})
+    assert functions.work() == []
+    functions.call("POST", f"{HERE}/pause", {"for": "2h", "reason": "a fair"})
+    assert functions.call("POST", f"{HERE}/confirm").status == 202
+    assert functions.work() == []
+    assert managed.machines()[router]["trial"] is None
+
+
 def test_only_the_worker_speaks_to_routers(functions: Functions, managed: Managed) -> None:
     """The API looks, hears and asks; it sends no command and stores no configuration."""
     managed.declare_anew()

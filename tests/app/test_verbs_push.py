@@ -103,6 +103,26 @@ def test_push_on_condition_is_told_to_be_on_trial_and_is_kept_when_confirmed(
     assert "no configuration waits for a confirmation" in ran.out + ran.err
 
 
+def test_confirmation_in_a_pause_keeps_and_one_that_the_router_could_not_hear_exits_1(
+    functions: Functions, managed: Managed, mooring: Mooring
+) -> None:
+    """What goes back unless it is confirmed is not confirmed until the router says so."""
+    router = managed.router
+    managed.declare_anew()
+    with at_work(functions):
+        assert mooring("push", "office", "--to", router, "--confirm-within", "5m", "--yes").code == 0
+        mooring("pause", "--for", "2h", "--reason", "a fair")
+        managed.boxes[router].busy = True
+        ran = mooring("confirm", "office")
+        digest = (managed.boxes[router].digest or "")[:12]
+        assert ran.code == 1
+        assert f"{router} has {digest} on trial; it goes back unless: mooring confirm office" in ran.said
+        managed.boxes[router].busy = False
+        ran = mooring("confirm", "office")
+    assert (ran.code, f"{router} has {digest}" in ran.said) == (0, True)
+    assert managed.machines()[router]["trial"] is None
+
+
 def test_push_asks_first_and_a_no_pushes_nothing(
     functions: Functions, managed: Managed, mooring: Mooring
 ) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.ec2 import Ec2Network
     from chalicelib.aws.journal import DynamoJournal
+    from chalicelib.aws.machines import SystemsManager
     from tests.world import World
 
 ELSEWHERE = "http://127.0.0.1:9"
@@ -133,6 +134,13 @@ def test_reading_clients_retry_and_the_writing_one_does_not(edge: Edge) -> None:
         "ssm": 4,
         "cloudformation": 4,
     }
+
+
+def test_a_systems_manager_that_hangs_is_given_up_soon(edge: Edge) -> None:
+    """The network waits for every look: what machines answered is asked for twice, three seconds each, and no more."""
+    config: Any = cast("SystemsManager", edge.ports.machines)._ssm.meta.config
+    assert (config.connect_timeout, config.read_timeout) == (2, 3)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
 @pytest.mark.parametrize("name", [None, "elsewhere"])

@@ -216,11 +216,11 @@ def test_a_machine_that_is_not_registered_yet_takes_no_command(
     assert caught.value.aws_code == "InvalidInstanceId"
 
 
-def test_the_stored_certificates_end_is_read_from_its_record_alone(
+def test_what_is_stored_is_known_from_its_record_alone(
     machines: SystemsManager, declared: Topology, world: World, ssm: Client
 ) -> None:
     """One plain parameter, no decryption; what is no record of ours is no answer."""
-    assert machines.certificate_ends(declared) is None
+    assert machines.certificate(declared) is None
     ends = NOON + timedelta(days=90)
     record = CertificateRecord(
         "aws-router", ends, ends + timedelta(days=1000), "ab" * 32, dict.fromkeys(PARTS, 1)
@@ -228,8 +228,8 @@ def test_the_stored_certificates_end_is_read_from_its_record_alone(
     path = record_path(declared.name)
     ssm.put_parameter(Name=path, Value=record.dumps(), Type="String")
     world.forget_calls()
-    assert machines.certificate_ends(declared) == ends
+    assert machines.certificate(declared) == record
     assert calls(world) == ["GetParameter"]
     ssm.put_parameter(Name=path, Value="{}", Type="String", Overwrite=True)
     with pytest.raises(ObservationError, match=path):
-        machines.certificate_ends(declared)
+        machines.certificate(declared)

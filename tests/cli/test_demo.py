@@ -43,7 +43,6 @@ def test_whole_story_goes_as_told(tmp_path: Path) -> None:
     assert set(re.findall(r"event     (\S.*?)(?= i-| /| ->)", told)) == {
         "EC2 Command Invocation Status-change Notification",
         "EC2 Instance Launch Successful",
-        "EC2 Command Invocation Status-change Notification",
         "EC2 Instance State-change Notification",
         "EC2 Instance Terminate Successful",
         "EC2 Instance-terminate Lifecycle Action",

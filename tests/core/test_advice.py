@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.core.advice import advise, advise_on_machines
 from chalicelib.core.machine import FRESH, Inspection, Machine
-from chalicelib.core.observation import IngressRule, Route, RouteTable
+from chalicelib.core.observation import History, IngressRule, Route, RouteTable
 from chalicelib.core.topology import Limits, Tags
 from tests.builders import (
     EIP,
@@ -225,7 +225,7 @@ UP = Inspection(
 
 
 def _advised(*machines: Machine) -> tuple[str, ...]:
-    return advise_on_machines(topology(), machines, ROUTER, NOON)
+    return advise_on_machines(topology(), seen(), History(machines=machines), ROUTER)
 
 
 def _of_router(**other: object) -> Machine:
@@ -274,7 +274,7 @@ def test_certificate_that_ends_soon_is_told_of_any_machine(left: timedelta, word
     """A standby's as well: it would take over with it. How to renew it is told."""
     beside = Machine(STANDBY, inspection=replace(UP, expires=NOON + left))
     assert _advised(_of_router(), beside) == (
-        f"the certificate on {STANDBY} {words}: mooring secrets put office, then mooring push office",
+        f"the certificate on {STANDBY} {words}: mooring secrets put office",
     )
 
 

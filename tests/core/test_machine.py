@@ -20,6 +20,7 @@ from chalicelib.core.machine import (
     Kind,
     Machine,
     Setback,
+    Silence,
     Trial,
     read,
 )
@@ -27,6 +28,7 @@ from tests.builders import NOON, ROUTER
 
 OLD, NEW = "0" * 64, "1" * 64
 LATER = NOON + timedelta(seconds=30)
+MINUTE = timedelta(minutes=1)
 
 
 def waiting(kind: Kind = "push", confirm_within: int | None = None) -> Machine:
@@ -112,8 +114,13 @@ def test_a_push_that_the_machine_refused_is_tried_again_later_each_time_and_one_
 def test_another_digest_begins_to_count_its_tries_anew() -> None:
     """What failed before says nothing of what is declared since."""
     machine = Machine(ROUTER, setback=Setback(OLD, "bad", NOON, tries=4))
-    assert machine.refused(NEW, "bad", NOON).setback == Setback(NEW, "bad", NOON, tries=1)
-    assert machine.refused(OLD, "bad", NOON).setback == Setback(OLD, "bad", NOON, tries=5)
+    again, anew = (Command("c-1", "push", NOON, digest) for digest in (OLD, NEW))
+    assert machine.refused(again, "bad", NOON).setback == Setback(OLD, "bad", NOON, tries=5)
+    assert machine.refused(anew, "bad", NOON).setback == Setback(NEW, "bad", NOON, tries=1)
+    renewed = replace(again, secrets="3" * 64)
+    assert machine.refused(renewed, "bad", NOON).setback == Setback(
+        OLD, "bad", NOON, tries=1, secrets="3" * 64
+    )
 
 
 def test_a_push_on_trial_is_kept_only_when_it_is_confirmed_and_given_up_only_once() -> None:
@@ -233,3 +240,70 @@ def test_a_confirmation_that_comes_too_late_ends_the_trial() -> None:
     assert heard.trial is None
     assert heard.setback
     assert heard.setback.final
+
+
+@pytest.mark.parametrize("kind", ["push", "inspect", "confirm"])
+def test_an_answer_without_a_word_on_the_machine_leaves_what_was_known(kind: Kind) -> None:
+    """The lock was taken, or a tool is missing: that is not to be bare, and what is on trial stays on trial."""
+    trial = Trial(NEW, NOON + timedelta(minutes=9))
+    busy = Invocation("Failed", json.dumps({"mooring": 1, "result": "refused", "reason": "busy\x07\n"}))
+    before = replace(waiting(kind), trial=trial)
+    after = before.heard(busy, LATER)
+    assert (after.command, after.inspection, after.trial) == (None, before.inspection, trial)
+    why = after.setback.reason if after.setback else after.silence and after.silence.why
+    assert why == "refused it: busy  "
+    assert (after.setback is not None) == (kind == "push")
+
+
+def test_how_long_a_machine_has_not_said_how_it_stands_is_counted_from_the_first_time() -> None:
+    """Each time it is asked anew; the reason is the latest, and a word ends it."""
+    once = waiting("inspect").heard(Invocation("ExecutionTimedOut"), LATER)
+    twice = once.asked(Command("c-2", "inspect", LATER)).heard(Invocation("AccessDenied"), LATER + MINUTE)
+    assert twice.silence == Silence(LATER, "the machine may not run it: AccessDenied")
+    assert twice.asked(Command("c-3", "inspect", LATER)).heard(said(), LATER).silence is None
+
+
+def test_secrets_that_a_machine_went_back_from_are_not_pushed_for_ever() -> None:
+    """The configuration is the one in force either way: what stands for the secrets tells the pushes apart."""
+    command = Command("c-1", "push", NOON, OLD, secrets="5" * 64)
+    renewed = replace(waiting(), command=command, secrets="4" * 64)
+    undone = renewed.heard(said("Failed", result="rolled-back", digest=OLD, reason="no tunnel"), LATER)
+    assert undone.setback
+    assert (undone.setback.final, undone.setback.secrets, undone.secrets) == (True, "5" * 64, "4" * 64)
+    look = undone.asked(Command("c-2", "inspect", LATER))
+    assert look.heard(said(digest=OLD, pending=None), LATER).setback == undone.setback
+    taken = renewed.heard(said(result="applied", digest=OLD), LATER)
+    assert (taken.setback, taken.secrets) == (None, "5" * 64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "result", "drifted"),
+    [
+        ("push", "refused", True),
+        ("push", "applied", False),
+        ("push", "unchanged", False),
+        ("confirm", "applied", True),
+    ],
+)
+def test_drift_is_known_until_a_push_mends_it(kind: Kind, result: str, drifted: bool) -> None:  # noqa: FBT001
+    """Neither a push that was refused nor a confirmation looked for it."""
+    before = waiting(kind)
+    word = Inspection(NOON - MINUTE, OLD, drift=("a rule was deleted",))
+    after = replace(before, inspection=word).heard(said(result=result), LATER)
+    assert after.inspection
+    assert after.inspection.drift == (word.drift if drifted else ())
+
+
+def test_a_push_on_condition_that_was_refused_waits_for_an_operator() -> None:
+    """Mooring pushes without the condition, and that is not what was asked for."""
+    after = waiting(confirm_within=300).heard(said("Failed", result="refused", digest=OLD), LATER)
+    assert after.setback
+    assert after.setback.final
+
+
+def test_bytes_within_a_minute_say_nothing_of_growth() -> None:
+    """A push and an inspection may follow each other at once; a good tunnel may be quiet for that long."""
+    soon = replace(waiting("inspect"), inspection=Inspection(NOON - timedelta(seconds=59), OLD, received=10))
+    after = soon.heard(said(), LATER)
+    assert after.inspection
+    assert after.inspection.grown is None

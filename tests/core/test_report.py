@@ -267,6 +267,7 @@ def full() -> Report:
         error=ObservationError("ec2:DescribeAddresses failed", hint="look again", aws_code="Unavailable"),
         waiting=(f"{STANDBY} has yet to say how it stands",),
         machines=(machine,),
+        certificate_ends=NOON,
     )
 
 

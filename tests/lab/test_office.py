@@ -37,7 +37,7 @@ def test_restarted_server_has_its_router_back(lab: Lab, how: signal.Signals) -> 
     lab.beyond.start_server()
     since = time.monotonic()
     # Killed, it is missed after ping-restart's 10 s, counted from the last packet, and what follows is quick.
-    assert back_within(lab, since) <= (BACK if how is signal.SIGTERM else BACK + 10)
+    assert back_within(lab, since) <= BACK
     assert [c for c in lab.world.calls if c.by == "product"] == []
 
 

@@ -120,7 +120,11 @@ WAKING = [
         for what in ("Launch", "Terminate")
         for how in ("Successful", "Unsuccessful")
     ),
-    *(("Declaration", parameter("/mooring/topologies/office", o)) for o in ("Create", "Update")),
+    *(
+        ("Declaration", parameter(f"/mooring/{name}", o))
+        for name in ("topologies/office", "office/certificate")
+        for o in ("Create", "Update")
+    ),
     ("ApiCall", call("ReplaceRoute")),
     ("ApiCall", call("ReplaceRoute", {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root"})),
     ("ApiCall", call("DisassociateAddress", session("Admin"))),
