@@ -288,7 +288,8 @@ def test_dashboard_shows_what_is_emitted(template: Template) -> None:
 
 def test_every_error_code_has_a_heading() -> None:
     """Whoever reads a code in a log, or a verb's answer, finds what stands behind it."""
-    kinds = [kind for module in (errors, cli_errors) for kind in vars(module).values() if isinstance(kind, type)]
+    named = {**vars(errors), **vars(cli_errors)}
+    kinds = [kind for kind in named.values() if isinstance(kind, type)]
     codes = {kind.code.lower() for kind in kinds if issubclass(kind, errors.ControllerError)}
     assert {"observationerror", "consentneeded"} <= codes
     assert codes <= headings()
