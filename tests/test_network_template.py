@@ -1,4 +1,4 @@
-"""examples/network.yaml makes the network of DESIGN.md section 1, and tells all that a topology needs to know."""
+"""examples/network.yaml makes the network that README draws, and tells all that a topology needs to know."""
 
 from __future__ import annotations
 

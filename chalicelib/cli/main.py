@@ -52,8 +52,8 @@ def mooring(
 ) -> int:
     """Keep a VPC moored to the office through one router.
 
-    Start with `init` and `declare`; then `status` and `history` tell, `plan` shows, `apply` and `switchover` act,
-    `pause` and `resume` hold it back.
+    Start with `init` and `declare`; then `status` and `history` tell, `plan` shows, `apply`, `switchover`,
+    `push` and `confirm` act, `pause` and `resume` hold it back.
     """
     return int(version)
 

@@ -53,7 +53,7 @@ class TopologyError(ControllerError):
         self.flaws = flaws
 
 
-class UnknownTopology(ControllerError):  # noqa: N818 - the design's form for such words
+class UnknownTopology(ControllerError):  # noqa: N818 - it names what is so
     """No topology of that name is declared."""
 
     code = "UnknownTopology"
@@ -66,13 +66,13 @@ class ObservationError(ControllerError):
     retryable = True
 
 
-class NoEligibleRouter(ControllerError):  # noqa: N818 - the design's word for it
+class NoEligibleRouter(ControllerError):  # noqa: N818 - it names what is so
     """No candidate may be the router: the network is left as it is."""
 
     code = "NoEligibleRouter"
 
 
-class UnsafePlan(ControllerError):  # noqa: N818 - the design's word for it
+class UnsafePlan(ControllerError):  # noqa: N818 - it names what is so
     """A guard refused the plan; an operator may have a way out."""
 
     code = "UnsafePlan"

@@ -1,4 +1,4 @@
-"""The core's invariants (DESIGN.md section 3) for any topology and any VPC, judged by oracles that import no planner."""
+"""The core's invariants, all that README promises and more, for any topology and any VPC, judged by oracles that import no planner."""
 
 from __future__ import annotations
 

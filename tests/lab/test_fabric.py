@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.lab.lab import Lab
 
 SOON = 0.1
-"""Issue 4: seconds from a change to the data plane that follows it."""
+"""The bound on the lab: seconds from a change to the data plane that follows it."""
 
 
 def test_change_reaches_the_data_plane_soon(lab: Lab) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tests.lab.lab import Lab
 
 REACHED, MOST_LOST = 3.0, 1.0
-"""Issue 4's bounds: seconds from the queue to the first answer, and seconds lost when it is planned."""
+"""The bounds on a failover: seconds from the queue to the first answer, and seconds lost when it is planned."""
 
 
 def best(lab: Lab, case: Case, good: Callable[[Outage], bool]) -> Outage:
@@ -44,7 +44,7 @@ def best(lab: Lab, case: Case, good: Callable[[Outage], bool]) -> Outage:
 
 @pytest.mark.parametrize("case", [TERMINATED, STOPPED], ids=lambda case: case.name)
 def test_standby_takes_over_from_a_router_that_is_gone(lab: Lab, case: Case) -> None:
-    """From the wake-up in the queue to the last flow's first answer it takes no more than the issue allows."""
+    """From the wake-up in the queue to the last flow's first answer it takes no more than REACHED."""
     outage = best(lab, case, lambda outage: outage.to_reach <= REACHED)
     assert list(outage.phases) == list(failover.PHASES), outage.phases
     assert outage.phases["queued"] < outage.phases["decided"] < outage.phases["written"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.lab.lab import Lab
 
 BACK, AWAY = 6.0, 45.0
-"""Issue 4: seconds until the tunnel is back once the server is, and for how long it is unreachable."""
+"""The bounds on a return: seconds until the tunnel is back once the server is, and for how long it is unreachable."""
 
 
 def back_within(lab: Lab, since: float) -> float:

@@ -23,7 +23,7 @@ def test_page_shows_what_is_counted(package: Package) -> None:
 
 
 def test_controller_of_one_network_stays_inside_a_dollar(package: Package) -> None:
-    """DESIGN's promise, for an account whose free tier nobody else has used up; the routers' alarms are half a dollar more."""
+    """What the page promises, for an account whose free tier nobody else has used up; the routers' alarms are half a dollar more."""
     template = translate(package)
     assert total(template, 1, free=True, tunnels=False) < 1
     assert total(template, 1, free=True) < 1.5

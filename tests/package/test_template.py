@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 
 from chalicelib.aws.queue import NAME
 from chalicelib.aws.telemetry import ALARMING, MACHINES, NAMESPACE, SERVICE, measures
+from chalicelib.cli import errors as cli_errors
+from chalicelib.cli.package import ROOT
 from chalicelib.core import errors
 from chalicelib.core.guard import Refusal
 from tests.bench.cost import NOW, quiet_report
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from chalicelib.cli.package import Package
     from tests.package.template import Template
 
-RUNBOOK = Path(__file__).parents[2] / "docs" / "runbook.md"
+RUNBOOK = ROOT / "docs" / "runbook.md"
 LOG_LEVEL = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}
 
 
@@ -47,10 +50,15 @@ def alarms(template: Template) -> dict[str, Template]:
     return {name: alarm["Properties"] for name, alarm in of_type(template, *kinds).items()}
 
 
-def headings() -> set[str]:
-    """Give every heading of the runbook as the anchor that a forge makes of it."""
+def anchors() -> list[str]:
+    """Give every heading of the runbook, in order, as the anchor that a forge makes of it."""
     titles = re.findall(r"^#+ (.*)$", RUNBOOK.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def headings() -> set[str]:
+    """Give the anchors that a link may lead to."""
+    return set(anchors())
 
 
 # -- functions -----------------------------------------------------------------------------------------------------------
@@ -286,11 +294,27 @@ def test_dashboard_shows_what_is_emitted(template: Template) -> None:
 
 
 def test_every_error_code_has_a_heading() -> None:
-    """Whoever reads a code in a log finds what stands behind it."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    """Whoever reads a code in a log, or a verb's answer, finds what stands behind it."""
+    named = {**vars(errors), **vars(cli_errors)}
+    kinds = [kind for kind in named.values() if isinstance(kind, type)]
     codes = {kind.code.lower() for kind in kinds if issubclass(kind, errors.ControllerError)}
-    assert codes
+    assert {"observationerror", "consentneeded"} <= codes
     assert codes <= headings()
+
+
+def test_every_code_of_the_api_has_a_heading() -> None:
+    """Whoever is refused by the API finds it by its code, as openapi.yaml names it or the source gives it."""
+    described = re.findall(r"[(,] ?`([A-Z]\w+)`", (ROOT / "docs" / "openapi.yaml").read_text())
+    source = "".join((ROOT / path).read_text() for path in ("app.py", "chalicelib/api.py"))
+    given = re.findall(r'(?:Refused\(\d+, |problem\()"(\w+)"', source)
+    codes = {code.lower() for code in (*described, *given)}
+    assert {"badrequest", "unknownroute", "unsupportedmediatype", "internalerror"} <= codes
+    assert codes <= headings()
+
+
+def test_no_heading_of_the_runbook_is_there_twice() -> None:
+    """A link leads to the first of two, so nobody would be led to the second."""
+    assert [anchor for anchor, count in Counter(anchors()).items() if count > 1] == []
 
 
 def test_every_guard_has_a_heading() -> None:
