@@ -155,10 +155,11 @@ def ask(
         except PushError as error:
             failed = error
     asked = [history.machine(instance_id) for instance_id in due(topology, observation, history)]
-    try:
-        command = Command(machines.inspect([m.instance_id for m in asked]) if asked else "", "inspect", now)
-        history = history.learned([machine.asked(command) for machine in asked], gone=())
-    except PushError as error:
-        failed = failed or error
-        history = history.learned([machine.silent(error.message, now) for machine in asked], gone=())
+    if asked:
+        try:
+            command = Command(machines.inspect([machine.instance_id for machine in asked]), "inspect", now)
+            history = history.learned([machine.asked(command) for machine in asked])
+        except PushError as error:
+            failed = failed or error
+            history = history.learned([machine.silent(error.message, now) for machine in asked])
     return history, failed

@@ -441,6 +441,33 @@ def test_an_instance_without_the_tag_that_commands_need_is_told_of_and_left_alon
     assert any(tag in problem for problem in report.problems)
 
 
+def test_secrets_that_a_machine_went_back_from_wait_for_an_operator_or_for_others() -> None:
+    """They cost traffic once; the next ones that are stored are another push."""
+    scene = settled()
+    scene.machines.stored = record(400)
+    run(scene)
+    for number, instance_id in enumerate((ROUTER, STANDBY), 2):
+        wanted = digest(scene.topology, instance_id)
+        scene.machines.say(
+            number,
+            instance_id,
+            "Failed",
+            result="rolled-back",
+            digest=wanted,
+            forwarding=True,
+            reason="no tunnel",
+        )
+    report = run(scene)
+    assert any("tries again" in problem for problem in report.problems)
+    for _ in range(3):
+        keep_fresh(scene)
+        assert run(scene, timedelta(minutes=20)).outcomes == ()
+    assert len(sent(scene, "push")) == 2
+    keep_fresh(scene)
+    scene.machines.stored = record(401)
+    assert [o.result for o in run(scene).outcomes] == ["sent", "sent"]
+
+
 def test_a_failed_push_of_what_is_no_longer_declared_is_forgotten() -> None:
     """The declaration was taken back: nothing is wrong any more, and no alarm goes on."""
     scene = settled()

@@ -55,8 +55,7 @@ def ready(topology: Topology, observation: Observation, history: History, instan
 def forwards(topology: Topology, observation: Observation, history: History, instance_id: str) -> bool | None:
     """Say whether a machine has said of late that it forwards; None when nobody knows."""
     word = history.machine(instance_id).fresh(observation.taken_at)
-    if (
-        topology.tunnel is None or word is None or not (word.digest or word.drift)
-    ):  # a bare one is no router yet
+    if topology.tunnel is None or word is None:
         return None
-    return word.forwarding
+    bare = word.digest is None and not word.drift  # it is no router yet
+    return None if bare else word.forwarding

@@ -243,7 +243,8 @@ class Machine:
         setback, trial = self.setback, self.trial
         if setback and word.digest == setback.digest and not word.drift:
             if setback.final and pending == setback.digest:
-                return replace(machine, setback=None, trial=_on_trial(setback.digest, word.at))
+                trial = _on_trial(setback.digest, word.at)
+                return replace(machine, setback=None, trial=trial, secrets=setback.secrets or self.secrets)
             if setback.secrets in (None, self.secrets):
                 machine = replace(machine, setback=None)
         if trial and word.digest != trial.digest:

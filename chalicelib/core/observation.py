@@ -186,7 +186,7 @@ class History:
         machines = sorted((*others, machine), key=lambda m: m.instance_id)
         return replace(self, machines=tuple(machines))
 
-    def learned(self, machines: Iterable[Machine], gone: Container[str]) -> History:
+    def learned(self, machines: Iterable[Machine], gone: Container[str] = ()) -> History:
         """Give the history with these words on machines, and nothing of those that are gone."""
         known = replace(self, machines=tuple(m for m in self.machines if m.instance_id not in gone))
         for machine in machines:

@@ -219,11 +219,13 @@ def _reason(seat: _Seat, machine: Machine, word: Inspection) -> str | None:
 def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | None:
     """Say what keeps a push back: one that failed before, or the change window."""
     setback, now = machine.setback, seat.observation.taken_at
-    stored = seat.observation.certificate
-    same = setback is not None and setback.digest == seat.bundle.digest
-    if setback and setback.secrets and stored and setback.secrets != stored.digest:
-        same = False
-    if setback and same and (setback.again_at is None or now < setback.again_at):
+    stored = seat.observation.certificate.digest if seat.observation.certificate else None
+    if (
+        setback
+        and setback.digest == seat.bundle.digest
+        and stored in (None, setback.secrets)
+        and (setback.again_at is None or now < setback.again_at)
+    ):
         ask = f"`mooring push {seat.topology.name} --to {machine.instance_id}` tries again"
         again = f"the next try is at {setback.again_at:%H:%M} UTC" if setback.again_at else ask
         return f"{machine.instance_id} did not take {short(setback.digest)}: {setback.reason}; {again}"
