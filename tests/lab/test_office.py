@@ -36,7 +36,7 @@ def test_restarted_server_has_its_router_back(lab: Lab, how: signal.Signals) -> 
     time.sleep(1)
     lab.beyond.start_server()
     since = time.monotonic()
-    # Killed, it is missed after ping-restart's 10 s, counted from the last packet, and what follows is quick.
+    # Killed, it is missed after ping-restart's 5 s, counted from the last packet, and what follows is quick.
     assert back_within(lab, since) <= BACK
     assert [c for c in lab.world.calls if c.by == "product"] == []
 
