@@ -27,6 +27,13 @@ print("up", flush=True)
 time.sleep(1000)
 """
 
+_OUTER = """
+import signal, subprocess, sys
+from tests.lab import enter
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what it puts in the background deaf to Ctrl-C
+subprocess.run(enter.command(sys.executable, "-c", {script!r}), env=enter.environment())
+"""
+
 needs_tools = pytest.mark.skipif(bool(enter.lacking()), reason=str(enter.lacking()))
 
 
@@ -47,7 +54,7 @@ def left(mark: str) -> list[int]:
 def test_nothing_is_left_of_a_lab_that_is_ended(end: signal.Signals) -> None:
     """Ctrl-C or a crash of who started it: no process, no namespace, no file outside."""
     mark = f"{os.getpid()}-{end.name}"
-    outer = f"import subprocess, sys; from tests.lab import enter; subprocess.run(enter.command(sys.executable, '-c', {_SCRIPT!r}), env=enter.environment())"
+    outer = _OUTER.format(script=_SCRIPT)
     names = set(Path("/run/netns").glob("*"))
     with subprocess.Popen(  # noqa: S603 - our own
         [sys.executable, "-c", outer],
@@ -57,17 +64,20 @@ def test_nothing_is_left_of_a_lab_that_is_ended(end: signal.Signals) -> None:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as lab:
-        assert lab.stdout is not None
-        assert lab.stdout.readline() == b"up\n"
-        assert len(left(mark)) >= 3
-        if end is signal.SIGINT:
-            os.killpg(lab.pid, end)  # as a terminal does
-        else:
-            lab.send_signal(end)
-        deadline = time.monotonic() + 20
-        while left(mark) and time.monotonic() < deadline:
-            time.sleep(0.05)
-    assert left(mark) == []
+        try:
+            assert lab.stdout is not None
+            assert lab.stdout.readline() == b"up\n"
+            assert len(left(mark)) >= 3
+            if end is signal.SIGINT:
+                os.killpg(lab.pid, end)  # as a terminal does
+            else:
+                lab.send_signal(end)
+            deadline = time.monotonic() + 20
+            while (found := left(mark)) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        finally:
+            os.killpg(lab.pid, signal.SIGKILL)
+    assert found == []
     assert set(Path("/run/netns").glob("*")) == names
 
 
