@@ -340,6 +340,12 @@ MUTANTS = (
     ),
     Mutant(
         "core/push.py",
+        "pushes without its condition what was confirmed too late",
+        "setback.secrets in (None, stored)",
+        "setback.secrets == stored",
+    ),
+    Mutant(
+        "core/push.py",
         "pushes over what is on trial",
         "    elif machine.trial and now < machine.trial.until + INSPECTED:",
         "    elif machine.trial and machine.setback:",

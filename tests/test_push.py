@@ -194,6 +194,30 @@ def test_a_push_that_nobody_confirmed_is_not_pushed_again_by_itself() -> None:
     assert len([one for one in sent(scene, "push") if one.instance_ids == (ROUTER,)]) == pushes
 
 
+@pytest.mark.parametrize("late", [True, False], ids=["confirmed too late", "never confirmed"])
+def test_what_was_given_up_is_not_pushed_without_its_condition(*, late: bool) -> None:
+    """Also where secrets are stored, whose set no confirmation names."""
+    scene = settled()
+    scene.machines.stored = record(400)
+    run(scene)
+    answered(scene, 2, record(400).expires)
+    old, scene.topology = digest(scene.topology, ROUTER), managed(port=1195)
+    new = digest(scene.topology, ROUTER)
+    run(scene, request=Request(order=Order("push", ROUTER, confirm_within=60)))
+    number = 1 + scene.machines.sent.index(Sent("push", (ROUTER,), new, 60))
+    scene.machines.say(number, ROUTER, result="pending", digest=new, forwarding=True)
+    run(scene, request=Request(order=Order("confirm", ROUTER)) if late else None)
+    if not late:
+        run(scene, timedelta(minutes=4))
+    word = {"result": "refused", "reason": "no push waits"} if late else {}
+    status = "Failed" if late else "Success"
+    scene.machines.say(len(scene.machines.sent), ROUTER, status, digest=old, forwarding=True, **word)
+    pushes = len(sent(scene, "push"))
+    report = run(scene)
+    assert any("tries again" in problem for problem in report.problems)
+    assert Sent("push", (ROUTER,), new) not in sent(scene, "push")[pushes:]
+
+
 def test_a_confirmation_reaches_the_machine_on_trial_and_ends_the_trial() -> None:
     """`mooring confirm`: the machine keeps what it has; where nothing is on trial, it says so."""
     scene = settled()

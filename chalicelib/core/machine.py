@@ -216,9 +216,8 @@ class Machine:
         """Give the machine after a push or a confirmation that it answered."""
         result, before = said.get("result"), self.inspection
         if before and not (command.kind == "push" and result in _TAKEN):
-            word = replace(
-                word, drift=before.drift
-            )  # neither looks for it, and only a push that was taken mends it
+            # neither looks for drift, and only a push that was taken mends it
+            word = replace(word, drift=before.drift)
         # what waits for its confirmation goes on waiting, whatever is pushed meanwhile (chalicelib/command/configure.py)
         waits = self.trial if self.trial and self.trial.digest == word.digest else None
         machine = replace(self, command=None, silence=None, inspection=word)
