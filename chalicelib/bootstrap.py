@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,7 +98,7 @@ class Edge:
     @cached_property
     def ports(self) -> Ports:
         """The controller's ports."""
-        return Ports(self.network, self.journal, SystemClock(), self.machines)
+        return Ports(self.network, self.journal, SystemClock(), self.machines, ThreadPoolExecutor(PARALLEL))
 
     @cached_property
     def machines(self) -> SystemsManager:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -20,16 +19,20 @@ from chalicelib.core.report import Failure, Outcome, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
     from datetime import datetime
 
     from chalicelib.core.change import Change, NetworkChange, PushConfig
     from chalicelib.core.election import Election
     from chalicelib.core.guard import Refusal
     from chalicelib.core.machine import Order
-    from chalicelib.core.observation import History, Observation
+    from chalicelib.core.observation import History, Instance, Observation
     from chalicelib.core.report import Result, Verdict
     from chalicelib.core.topology import Topology
     from chalicelib.errands import Machines
+
+LOOK_SECONDS = 20.0
+"""How long a look may take: four tries of a reading that EC2 throttles, and one that hangs."""
 
 APPLY_SECONDS = 60.0
 """How long writes may take: 50 at once and then 5 a second leaves room for 350 routes on EC2's bucket."""
@@ -41,11 +44,20 @@ VERIFY_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 class Network(Protocol):
     """The VPC: looked at whole, changed one thing at a time."""
 
-    def observe(self, topology: Topology) -> Observation:
-        """Take one snapshot.
+    def observe(self, topology: Topology, seconds: float = LOOK_SECONDS) -> Observation:
+        """Take one snapshot within a time.
 
         Raises:
-            ObservationError: when any part could not be read; a partial snapshot is never returned.
+            ObservationError: when instances, route tables or addresses could not be read whole within `seconds`. Any other
+                reading that failed is named in `Observation.unread`.
+        """
+        ...
+
+    def instance(self, instance_id: str, seconds: float = LOOK_SECONDS) -> Instance | None:
+        """Look for one instance by its id, wherever it is and if it has ended; None when EC2 knows none of that id.
+
+        Raises:
+            ObservationError: EC2 did not answer within `seconds`.
         """
         ...
 
@@ -115,6 +127,8 @@ class Ports:
     journal: Journal
     clock: Clock
     machines: Machines
+    beside: Executor
+    """Runs what may run at the same time; one that runs it at once, in place, makes a run deterministic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +142,7 @@ class Request:
         order: what an operator asks of the candidates' machines.
         agreed: the `change.digest` of the plan an operator was shown and consented to; any other that would change
             something is refused.
+        deadline: when the run must be over, UTC; None for the controller's own bound.
     """
 
     woken_by: str = "operator"
@@ -135,6 +150,7 @@ class Request:
     force: bool = False
     agreed: str | None = None
     order: Order | None = None
+    deadline: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +184,10 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
         NoEligibleRouter: nobody, or not the instance named, may be the router.
         UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
     """
-    with ThreadPoolExecutor(max_workers=2) as beside:
-        remembered = beside.submit(_remember, topology, ports)
-        agents = beside.submit(errands.agents, topology, ports.machines)
-        observation = ports.network.observe(topology)
-        recorded, (history, unread) = remembered.result()
+    remembered = ports.beside.submit(_remember, topology, ports)
+    agents = ports.beside.submit(errands.agents, topology, ports.machines)
+    observation = ports.network.observe(topology)
+    recorded, (history, unread) = remembered.result()
     if history.decided_at and observation.taken_at < history.decided_at <= ports.clock.now():
         raise ObservationError(
             f"another run decided about {topology.name} during this look", hint="look again"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
 
 from chalicelib.controller import Ports, Request, reconcile
 from chalicelib.core.errors import ApplyError, ObservationError, PushError
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.change import NetworkChange, PushConfig
     from chalicelib.core.machine import Agent
-    from chalicelib.core.observation import Observation
+    from chalicelib.core.observation import Instance, Observation
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Step: TypeAlias = Literal["observe", "read", "decide", "write", "amend", "close"]
 Kind: TypeAlias = Literal["refuse", "lose", "stale", "cut-before", "cut-after", "happen"]
 
@@ -85,6 +88,19 @@ class Script:
 def _cut(met: dict[Kind, Fault], kind: Literal["cut-before", "cut-after"]) -> None:
     if kind in met:
         raise CutOff(kind)
+
+
+class InPlace(Executor):
+    """Runs what may run at the same time at once, in place: a run is the same each time."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run it now."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - a future holds whatever was raised
+            future.set_exception(error)
+        return future
 
 
 class FakeClock:
@@ -159,7 +175,11 @@ class FakeNetwork:
         """Every look so far."""
         return [entry for entry in self.log if isinstance(entry, Sight)]
 
-    def observe(self, topology: Topology) -> Observation:
+    def instance(self, instance_id: str, seconds: float = 20.0) -> Instance | None:
+        """Look for one instance by its id, as it is now."""
+        return self.model.instances.get(instance_id)
+
+    def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Look, maybe at the past."""
         met = self.script.at("observe")
         self._happen(met)
@@ -381,7 +401,7 @@ class Scene:
     @property
     def ports(self) -> Ports:
         """Give the ports a run needs."""
-        return Ports(self.network, self.journal, self.clock, self.machines)
+        return Ports(self.network, self.journal, self.clock, self.machines, InPlace())
 
     @property
     def history(self) -> History:

@@ -337,9 +337,9 @@ class Early(FakeNetwork):
 
     seen: Observation | None = None
 
-    def observe(self, topology: Topology) -> Observation:
+    def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Give that look."""
-        return self.seen or super().observe(topology)
+        return self.seen or super().observe(topology, seconds)
 
 
 class Late(FakeJournal):

@@ -18,7 +18,7 @@ from chalicelib.core.observation import History
 from chalicelib.core.topology import Limits
 from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
 from tests.core.model import Model
-from tests.fakes import Scene
+from tests.fakes import InPlace, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,7 +218,7 @@ def _stage() -> tuple[Scene, Routers]:
 def _run(scene: Scene, routers: Routers, order: Order | None = None, *, after: timedelta = MINUTE) -> Report:
     scene.clock.sleep(after.total_seconds())
     routers.ordered = order is not None and order.kind == "push"
-    ports = Ports(scene.network, scene.journal, scene.clock, routers)
+    ports = Ports(scene.network, scene.journal, scene.clock, routers, InPlace())
     return reconcile(scene.topology, ports, Request(order=order))
 
 

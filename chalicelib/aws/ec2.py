@@ -71,7 +71,7 @@ class Ec2Network:
     def __init__(self, reads: EC2Client, writes: EC2Client) -> None:
         self._reads, self._writes = reads, writes
 
-    def observe(self, topology: Topology) -> Observation:
+    def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Read the whole network: five calls at once (six with DHCP options), more only where AWS pages.
 
         Raises:
@@ -101,6 +101,20 @@ class Ec2Network:
             dhcp_options=options.result(),
             group_seen=bool(rules.result()) or _on_some_interface(topology, instances.result()),
         )
+
+    def instance(self, instance_id: str, seconds: float = 20.0) -> Instance | None:
+        """Look for one instance by its id, wherever it is and if it has ended; None when EC2 knows none of that id.
+
+        Raises:
+            ObservationError: EC2 did not answer.
+        """
+        try:
+            reservations = self._reads.describe_instances(InstanceIds=[instance_id])["Reservations"]
+        except AwsError as error:
+            if code_of(error).startswith("InvalidInstanceID"):
+                return None
+            raise blind("ec2:DescribeInstances", error) from error
+        return next((_instance(raw, {}) for r in reservations for raw in r["Instances"]), None)
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
         """Attempt every change, most valuable first, many at a time; see `writes.write`."""

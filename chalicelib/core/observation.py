@@ -33,13 +33,17 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """One route table; `associations` maps subnet id to the explicit association's id."""
+    """One route table; `associations` maps subnet id to the explicit association's id.
+
+    `unsettled` maps the subnets whose association is in force no more, or not yet, to AWS's word for it, such as `failed`.
+    """
 
     id: str
     main: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     routes: tuple[Route, ...] = ()
     associations: dict[str, str] = field(default_factory=dict)
+    unsettled: dict[str, str] = field(default_factory=dict)
 
     def static(self, destination: str) -> Route | None:
         """Find the route somebody created for a destination; a propagated one does not count."""
@@ -58,8 +62,23 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledEvent:
+    """What AWS has scheduled for an instance (`instance-retirement`, `instance-stop`, ...), and from when on, UTC."""
+
+    code: str
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance of the VPC; `interfaces` by device index, `notice` why AWS is about to take it."""
+    """An instance of the VPC; `interfaces` by device index, `notice` why AWS is about to take it.
+
+    `launched_at` is the last launch: a start after a stop is one. `checks` sums up the status checks: `impaired` when any
+    is, `unknown` when they could not be read or EC2 lists none for it, else EC2's word (`ok`, `initializing`,
+    `insufficient-data`, ...). `listed` says whether DescribeInstanceStatus, a reading of its own age, has it as running;
+    None when that could not be read. `impaired_since` is AWS's own date of the failing check. `events` are those that are
+    still to come or under way.
+    """
 
     id: str
     state: str
@@ -69,6 +88,27 @@ class Instance:
     checks: str = "ok"
     public_address: str | None = None
     notice: str | None = None
+    impaired_since: datetime | None = None
+    listed: bool | None = True
+    events: tuple[ScheduledEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet of the VPC and its IPv4 CIDR."""
+
+    id: str
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that AWS listed and Mooring cannot read, such as an address without its number; `tags` as far as it has any."""
+
+    kind: str
+    id: str
+    why: str
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +142,9 @@ class Observation:
     instance, None when the topology declares no tunnel or Systems Manager could not be read: `unheard` then says why.
     `certificate` is the record of the secrets that are stored, None when none are.
     `group_seen` is False when nothing showed that the declared security group exists.
+    `subnets` is None when they could not be read. `unread` names the readings that failed though no move of the pins needs
+    them, each with the reason: what they would show is unknown, not absent. `skipped` are items that were listed and
+    could not be understood.
     """
 
     taken_at: datetime
@@ -114,6 +157,9 @@ class Observation:
     unheard: str = ""
     certificate: CertificateRecord | None = None
     group_seen: bool = True
+    subnets: tuple[Subnet, ...] | None = None
+    unread: dict[str, str] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
     def select(self, selector: TableSelector) -> list[RouteTable]:
         """Find the tables an id or tags select, by id: AWS lists in any order; none when they are not in this VPC."""
