@@ -21,6 +21,7 @@ from tests.world import (  # noqa: F401 - each import adds its patches to `truth
     truth_parameters,
     truth_routes,
     truth_rules,
+    truth_statuses,
     truth_tables,
 )
 from tests.world.patches import truth
