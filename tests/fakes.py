@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Step: TypeAlias = Literal["observe", "read", "decide", "write", "amend", "close"]
-Kind: TypeAlias = Literal["refuse", "lose", "stale", "cut-before", "cut-after", "happen"]
+Step: TypeAlias = Literal["observe", "instance", "read", "decide", "write", "amend", "close"]
+Kind: TypeAlias = Literal["refuse", "lose", "dim", "stale", "cut-before", "cut-after", "happen"]
 
 
 class CutOff(BaseException):
@@ -47,6 +47,7 @@ class Fault:
 
     refuse: nothing happens, and the port says so; for a reading, it fails.
     lose: it happens, and the port says that it failed; for a reading, it fails.
+    dim: a look is made, but for its readings `apis`.
     stale: a reading is of the VPC as it was `age` changes ago.
     cut-before, cut-after: the run is cut off there.
     happen: something happens in the VPC just before.
@@ -58,6 +59,7 @@ class Fault:
     times: int = 1
     age: int = 1
     code: str = "RequestLimitExceeded"
+    apis: tuple[str, ...] = ()
     event: Callable[[Model], None] | None = None
 
 
@@ -177,7 +179,11 @@ class FakeNetwork:
 
     def instance(self, instance_id: str, seconds: float = 20.0) -> Instance | None:
         """Look for one instance by its id, as it is now."""
-        return self.model.instances.get(instance_id)
+        met = self.script.at("instance")
+        _cut(met, "cut-before")
+        if failed := met.get("refuse") or met.get("lose"):
+            raise ObservationError(f"ec2:DescribeInstances failed: {failed.code}", aws_code=failed.code)
+        return self.model.instance(instance_id)
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Look, maybe at the past."""
@@ -191,7 +197,9 @@ class FakeNetwork:
             shown = self.past[max(0, len(self.past) - 1 - stale.age)]
         self.log.append(Sight(shown, stale is not None))
         _cut(met, "cut-after")
-        return shown.observe(topology, self.clock.now())
+        dim = met.get("dim")
+        unread = dict.fromkeys(dim.apis, f"{dim.code}: refused") if dim else {}
+        return shown.observe(topology, self.clock.now(), unread)
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> Sequence[Failure | None]:
         """Attempt the changes one by one."""
