@@ -110,24 +110,25 @@ class Ec2Network:
             ObservationError: AWS did not answer.
         """
         try:
-            found = self._located(resource_id)
+            return self._locate(resource_id)
         except AwsError as error:
             if code_of(error).endswith((".NotFound", ".Malformed")):
                 return None
             raise blind(f"looking for {resource_id}", error) from error
-        return Whereabouts(text(found[0], "VpcId"), tags(found[0])) if found else None
 
-    def _located(self, resource_id: str) -> list[Raw]:
+    def _locate(self, resource_id: str) -> Whereabouts | None:
         match resource_id.partition("-")[0]:
             case "i":
-                return self._instances(math.inf, InstanceIds=[resource_id])
+                found = self._instances(math.inf, InstanceIds=[resource_id])
+                return Whereabouts(text(found[0], "VpcId"), tags(found[0])) if found else None
             case "eni":
                 interfaces = self._reads.describe_network_interfaces(NetworkInterfaceIds=[resource_id])
-                return listing(interfaces, "NetworkInterfaces")
+                found = listing(interfaces, "NetworkInterfaces")
             case "rtb":
-                return listing(self._reads.describe_route_tables(RouteTableIds=[resource_id]), "RouteTables")
+                found = listing(self._reads.describe_route_tables(RouteTableIds=[resource_id]), "RouteTables")
             case _:
-                return []
+                return None
+        return Whereabouts(text(found[0], "VpcId")) if found else None
 
     # -- what a look asks for ----------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from chalicelib.aws.ssm import PATH, Topologies
 from chalicelib.core.certificate import PARTS
 from chalicelib.core.document import INSPECT, fingerprint
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.wake import Wake
+from chalicelib.core.wake import Wake, Whereabouts
 from tests.aws.answers import canned, garbled, grown, paths, short, whole, without
 from tests.aws.looks import TOLD, answers
 from tests.builders import NOON, VPC, an_id, topology
@@ -334,3 +334,15 @@ def test_wake_up_that_sqs_says_nothing_of_counts_as_not_sent() -> None:
     wakes = [*_wakes(), Wake("three", "a test", datetime.now(UTC))]
     with pytest.raises(ControllerError, match=r"for two \(InternalError\), three \(SQS does not say why\)"):
         FifoQueue(client, "https://queue").send(wakes)
+
+
+def test_only_an_instance_is_located_with_its_tags() -> None:
+    """A candidate is known by its tags; anything else concerns whoever lives in its VPC, whatever it is tagged with."""
+    found = {
+        name: reader.outcome(reader.answers) for name, reader in READERS.items() if name.startswith("locate")
+    }
+    assert found == {
+        "locate an instance": Whereabouts(VPC, {"Key-1": "Value-1"}),
+        "locate an interface": Whereabouts(VPC),
+        "locate a table": Whereabouts(VPC),
+    }

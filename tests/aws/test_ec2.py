@@ -35,7 +35,7 @@ def test_reading_that_is_throttled_once_is_read_again(office: Office) -> None:
 
 @pytest.mark.parametrize("more", [0, 40])
 def test_look_takes_as_many_calls_for_many_tables(office: Office, more: int) -> None:
-    """Five calls, and a sixth for declared DHCP options, whatever the number of tables; none writes."""
+    """Six calls, and a seventh for declared DHCP options, whatever the number of tables; none writes."""
     add_private_tables(office.world, office.vpc_id, more)
     office.forget()
     seen = office.observe()
