@@ -17,7 +17,7 @@ from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.machine import Command, Inspection, Machine, Setback, Silence, Trial
 from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import as_json
-from chalicelib.core.wake import Hook, Notice
+from chalicelib.core.wake import read_notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -248,7 +248,7 @@ def _history(item: dict[str, Any]) -> History:
         since=_time(item, "since"),
         decided_at=_time(item, "decided_at"),
         moves=tuple(datetime.fromisoformat(at["S"]) for at in item["moves"]["L"]),
-        notices=tuple(map(_notice, json.loads(item["notices"]["S"]))) if "notices" in item else (),
+        notices=tuple(map(read_notice, json.loads(item["notices"]["S"]))) if "notices" in item else (),
         machines=tuple(map(_machine, json.loads(item["machines"]["S"]))) if "machines" in item else (),
         pause=pause and Pause(pause["reason"], pause["until"] and datetime.fromisoformat(pause["until"])),
     )
@@ -256,11 +256,6 @@ def _history(item: dict[str, Any]) -> History:
 
 def _time(item: dict[str, Any], key: str) -> datetime | None:
     return datetime.fromisoformat(item[key]["S"]) if key in item else None
-
-
-def _notice(raw: dict[str, Any]) -> Notice:
-    hook = raw["hook"]
-    return Notice(raw["instance_id"], raw["reason"], datetime.fromisoformat(raw["at"]), hook and Hook(**hook))
 
 
 def _machine(raw: dict[str, Any]) -> Machine:

@@ -169,7 +169,7 @@ class Observation:
 
     def with_notices(self, notices: tuple[Notice, ...]) -> Observation:
         """Give the snapshot in which every instance that AWS is about to take carries the notice."""
-        reasons = {n.instance_id: n.reason for n in notices}
+        reasons = {n.instance_id: n.reason for n in notices if n.kind != "in-service"}
         instances = tuple(replace(i, notice=reasons.get(i.id, i.notice)) for i in self.instances)
         return replace(self, instances=instances)
 

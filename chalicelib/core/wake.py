@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 from chalicelib.core.document import DOCUMENTS
 from chalicelib.core.machine import Order
@@ -36,6 +36,9 @@ _LINE = re.compile(r".{1,1024}")
 _WHO = re.compile(r"arn:aws[a-z-]*:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,200}", re.ASCII)
 _STATES = ("pending", "running", "stopping", "stopped", "shutting-down", "terminated")
 _ENDED = ("Success", "Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated")
+_IN_SERVICE = (None, "AutoScalingGroup")
+"""Where a launch may end for the instance to serve; one that ends in a warm pool does not."""
+
 _CERTIFICATE = re.compile(r"/mooring/([^/]+)/certificate")
 _WRITTEN = {"Create": "was declared", "Update": "was declared anew"}
 
@@ -53,14 +56,28 @@ class Hook:
     token: str
 
 
+NoticeKind: TypeAlias = Literal["interruption", "rebalance", "termination", "in-service"]
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """AWS's word that it is about to take an instance, and the hook that waits for us, if one does."""
+    """AWS's word on what becomes of an instance, and the hook that waits for us, if one does.
+
+    Attributes:
+        instance_id: the instance.
+        reason: the word itself, to be read after the instance's id.
+        at: when AWS says it was given, UTC.
+        hook: the lifecycle hook that keeps the instance for us.
+        kind: `interruption`: Spot takes it in two minutes. `rebalance`: Spot may take it, some day or never.
+            `termination`: its Auto Scaling group is ending it. `in-service`: its group has it in service, whatever
+            was said before.
+    """
 
     instance_id: str
     reason: str
     at: datetime
     hook: Hook | None = None
+    kind: NoticeKind = "interruption"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +89,7 @@ class Sign:
         at: when AWS says it happened, UTC.
         topology: the one topology it names, if it names one.
         ids: the AWS ids it mentions; none and no topology means that everybody is concerned.
-        notice: AWS's word that it is about to take an instance.
+        notice: AWS's word on what becomes of an instance.
     """
 
     what: str
@@ -114,18 +131,30 @@ def _sign(source: str, kind: str, detail: _Fields, at: datetime) -> Sign:
             action = detail.one_of("instance-action", ("hibernate", "stop", "terminate"))
             return _noticed(detail.match("instance-id", INSTANCE), f"gets a Spot {action} in two minutes", at)
         case "aws.ec2", "EC2 Instance Rebalance Recommendation":
-            return _noticed(detail.match("instance-id", INSTANCE), "has a Spot rebalance recommendation", at)
+            instance_id = detail.match("instance-id", INSTANCE)
+            return _noticed(instance_id, "has a Spot rebalance recommendation", at, kind="rebalance")
         case "aws.ec2", "AWS API Call via CloudTrail":
             return _api_call(detail, at)
-        case "aws.autoscaling", "EC2 Instance-terminate Lifecycle Action":
+        case "aws.autoscaling", _:
+            return _from_auto_scaling(kind, detail, at)
+        case "aws.ssm", _:
+            return _from_systems_manager(kind, detail, at)
+        case _:
+            raise Ignored(f"of no kind that concerns Mooring: {_shown(source)}: {_shown(kind)}")
+
+
+def _from_auto_scaling(kind: str, detail: _Fields, at: datetime) -> Sign:
+    match kind:
+        case "EC2 Instance-terminate Lifecycle Action":
             hook = Hook(
                 detail.text("AutoScalingGroupName"),
                 detail.text("LifecycleHookName"),
                 detail.match("LifecycleActionToken", _UUID),
             )
             instance_id = detail.match("EC2InstanceId", INSTANCE)
-            return _noticed(instance_id, "is being terminated by its Auto Scaling group", at, hook)
-        case "aws.autoscaling", (
+            said = "is being terminated by its Auto Scaling group"
+            return _noticed(instance_id, said, at, hook, kind="termination")
+        case (
             "EC2 Instance-launch Lifecycle Action"
             | "EC2 Instance Launch Successful"
             | "EC2 Instance Launch Unsuccessful"
@@ -135,11 +164,11 @@ def _sign(source: str, kind: str, detail: _Fields, at: datetime) -> Sign:
             if detail.get("EC2InstanceId") in ("", None):  # so when EC2 refused the launch
                 raise Ignored(f"{kind}: there is no instance to look at")
             instance_id = detail.match("EC2InstanceId", INSTANCE)
+            if kind == "EC2 Instance Launch Successful" and detail.get("Destination") in _IN_SERVICE:
+                return _noticed(instance_id, "is in service in its Auto Scaling group", at, kind="in-service")
             return Sign(f"{instance_id}: {kind}", at, ids=frozenset({instance_id}))
-        case "aws.ssm", _:
-            return _from_systems_manager(kind, detail, at)
         case _:
-            raise Ignored(f"of no kind that concerns Mooring: {_shown(source)}: {_shown(kind)}")
+            raise Ignored(f"of no kind that concerns Mooring: aws.autoscaling: {_shown(kind)}")
 
 
 def _from_systems_manager(kind: str, detail: _Fields, at: datetime) -> Sign:
@@ -187,8 +216,15 @@ def _api_call(detail: _Fields, at: datetime) -> Sign:
     return Sign(f"{call} by {who}", at, ids=frozenset(_ID.findall(str(cast("object", parameters)))))
 
 
-def _noticed(instance_id: str, reason: str, at: datetime, hook: Hook | None = None) -> Sign:
-    notice = Notice(instance_id, reason, at, hook)
+def _noticed(
+    instance_id: str,
+    reason: str,
+    at: datetime,
+    hook: Hook | None = None,
+    *,
+    kind: NoticeKind = "interruption",
+) -> Sign:
+    notice = Notice(instance_id, reason, at, hook, kind)
     return Sign(f"{instance_id} {reason}", at, ids=frozenset({instance_id}), notice=notice)
 
 
@@ -309,7 +345,7 @@ def loads(body: str) -> Wake:
             to=raw.get("to") and _matched(raw["to"], INSTANCE),
             force=raw.get("force") is True,
             request_id=raw.get("request_id") and _matched(raw["request_id"], _UUID),
-            notice=raw.get("notice") and _notice(raw["notice"]),
+            notice=raw.get("notice") and read_notice(raw["notice"]),
             order=raw.get("order") and _order(raw["order"]),
             agreed=None if raw.get("agreed") is None else _matched(raw["agreed"], _DIGEST),
         )
@@ -325,8 +361,16 @@ def _order(raw: dict[str, Any]) -> Order:
     return Order(raw["kind"], raw.get("to") and _matched(raw["to"], INSTANCE), within)
 
 
-def _notice(raw: dict[str, Any]) -> Notice:
+def read_notice(raw: dict[str, Any]) -> Notice:
+    """Read a notice of its fields, as a message or the journal has it; one that names no kind is an older version's.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is none.
+    """
     hook = raw.get("hook")
+    kind = raw.get("kind", "termination" if hook else "interruption")
+    if kind not in get_args(NoticeKind):
+        raise ValueError
     return Notice(
         instance_id=_matched(raw["instance_id"], INSTANCE),
         reason=_matched(raw["reason"], _LINE),
@@ -335,6 +379,7 @@ def _notice(raw: dict[str, Any]) -> Notice:
         and Hook(
             _matched(hook["group"], _LINE), _matched(hook["name"], _LINE), _matched(hook["token"], _UUID)
         ),
+        kind=kind,
     )
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tests.app.functions import Functions
 
 HOOK = Hook("office-routers", "handover", str(uuid.UUID(int=1)))
-WORD = Notice(ROUTER, "is being terminated by its Auto Scaling group", NOON, HOOK)
+WORD = Notice(ROUTER, "is being terminated by its Auto Scaling group", NOON, HOOK, "termination")
+ADVICE = Notice(STANDBY, "has a Spot rebalance recommendation", NOON, kind="rebalance")
 PAUSE = Pause("lunch", NOON + timedelta(hours=1))
 
 
@@ -50,8 +51,8 @@ def _report(minute: int = 0, changes: int = 0) -> Report:
 
 def test_amended_history_comes_back_whole(journal: DynamoJournal) -> None:
     """Pause, notices and their hooks; the revision grows, so that a run under way does not overwrite it."""
-    written = journal.amend("office", lambda h: replace(h, pause=PAUSE, notices=(WORD,)))
-    assert written == History(revision=1, pause=PAUSE, notices=(WORD,))
+    written = journal.amend("office", lambda h: replace(h, pause=PAUSE, notices=(WORD, ADVICE)))
+    assert written == History(revision=1, pause=PAUSE, notices=(WORD, ADVICE))
     assert journal.read("office") == written
     for_ever = journal.amend("office", lambda h: replace(h, pause=Pause("for ever"), notices=()))
     assert journal.read("office") == for_ever == History(revision=2, pause=Pause("for ever"))

@@ -72,6 +72,17 @@ def test_notice_takes_the_network_off_a_router_that_still_runs(
     assert office.router != doomed
 
 
+def test_router_that_is_put_in_service_stays_the_router(functions: Functions, office: Office) -> None:
+    """A group's word that an instance serves is noted, and takes nothing off it."""
+    router = office.router
+    functions.deliver(sample("asg-launch-successful", instance_id=router))
+    functions.tick()
+    assert office.router == router
+    assert [line["report"]["verdict"] for line in functions.log.lines if "report" in line] == [
+        "converged"
+    ] * 2
+
+
 def test_notice_is_forgotten_when_its_instance_is_gone(functions: Functions, office: Office) -> None:
     """The next decision after an instance's end clears what was said of it."""
     doomed = office.router

@@ -21,6 +21,7 @@ from chalicelib.core.wake import (
     Hook,
     Ignored,
     Notice,
+    NoticeKind,
     Sign,
     Wake,
     Whereabouts,
@@ -68,20 +69,22 @@ def _about(what: str, *ids: str, notice: Notice | None = None) -> Sign:
     return Sign(what, NOON, ids=frozenset(ids), notice=notice)
 
 
-def _noticed(reason: str, hook: Hook | None = None) -> Sign:
-    return _about(f"{ROUTER} {reason}", ROUTER, notice=Notice(ROUTER, reason, NOON, hook))
+def _noticed(kind: NoticeKind, reason: str, hook: Hook | None = None) -> Sign:
+    return _about(f"{ROUTER} {reason}", ROUTER, notice=Notice(ROUTER, reason, NOON, hook, kind))
 
 
 MEANINGS = {
     "scheduled": Sign("tick", NOON),
     "ec2-state-change": _about(f"{ROUTER} is terminated", ROUTER),
-    "spot-interruption": _noticed("gets a Spot terminate in two minutes"),
-    "spot-rebalance": _noticed("has a Spot rebalance recommendation"),
+    "spot-interruption": _noticed("interruption", "gets a Spot terminate in two minutes"),
+    "spot-rebalance": _noticed("rebalance", "has a Spot rebalance recommendation"),
     "asg-launch-lifecycle": _about(f"{ROUTER}: EC2 Instance-launch Lifecycle Action", ROUTER),
     "asg-terminate-lifecycle": _noticed(
-        "is being terminated by its Auto Scaling group", Hook("office-routers", "handover", TOKEN)
+        "termination",
+        "is being terminated by its Auto Scaling group",
+        Hook("office-routers", "handover", TOKEN),
     ),
-    "asg-launch-successful": _about(f"{ROUTER}: EC2 Instance Launch Successful", ROUTER),
+    "asg-launch-successful": _noticed("in-service", "is in service in its Auto Scaling group"),
     "asg-launch-unsuccessful": _about(f"{ROUTER}: EC2 Instance Launch Unsuccessful", ROUTER),
     "asg-terminate-successful": _about(f"{ROUTER}: EC2 Instance Terminate Successful", ROUTER),
     "asg-terminate-unsuccessful": _about(f"{ROUTER}: EC2 Instance Terminate Unsuccessful", ROUTER),
@@ -148,6 +151,27 @@ def test_hook_with_a_token_that_aws_would_refuse_is_malformed(token: str) -> Non
     event["detail"]["LifecycleActionToken"] = token
     with pytest.raises(Ignored, match="LifecycleActionToken"):
         _read(event)
+
+
+@pytest.mark.parametrize("action", ["hibernate", "stop", "terminate"])
+def test_spot_warning_of_any_action_is_an_interruption(action: str) -> None:
+    """Stopped, hibernated or ended: in two minutes it carries nothing."""
+    event = copy.deepcopy(SAMPLES["spot-interruption"])
+    event["detail"]["instance-action"] = action
+    notice = _read(event).notice
+    assert notice is not None
+    assert (notice.kind, notice.reason) == ("interruption", f"gets a Spot {action} in two minutes")
+
+
+def test_launch_into_a_warm_pool_puts_nothing_in_service() -> None:
+    """What is launched to wait there is looked at, and what was said of it before stands."""
+    event = copy.deepcopy(SAMPLES["asg-launch-successful"])
+    event["detail"]["Destination"] = "WarmPool"
+    assert _read(event).notice is None
+    del event["detail"]["Destination"]  # as before there were warm pools
+    notice = _read(event).notice
+    assert notice is not None
+    assert notice.kind == "in-service"
 
 
 # -- any JSON whatever -------------------------------------------------------------------------------
@@ -265,7 +289,8 @@ LINES = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF), min_size=1
 )
 MOMENTS = st.datetimes(timezones=st.just(UTC))
 HOOKS = st.builds(Hook, LINES, LINES, st.uuids().map(str))
-NOTICES = st.builds(Notice, st.just(ROUTER), LINES, MOMENTS, st.none() | HOOKS)
+KINDS: tuple[NoticeKind, ...] = ("interruption", "rebalance", "termination", "in-service")
+NOTICES = st.builds(Notice, st.just(ROUTER), LINES, MOMENTS, st.none() | HOOKS, kind=st.sampled_from(KINDS))
 WAKES = st.builds(
     Wake,
     topology=st.from_regex(NAME, fullmatch=True),
@@ -296,6 +321,26 @@ def test_message_of_another_version_is_read() -> None:
     """During a deployment both versions read the queue: a field more or less is no poison."""
     body = {"topology": "office", "woken_by": "tick", "at": NOON.isoformat(), "colour": "blue"}
     assert loads(json.dumps(body)) == Wake("office", "tick", NOON)
+
+
+@pytest.mark.parametrize(
+    ("hook", "kind"), [(None, "interruption"), (Hook("office-routers", "handover", TOKEN), "termination")]
+)
+def test_notice_of_a_version_that_had_no_kinds_gets_one(hook: Hook | None, kind: NoticeKind) -> None:
+    """Of a notice on its way during a deployment, its hook tells what it was."""
+    wake = Wake("office", "tick", NOON, notice=Notice(ROUTER, "is taken", NOON, hook, "rebalance"))
+    body = json.loads(wake.dumps())
+    del body["notice"]["kind"]
+    assert loads(json.dumps(body)) == replace(wake, notice=Notice(ROUTER, "is taken", NOON, hook, kind))
+
+
+@pytest.mark.parametrize("kind", ["retirement", "", None, 7, ["rebalance"]])
+def test_notice_of_a_kind_that_is_none_is_no_message(kind: object) -> None:
+    """What decides who may be the router is not guessed at."""
+    body = json.loads(Wake("office", "tick", NOON, notice=Notice(ROUTER, "is taken", NOON)).dumps())
+    body["notice"]["kind"] = kind
+    with pytest.raises(ValueError, match="no message of Mooring's"):
+        loads(json.dumps(body))
 
 
 @given(body=st.text(max_size=40) | JSON.map(json.dumps))
