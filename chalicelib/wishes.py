@@ -13,7 +13,7 @@ from chalicelib.core.envelope import MOST_CONFIRM_SECONDS
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from chalicelib.core.observation import History, Pause
+    from chalicelib.core.history import History, Pause
     from chalicelib.core.wake import Wake
     from chalicelib.wakeups import Queue
     from chalicelib.worker import Ledger

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.controller import Ports
-    from chalicelib.core.observation import History
+    from chalicelib.core.history import History
     from chalicelib.core.topology import Topology
     from chalicelib.core.wake import Hook, Notice, Wake
 
@@ -163,11 +163,10 @@ def _let_go(report: Report, bench: Bench) -> None:
 
     A hook stays noted until it is completed, so that what fails here is done by the next run.
     """
-    if not report.moored or report.election is None:
+    if not report.moored:
         return
-    router = report.election.router.id
     for notice in report.notices:
-        if notice.hook is None or notice.instance_id == router:
+        if notice.hook is None or notice.instance_id == report.router_id:
             continue
         try:
             bench.groups.complete(notice.hook, notice.instance_id)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
 
 from chalicelib.controller import Ports, Request, reconcile
 from chalicelib.core.errors import ApplyError, ObservationError, PushError
+from chalicelib.core.history import History
 from chalicelib.core.machine import Invocation
-from chalicelib.core.observation import History
 from chalicelib.core.report import Failure
 from tests.builders import NOON
 from tests.core.model import Model, Refused

@@ -11,7 +11,8 @@ import pytest
 
 from chalicelib.controller import APPLY_SECONDS, VERIFY_PAUSES, Request, preview, reconcile
 from chalicelib.core.change import DisableSourceDestCheck, ReplaceRoute, digest, subject
-from chalicelib.core.observation import ElasticIp, History, Instance, Observation, Pause
+from chalicelib.core.history import History, Pause
+from chalicelib.core.observation import ElasticIp, Instance, Observation
 from chalicelib.core.topology import Limits, Topology
 from tests.builders import (
     EIP,

@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError, ObservationError
+from chalicelib.core.history import History, Pause
 from chalicelib.core.machine import Command, Inspection, Machine, Setback, Silence, Trial
-from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import as_json
 from chalicelib.core.wake import read_notice
 

@@ -11,8 +11,9 @@ from chalicelib.core.topology import DEFAULT_ROUTE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from chalicelib.core.history import History
     from chalicelib.core.machine import Inspection
-    from chalicelib.core.observation import History, Observation, Route
+    from chalicelib.core.observation import Observation, Route
     from chalicelib.core.topology import Table, Topology
 
 

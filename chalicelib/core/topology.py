@@ -125,6 +125,10 @@ class Topology:
             left = [part for network in left for part in _without(network, public)]
         return tuple(sorted(left))
 
+    def preference(self, tags: dict[str, str]) -> int | None:
+        """Give the place of the first selector of candidates that an instance's tags match; None when none does."""
+        return next((n for n, wanted in enumerate(self.candidates) if wanted.match(tags)), None)
+
     def router_destinations(self, table: Table) -> tuple[IPv4Network, ...]:
         """Give the destinations that a table must route to the router's interface."""
         remote = self.remote_networks if table.office_routes else ()

@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core.advice import advise, advise_on_machines
+from chalicelib.core.history import History
 from chalicelib.core.machine import FRESH, Inspection, Machine
-from chalicelib.core.observation import History, IngressRule, Route, RouteTable
+from chalicelib.core.observation import IngressRule, Route, RouteTable
 from chalicelib.core.topology import Limits, Tags
 from tests.builders import (
     EIP,

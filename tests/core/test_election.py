@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.core.election import Election, elect
 from chalicelib.core.errors import NoEligibleRouter
-from chalicelib.core.observation import History, Instance, Observation, Route
+from chalicelib.core.history import History
+from chalicelib.core.observation import Instance, Observation, Route
 from chalicelib.core.topology import Tags, Topology
 from tests.builders import (
     CANDIDATES,

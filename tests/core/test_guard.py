@@ -18,7 +18,8 @@ from chalicelib.core.change import (
 )
 from chalicelib.core.election import elect
 from chalicelib.core.guard import HOLD_DOWN, Refusal, judge
-from chalicelib.core.observation import History, Observation, Pause
+from chalicelib.core.history import History, Pause
+from chalicelib.core.observation import Observation
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.topology import Limits, Topology
 from tests.builders import (

@@ -19,7 +19,8 @@ from chalicelib.core.change import (
     line,
 )
 from chalicelib.core.election import elect
-from chalicelib.core.observation import ElasticIp, History, Observation, Route, RouteTable
+from chalicelib.core.history import History
+from chalicelib.core.observation import ElasticIp, Observation, Route, RouteTable
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.topology import Tags, Topology
 from tests.builders import (
