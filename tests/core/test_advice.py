@@ -192,8 +192,8 @@ def test_limit_that_would_refuse_a_failover_is_told_while_there_is_time() -> Non
     observation = with_table(seen(declared), RouteTable(an_id("rtb", 7), tags=TAGGED | {"role": "private"}))
 
     assert advise(declared, observation) == (
-        "limits.changes is 6, but a failover needs 7: it would be refused",
-        "limits.tables is 2, but a failover needs 3: it would be refused",
+        "limits.changes is 6, but a failover needs 7: declare at least that",
+        "limits.tables is 2, but a failover needs 3: declare at least that",
     )
 
 
