@@ -124,9 +124,7 @@ def test_table_by_id_that_is_followed_may_list_no_subnet() -> None:
         )
     )
 
-    assert topology.tables[1] == Table(
-        "private", "rtb-00000000000000002", office_routes=False, follow=True
-    )
+    assert topology.tables[1] == Table("private", "rtb-00000000000000002", office_routes=False, follow=True)
     assert topology.vpc_networks == topology.cidrs
     assert IPv4Network("100.64.0.0/16") in topology.private_networks
     covered = sum(n.num_addresses for n in (*topology.private_networks, *topology.public_subnets.values()))

@@ -117,8 +117,10 @@ def test_undeclared_subnet_on_a_private_table_is_told_with_what_to_declare(
 ) -> None:
     """The routes lead it to a router that refuses it, in silence for whoever looks at routes alone."""
     assert find_problems(TUNNELLED, riding(seen(TUNNELLED), cidr)) == (
-        f"{told} rides on private table {PRIVATE_A} without being declared: "
-        f"the router refuses its packets (MOORING-REFUSED); {way_out}",
+        (
+            f"{told} rides on private table {PRIVATE_A} without being declared: "
+            f"the router refuses its packets (MOORING-REFUSED); {way_out}"
+        ),
     )
 
 
@@ -209,8 +211,10 @@ def test_declared_association_that_is_not_in_force_is_told(state: str) -> None:
     broken = replace(table, associations={}, unsettled={PRIVATE_SUBNET_A: state})
 
     assert find_problems(topology(), with_table(observation, broken)) == (
-        f"the association of {PRIVATE_SUBNET_A} with {PRIVATE_A} is {state}: "
-        "while it is, the subnet follows the main table",
+        (
+            f"the association of {PRIVATE_SUBNET_A} with {PRIVATE_A} is {state}: "
+            "while it is, the subnet follows the main table"
+        ),
     )
 
 
@@ -277,8 +281,10 @@ def test_standby_that_holds_somebody_elses_elastic_ip_is_told_before_it_is_neede
     observation = with_elastic_ip(seen(None, instance(), standby()), elastic_ip(), FOREIGN_ADDRESS)
 
     assert find_problems(topology(), observation) == (
-        f"{STANDBY} could not take over: elastic ip {FOREIGN_EIP} (203.0.113.99), which is not declared, sits on "
-        f"{STANDBY_ENI} 10.0.10.9; disassociate it so that the declared one can come",
+        (
+            f"{STANDBY} could not take over: elastic ip {FOREIGN_EIP} (203.0.113.99), which is not declared, sits on "
+            f"{STANDBY_ENI} 10.0.10.9; disassociate it so that the declared one can come"
+        ),
     )
 
 
@@ -308,8 +314,10 @@ def test_candidate_without_the_declared_address_is_told() -> None:
     declared = topology(private_address=IPv4Address("10.0.0.8"))
 
     assert find_problems(declared, seen(declared, instance(), standby())) == (
-        f"{STANDBY} could not take over: it does not hold 10.0.0.8; "
-        "attach the interface that does, or remove its tag",
+        (
+            f"{STANDBY} could not take over: it does not hold 10.0.0.8; "
+            "attach the interface that does, or remove its tag"
+        ),
     )
 
 
@@ -340,9 +348,7 @@ def test_secondary_address_of_a_standby_may_hold_anybodys_elastic_ip() -> None:
     beside = replace(FOREIGN_ADDRESS, private_address="10.0.10.10")
 
     assert (
-        find_problems(
-            topology(), with_elastic_ip(seen(None, instance(), standby()), elastic_ip(), beside)
-        )
+        find_problems(topology(), with_elastic_ip(seen(None, instance(), standby()), elastic_ip(), beside))
         == ()
     )
 
@@ -352,8 +358,10 @@ def test_declared_elastic_ip_on_an_interface_of_no_instance_is_told() -> None:
     observation = with_elastic_ip(seen(), elastic_ip(FOREIGN_ENI, "10.0.0.77"))
 
     assert find_problems(topology(), observation) == (
-        f"elastic ip {EIP} (203.0.113.8) sits on {FOREIGN_ENI}, which belongs to no instance in {VPC}; if that is a "
-        "NAT gateway's or a load balancer's, EC2 gives it up only when that is deleted (AuthFailure)",
+        (
+            f"elastic ip {EIP} (203.0.113.8) sits on {FOREIGN_ENI}, which belongs to no instance in {VPC}; if that is a "
+            "NAT gateway's or a load balancer's, EC2 gives it up only when that is deleted (AuthFailure)"
+        ),
     )
 
 

@@ -21,7 +21,6 @@ from tests.builders import (
     NOON,
     OPTIONS,
     PRIVATE_A,
-    PRIVATE_SUBNET_A,
     PUBLIC,
     STANDBY,
     an_id,
