@@ -213,8 +213,8 @@ def _leave(
         cause, why, doubt = _unfitness(topology, observation, history, router)
         if cause != "none":
             return cause, why, doubt
-    if why := noticed(router):
-        return "unfit", why, doubt
+    if said := noticed(router):
+        return "unfit", said, doubt
     if router.id in idle:
         return "unfit", f"{router.id} says that it does not forward", doubt
     return "none", "", doubt

@@ -127,6 +127,11 @@ class IngressRule:
     to_port: int
     source: str
 
+    @property
+    def bootstrap(self) -> bool:
+        """Whether it is the rule that a router is set up through, tcp/22 from everywhere, and no wider one."""
+        return (self.protocol, self.from_port, self.to_port, self.source) == ("tcp", 22, 22, "0.0.0.0/0")
+
 
 @dataclass(frozen=True, slots=True)
 class Observation:

@@ -20,6 +20,7 @@ from chalicelib.core.change import (
     subject,
 )
 from chalicelib.core.configuration import pinned_address, router_interface
+from chalicelib.core.problems import absent_subnets, find_problems
 from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def make_plan(topology: Topology, observation: Observation, election: Election) 
     declared, unkept = _resolve(topology, observation)
     seat = None if election.sighting or not election.interface else election.interface
     address = list(_elastic_ip(topology, observation, election, seat))
-    pins = _Pins(topology, observation, election, seat, _arrives(address))
+    pins = _Pins(topology, observation, election, seat, _arrives(topology, observation, seat, address))
     defaults = list(_routes(pins, declared, defaults=True))
     others = list(_routes(pins, declared, defaults=False))
     steps: list[NetworkChange | str] = [
@@ -80,11 +81,13 @@ def make_plan(topology: Topology, observation: Observation, election: Election) 
         *address,
         *others,
         *_standbys(topology, observation, election),
-        *_associations(observation, declared, [*defaults, *others]),
+        *_associations(topology, observation, declared, [*defaults, *others]),
         *_dhcp_options(topology, observation),
         *_ingress(topology, observation),
     ]
-    problems = dict.fromkeys(step for step in steps if isinstance(step, str))
+    problems = dict.fromkeys(
+        (*find_problems(topology, observation), *(s for s in steps if isinstance(s, str)))
+    )
     changes = tuple(step for step in steps if not isinstance(step, str))
     return Plan(changes, (*election.problems, *problems), _waiting(election))
 
@@ -109,10 +112,13 @@ class _Pins:
     arrives: bool | str
 
 
-def _arrives(address: list[NetworkChange | str]) -> bool | str:
+def _arrives(
+    topology: Topology, observation: Observation, seat: Interface | None, address: list[NetworkChange | str]
+) -> bool | str:
     """Say whether the Elastic IP is where packets will leave from: it is, it comes with a change, or it cannot come."""
     coming = next((subject(step) for step in address if not isinstance(step, str)), None)
-    return coming or not address
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    return coming or (elastic_ip is not None and seat is not None and elastic_ip.interface_id == seat.id)
 
 
 def _check(seat: Interface | None) -> Iterator[NetworkChange]:
@@ -210,11 +216,9 @@ def _elastic_ip(
     address = str(pinned_address(topology, seat))
     if (elastic_ip.interface_id, elastic_ip.private_address) == (seat.id, address):
         return
-    if squatter := squatter_on(topology, observation, seat):
-        yield (
-            f"elastic ip {squatter}, which is not declared, "
-            f"sits on {seat.id} {address}; disassociate it so that the declared one can come"
-        )
+    if squatter_on(
+        topology, observation, seat
+    ):  # associating ours would throw the other one off: it is not ours to touch
         return
     if elastic_ip.interface_id == seat.id:
         reason = f"it sits on {elastic_ip.private_address}, not on {address}"
@@ -230,15 +234,15 @@ def _elastic_ip(
 
 
 def _associations(
-    observation: Observation, declared: _Declared, steps: Iterable[NetworkChange | str]
+    topology: Topology, observation: Observation, declared: _Declared, steps: Iterable[NetworkChange | str]
 ) -> Iterator[NetworkChange | str]:
     """Give subnets their declared tables, as soon as those have a way out."""
+    absent = absent_subnets(topology, observation)
     made = {
         step.table_id
         for step in steps
         if isinstance(step, CreateRoute | ReplaceRoute) and step.destination == str(DEFAULT_ROUTE)
     }
-    there = None if observation.subnets is None else {subnet.id for subnet in observation.subnets}
     for entry, tables in declared:
         if entry.subnets and len(tables) > 1:
             yield f"{entry.kind} table {entry.selector} selects {len(tables)} tables, but its subnets need one"
@@ -246,8 +250,7 @@ def _associations(
             continue
         for subnet_id in entry.subnets:
             current = observation.table_of(subnet_id)
-            gone = there is not None and subnet_id not in there
-            if gone or (current and current.id == tables[0].id):
+            if subnet_id in absent or (current and current.id == tables[0].id):
                 continue
             if tables[0].id not in made and tables[0].static(str(DEFAULT_ROUTE)) is None:
                 yield f"subnet {subnet_id} waits for {tables[0].id}, which has no default route yet"

@@ -23,7 +23,7 @@ SCHEMA = 1
 """The version of `as_json`: grows when a key changes its meaning or goes."""
 
 Verdict: TypeAlias = Literal[
-    "converged", "repaired", "pending", "drifting", "paused", "refused", "no-router", "blind"
+    "converged", "repaired", "pending", "drifting", "paused", "refused", "no-router", "blind", "expired"
 ]
 """`pending`: something declared is on its way to a machine, whose answer a later run brings; all else is as declared."""
 
@@ -134,8 +134,8 @@ def verdict_of(
 def _head(report: Report) -> str:
     untouched = not {o.result for o in report.outcomes} - {"planned", "refused"}
     match report.verdict:
-        case "blind":
-            return f"blind, so nothing was changed: {_error(report)}"
+        case "blind" | "expired":
+            return f"{report.verdict}, so nothing was changed: {_error(report)}"
         case "no-router":
             return f"{_error(report)}; the network is left as it is"
         case "paused" | "refused":
