@@ -137,7 +137,7 @@ def _head(report: Report) -> str:
         case "blind" | "expired":
             return f"{report.verdict}, so nothing was changed: {_error(report)}"
         case "no-router":
-            return f"{_error(report)}; the network is left as it is"
+            return f"{_error(report)}; what needs a router is left as it is"
         case "paused" | "refused":
             why = report.refusal.reason if report.refusal else _error(report)
             return (
