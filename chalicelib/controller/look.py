@@ -15,6 +15,7 @@ from chalicelib.core.errors import ObservationError, UnsafePlan
 from chalicelib.core.guard import hold_down, judge
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.push import check, plan_pushes, relevant
+from chalicelib.errands import Words
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from chalicelib.core.machine import Order
     from chalicelib.core.observation import Observation
     from chalicelib.core.topology import Topology
-    from chalicelib.errands import Words
 
 RUN_SECONDS = 45.0
 """How long a run may take where nobody says: the worker's Lambda ends after 60 s, and what hangs is ended before that."""
@@ -113,8 +113,9 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
         NoEligibleRouter: the instance named may not be the router.
         UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
     """
-    sight = _see(topology, ports, deadline_of(ports, request))
-    return _think(topology, request, sight, sight.words.result())
+    deadline = deadline_of(ports, request)
+    sight = _see(topology, ports, deadline)
+    return _think(topology, request, sight, hear(sight.words, left(ports, deadline)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,14 @@ def _with_router(
     return replace(observation, instances=(*observation.instances, found))
 
 
+def hear(words: Future[Words], seconds: float) -> Words:
+    """Give what machines said, if it comes in time."""
+    try:
+        return words.result(seconds)
+    except TimeoutError:
+        return Words(unheard="Systems Manager did not answer in time")
+
+
 def look_until_sure(
     topology: Topology, ports: Ports, request: Request, deadline: datetime
 ) -> tuple[Look, Future[Words]]:
@@ -187,10 +196,11 @@ def look_until_sure(
     """
     for pause in (*DOUBT_PAUSES, None):
         sight = _see(topology, ports, deadline)
-        words = sight.words.result() if topology.tunnel is None or request.order else None
+        soon = topology.tunnel is None or request.order is not None
+        words = hear(sight.words, left(ports, deadline)) if soon else None
         seen = _think(topology, request, sight, words)
         if words is None and not seen.allowed.network.changes:
-            seen = _think(topology, request, sight, sight.words.result())
+            seen = _think(topology, request, sight, hear(sight.words, left(ports, deadline)))
         if pause is None or not seen.election.doubtful or left(ports, deadline) < PROOF_SECONDS + pause:
             return seen, sight.words
         ports.clock.sleep(pause)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib import errands
-from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, left, look, look_until_sure
+from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, hear, left, look, look_until_sure
 from chalicelib.core.advice import advise, advise_on_machines
 from chalicelib.core.candidates import follows
 from chalicelib.core.change import (
@@ -98,10 +98,7 @@ class _Run:
         seen = self.seen
         if self.error or seen.words:
             return
-        try:
-            told = words.result(left(self.ports, self.deadline))
-        except TimeoutError:
-            return
+        told = hear(words, left(self.ports, self.deadline))
         observation, history = told.told(seen.observation, seen.history)
         history = relevant(self.topology, observation, history)
         pushes = plan_pushes(self.topology, observation, history, seen.election, self.request.order)
@@ -139,7 +136,7 @@ class _Run:
 
     def close(self) -> Report:
         """Ask after machines, write down what is known of them and what became of the decision, and report."""
-        advice = self._settle()
+        advice = [] if self.error else self._settle()
         report = _report(
             self.topology,
             self.request,
@@ -239,7 +236,7 @@ class _Run:
         """Ask the machines that are due how they stand, and write down what is known; gives what could not be done."""
         seen, advice = self.seen, []
         history = seen.history
-        if seen.words is not None and self.error is None:
+        if seen.words is not None:
             history, error = errands.ask(
                 self.topology, self.ports.machines, seen.observation, history, self.request.order
             )
