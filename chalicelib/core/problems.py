@@ -131,10 +131,11 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
 
 def _candidates(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of candidates that could not take over, before one of them must; those that come or go are left out."""
-    for instance in sorted(observation.instances, key=lambda i: i.id):
-        if topology.may_elect(instance.tags) and instance.state in ("running", "stopped"):
-            if why := _useless(topology, observation, instance):
-                yield f"{instance.id} could not take over: {why}"
+    there = ("running", "stopped")
+    found = [i for i in observation.instances if i.state in there and topology.may_elect(i.tags)]
+    for instance in sorted(found, key=lambda i: i.id):
+        if why := _useless(topology, observation, instance):
+            yield f"{instance.id} could not take over: {why}"
 
 
 def _useless(topology: Topology, observation: Observation, instance: Instance) -> str | None:
