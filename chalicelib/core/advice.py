@@ -196,7 +196,7 @@ def _left_out(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of what was listed, could not be understood, and is not declared."""
     for skipped in observation.skipped:
         if not is_ours(topology, skipped):
-            yield f"{skipped.kind} {skipped.id} was left out: {skipped.why}"
+            yield f"{skipped} was left out: {skipped.why}"
 
 
 def _unreachable_instances(topology: Topology, observation: Observation) -> Iterator[str]:
