@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -41,22 +42,16 @@ def declare(
     topology = _parse(file, document)
     others = shell.edge.topologies.documents()
     now = others.get(topology.name)
-    answer: dict[str, object] = {
-        "name": topology.name,
-        "changed": now != document,
-        "version": None,
-        "problems": [],
-        "unseen": None,
-    }
+    answer: dict[str, object] = {"name": topology.name, "changed": now != document, "version": None}
     if now == document:
-        shell.show([line(f"{topology.name} is unchanged")], answer | {"diff": ""})
+        shell.show([line(f"{topology.name} is unchanged")], answer | {"diff": ""} | asdict(Held()))
         return 0
     diff = "\n".join(_diff(file, now, document))
     answer["diff"] = diff
     shell.say([line(f"{topology.name} is new: {_summary(topology)}")] if now is None else _coloured(diff))
     _refuse_conflicts(topology, others)
     held = _hold(shell, file, topology)
-    answer |= {"problems": list(held.problems), "unseen": held.unseen}
+    answer |= asdict(held)
     shell.say(_told(held))
     if dry_run:
         shell.show([line("dry run: nothing was stored")], answer)
@@ -101,6 +96,8 @@ def _told(held: Held) -> Iterator[Text]:
         yield line(("unseen   ", "yellow"), why)
     for problem in held.problems:
         yield line(("problem  ", "yellow"), problem)
+    for advice in held.advice:
+        yield line(("advice   ", "yellow"), advice)
 
 
 def _refuse_conflicts(topology: Topology, others: dict[str, bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.core.advice import advise_on_declaration
 from chalicelib.core.errors import Flaw, ObservationError, TopologyError
 from chalicelib.core.problems import find_problems
 from chalicelib.core.reach import takeover_needs
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a look told: `problems` that a person can mend; `unseen` says why there was no look, if there was none."""
+    """What a look told: `problems` that a person can mend, and `advice`; `unseen` says why there was no look, if there was none."""
 
     problems: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
     unseen: str | None = None
 
 
@@ -39,7 +41,7 @@ def hold(topology: Topology, network: Network) -> Held:
     flaws = _limit_flaws(topology, observation)
     if flaws:
         raise TopologyError(flaws)
-    return Held(find_problems(topology, observation))
+    return Held(find_problems(topology, observation), advise_on_declaration(topology, observation))
 
 
 def _limit_flaws(topology: Topology, observation: Observation) -> tuple[Flaw, ...]:

@@ -91,6 +91,7 @@ def test_a_new_topology_is_stored_and_then_unchanged(office: Office, mooring: Mo
         "version": None,
         "diff": "",
         "problems": [],
+        "advice": [],
         "unseen": None,
     }
 
@@ -210,6 +211,8 @@ def test_a_subnet_that_rides_undeclared_is_told_by_name(office: Office, mooring:
         assert told.startswith(f"problem  {subnet} ")
         assert f"rides on private table {table_id} without being declared" in told
         assert told.endswith(f"list it under the subnets of {table_id}, or declare follow = true there")
+        bare = mooring("declare", "-", "--dry-run", stdin=office.document + b"\n").said
+        assert [one for one in bare if subnet in one and one.startswith("advice")], bare
         told_json = mooring("declare", "-", "--json", stdin=office.document + TUNNEL.encode()).json
         assert (told_json["version"], len(told_json["problems"])) == (2, 1)
     finally:
@@ -220,4 +223,12 @@ def test_a_subnet_that_rides_undeclared_is_told_by_name(office: Office, mooring:
 def test_a_network_that_is_as_declared_has_nothing_to_tell(office: Office, mooring: Mooring) -> None:
     """No line more than the difference and the answer."""
     ran = mooring("declare", "-", "--json", stdin=office.document + TUNNEL.encode())
-    assert (ran.code, ran.json["problems"], ran.json["unseen"]) == (0, [], None)
+    assert (ran.code, ran.json["problems"], ran.json["advice"], ran.json["unseen"]) == (0, [], [], None)
+
+
+def test_what_is_declared_otherwise_than_the_vpc_is_told(office: Office, mooring: Mooring) -> None:
+    """A range that the VPC does not have is a slip of the hand, told before anything leans on it."""
+    document = office.document.replace(b"[office]", b'secondary_cidrs = ["100.64.0.0/16"]\n[office]', 1)
+    ran = mooring("declare", "-", "--dry-run", stdin=document)
+    told = f"advice   vpc {office.outputs['VpcId']} has 10.0.0.0/16, not the declared 100.64.0.0/16"
+    assert (ran.code, [one for one in ran.said if one.startswith("advice")]) == (0, [told])
