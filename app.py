@@ -14,7 +14,7 @@ from chalice.app import Chalice, ConvertToMiddleware, IAMAuthorizer, Response
 
 from chalicelib import api
 from chalicelib.bootstrap import deployed
-from chalicelib.core.wake import Ignored
+from chalicelib.core.event import Ignored
 from chalicelib.wakeups import ring
 from chalicelib.worker import take
 
