@@ -17,10 +17,13 @@ from tests.app.office import declare, minimal
 from tests.builders import NOON, an_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from tests.app.functions import Event, Functions
     from tests.world import Client
+
+    Deed = Callable[["Region"], Event]
 
 GONE = an_id("i", 0x0DEAD)
 
@@ -185,7 +188,7 @@ OURS = (
 
 
 @pytest.mark.parametrize("deed", OURS, ids=lambda deed: deed.__name__.strip("_"))
-def test_edit_of_ours_wakes_its_topology_alone(functions: Functions, region: Region, deed: Any) -> None:  # noqa: ANN401
+def test_edit_of_ours_wakes_its_topology_alone(functions: Functions, region: Region, deed: Deed) -> None:
     """Whatever else it names, gone or a stranger's; each kind of thing is looked up with one call."""
     event = deed(region)
     functions.forget()
@@ -243,8 +246,8 @@ ELUSIVE = (
 
 @pytest.mark.parametrize("deed", ELUSIVE, ids=lambda deed: deed.__name__.strip("_"))
 def test_edit_of_what_cannot_be_found_wakes_everybody(
-    functions: Functions, region: Region, deed: Any
-) -> None:  # noqa: ANN401
+    functions: Functions, region: Region, deed: Deed
+) -> None:
     """It may have been anybody's, theirs too whose declaration is not valid."""
     event = deed(region)
     functions.forget()
@@ -329,7 +332,7 @@ STRANGE = (_their_route, _their_card, _their_address, _their_table, _their_group
 
 
 @pytest.mark.parametrize("deed", STRANGE, ids=lambda deed: deed.__name__.strip("_"))
-def test_edit_of_strangers_wakes_nobody(functions: Functions, region: Region, deed: Any) -> None:  # noqa: ANN401
+def test_edit_of_strangers_wakes_nobody(functions: Functions, region: Region, deed: Deed) -> None:
     """Everything of it was found, or its VPC is known, and nothing of that is ours."""
     event = deed(region)
     functions.forget()
