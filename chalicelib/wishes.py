@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core.envelope import MOST_CONFIRM_SECONDS
+from chalicelib.core.reading import read_duration
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 LONGEST = timedelta(days=30)
 """Of all durations that anybody may name."""
 
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _REASON = re.compile(
     r"[^\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,200}"
 )
@@ -43,9 +42,8 @@ def duration(value: object) -> timedelta:
     Raises:
         Unfit: it is none, or longer than `LONGEST`.
     """
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    read = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
-    if not timedelta(0) < read <= LONGEST:
+    read, _ = read_duration(value)
+    if read is None or read > LONGEST:
         raise Unfit(f"a duration such as 30m, 2h or 1d, at most {LONGEST.days}d")
     return read
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, cast
 from chalicelib.core.errors import Flaw, TopologyError
 from chalicelib.core.reading import (
     Section,
+    duration_reader,
     id_reader,
     read_address,
     read_bool,
@@ -185,11 +186,13 @@ def _limits(section: Section) -> Limits:
     changes = section.take("changes", read_count, required=False)
     tables = section.take("tables", read_count, required=False)
     moves = section.take("moves_per_hour", read_count, required=False)
+    age = section.take("request_age", duration_reader("10s", "1h"), required=False)
     section.close()
     return Limits(
         default.changes if changes is None else changes,
         default.tables if tables is None else tables,
         default.moves_per_hour if moves is None else moves,
+        age or default.request_age,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -46,11 +47,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may do at most before a guard refuses it, and the hold-down of moves."""
+    """What one run may do at most before a guard refuses it, the hold-down of moves, and how old a request may be.
+
+    An operator's request that waited for longer than `request_age` is answered `expired`, and nothing moves.
+    """
 
     changes: int = 1000
     tables: int = 250
     moves_per_hour: int = 4
+    request_age: timedelta = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)

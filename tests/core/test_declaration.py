@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.declaration import MAX_BYTES, parse
 from chalicelib.core.errors import Flaw, TopologyError
+from chalicelib.core.reading import read_duration, write_duration
 from chalicelib.core.topology import Limits, Table, Tags
 from tests.core.documents import DOCUMENT, written
 
@@ -72,7 +74,10 @@ def test_optional_keys_read_as_what_they_say() -> None:
             (CIDR, f'{CIDR}\ndhcp_options = "dopt-00000000000000001"'),
             ('ssh = "closed"', 'ssh = "unmanaged"\nprivate_address = "10.0.0.8"'),
             ('{ "mooring:router" = "office" }', '[{ a = "1", b = "2" }, { c = "3" }]'),
-            ("office_routes = true", "[limits]\nchanges = 50\ntables = 20\nmoves_per_hour = 0"),
+            (
+                "office_routes = true",
+                '[limits]\nchanges = 50\ntables = 20\nmoves_per_hour = 0\nrequest_age = "90s"',
+            ),
         )
     )
 
@@ -80,7 +85,24 @@ def test_optional_keys_read_as_what_they_say() -> None:
     assert topology.dhcp_options == "dopt-00000000000000001"
     assert (topology.ssh, topology.private_address) == ("unmanaged", IPv4Address("10.0.0.8"))
     assert topology.candidates == (Tags((("a", "1"), ("b", "2"))), Tags((("c", "3"),)))
-    assert topology.limits == Limits(50, 20, 0)
+    assert topology.limits == Limits(50, 20, 0, timedelta(seconds=90))
+
+
+@pytest.mark.parametrize(("text", "age"), [("10s", timedelta(seconds=10)), ("1h", timedelta(hours=1))])
+def test_request_age_may_be_as_short_and_as_long_as_its_bounds(text: str, age: timedelta) -> None:
+    """Both bounds of a duration are allowed."""
+    limits = parse(written(("office_routes = true", f'[limits]\nrequest_age = "{text}"'))).limits
+
+    assert limits.request_age == age
+
+
+@given(st.integers(1, 999_999), st.sampled_from("smhd"))
+def test_duration_is_written_as_it_reads(number: int, unit: str) -> None:
+    """What is written in the largest unit that holds it reads as the same duration."""
+    duration, _ = read_duration(f"{number}{unit}")
+
+    assert duration is not None
+    assert read_duration(write_duration(duration))[0] == duration
 
 
 def test_example_of_the_documentation_is_valid() -> None:
@@ -243,6 +265,18 @@ def test_example_of_the_documentation_is_valid() -> None:
         pytest.param(
             "office_routes = true", "[limits]\ntables = 2", "limits.tables", 2, "a failover alone needs 3",
             id="table limit below a failover",
+        ),
+        pytest.param(
+            "office_routes = true", '[limits]\nrequest_age = "9s"', "limits.request_age", "9s",
+            "must be a duration from 10s to 1h", id="request age too short to be met",
+        ),
+        pytest.param(
+            "office_routes = true", '[limits]\nrequest_age = "61m"', "limits.request_age", "61m",
+            "must be a duration from 10s to 1h", id="request age of more than an hour",
+        ),
+        pytest.param(
+            "office_routes = true", "[limits]\nrequest_age = 120", "limits.request_age", 120,
+            "must be a duration from 10s to 1h, such as 90s or 5m", id="request age without a unit",
         ),
     ],
 )  # fmt: skip
