@@ -93,7 +93,7 @@ class Bench:
     read: Callable[[str], Topology]
 
 
-def take(records: Sequence[Mapping[str, Any]], bench: Bench) -> list[str]:
+def take(records: Sequence[Mapping[str, Any]], bench: Bench, deadline: datetime | None = None) -> list[str]:
     """Serve a batch of SQS messages in their order; gives the ids of those that must come again.
 
     What follows a failed message of its group comes again with it: a group's order is kept. Shape of a record: Lambda
