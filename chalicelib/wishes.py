@@ -150,9 +150,8 @@ def resume(name: str, now: datetime, ledger: Ledger) -> Pause | None:
 
     def change(history: History) -> History:
         nonlocal ended
-        ended = ended or history.paused(
-            now
-        )  # a second try finds it ended, when the reply to the first was lost
+        # A second try finds it ended, when the reply to the first was lost.
+        ended = ended or history.paused(now)
         return replace(history, pause=None)
 
     ledger.amend(name, change)
