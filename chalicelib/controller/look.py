@@ -92,8 +92,9 @@ class Look:
 
     @property
     def refusal(self) -> Refusal | None:
-        """The refusal to tell: why the router is not left, else why a change is not made."""
-        return self.election.held or self.judgement.first
+        """The refusal to tell: a pause, else why the router is not left, else why a change is not made."""
+        first = self.judgement.first
+        return first if first and first.guard == "paused" else self.election.held or first
 
     @property
     def allowed(self) -> Look:
@@ -217,9 +218,9 @@ def _think(topology: Topology, request: Request, sight: _Sight, words: Words | N
         raise UnsafePlan(
             "the network changed since the plan was shown", hint="look at the new plan and apply that"
         )
-    pushes = (
-        plan_pushes(topology, observation, history, election, request.order) if words else Plan[PushConfig]()
-    )
+    pushes: Plan[PushConfig] = Plan()
+    if words:
+        pushes = plan_pushes(topology, observation, history, election, request.order)
     judgement = judge(topology, observation, history, election, network + pushes, force=request.force)
     return Look(observation, sight.recorded, history, election, network, pushes, judgement, words)
 
