@@ -243,7 +243,7 @@ def test_notice_counts_though_its_state_is_doubted() -> None:
 
 
 def test_reading_is_taken_to_be_as_old_as_ec2_says() -> None:
-    """ "Wait up to five minutes", its developer guide says of eventual consistency."""
+    """Its developer guide has those who poll wait up to five minutes, by reason of eventual consistency."""
     assert timedelta(minutes=5) == READ_LAG
 
 
