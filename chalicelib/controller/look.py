@@ -15,6 +15,7 @@ from chalicelib.core.errors import ObservationError, UnsafePlan
 from chalicelib.core.guard import hold_down, judge
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.push import check, plan_pushes, relevant
+from chalicelib.errands import Words
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from chalicelib.core.machine import Order
     from chalicelib.core.observation import Observation
     from chalicelib.core.topology import Topology
-    from chalicelib.errands import Words
 
 RUN_SECONDS = 45.0
 """How long a run may take where nobody says: the worker's Lambda ends after 60 s, and what hangs is ended before that."""
@@ -114,8 +114,9 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
         NoEligibleRouter: the instance named may not be the router.
         UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
     """
-    sight = _see(topology, ports, deadline_of(ports, request))
-    return _think(topology, request, sight, sight.words.result())
+    deadline = deadline_of(ports, request)
+    sight = _see(topology, ports, deadline)
+    return _think(topology, request, sight, heard(ports, sight.words, deadline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +189,23 @@ def look_until_sure(
     """
     for pause in (*DOUBT_PAUSES, None):
         sight = _see(topology, ports, deadline)
-        words = sight.words.result() if topology.tunnel is None or request.order else None
-        seen = _think(topology, request, sight, words)
-        if words is None and not seen.allowed.network.changes:
-            seen = _think(topology, request, sight, sight.words.result())
-        if pause is None or not seen.election.doubtful or left(ports, deadline) < PROOF_SECONDS + pause:
-            return seen, sight.words
-        ports.clock.sleep(pause)
+        at_once = topology.tunnel is None or request.order
+        seen = _think(topology, request, sight, heard(ports, sight.words, deadline) if at_once else None)
+        if pause and seen.election.doubtful and left(ports, deadline) >= PROOF_SECONDS + pause:
+            ports.clock.sleep(pause)
+            continue
+        if seen.words is None and not seen.allowed.network.changes:
+            seen = _think(topology, request, sight, heard(ports, sight.words, deadline))
+        return seen, sight.words
     raise AssertionError  # the last round returns
+
+
+def heard(ports: Ports, words: Future[Words], deadline: datetime) -> Words:
+    """Wait for what machines say while there is time for it; what comes later, a later run hears."""
+    try:
+        return words.result(max(0.0, left(ports, deadline) - PROOF_SECONDS))
+    except TimeoutError:
+        return Words(unheard="Systems Manager did not answer in time")
 
 
 def _think(topology: Topology, request: Request, sight: _Sight, words: Words | None) -> Look:
