@@ -44,7 +44,6 @@ from tests.builders import (
     PUBLIC,
     ROUTER,
     ROUTER_ENI,
-    STANDBY,
     STANDBY_ENI,
     VPC,
     an_id,
@@ -334,4 +333,3 @@ def test_internet_gateway_is_no_stranger_also_where_nobody_is_the_router() -> No
     assert judged(seen(None, instance(state="stopped")), plan=public) == Judgement()
     private = Plan((CreateRoute(PRIVATE_A, "0.0.0.0/0", STANDBY_ENI, ""),))
     assert judged(seen(None, instance(state="stopped")), plan=private).first
-    assert STANDBY != ROUTER

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,7 +22,6 @@ from chalicelib.core.configuration import Readiness
 from chalicelib.core.election import elect
 from chalicelib.core.observation import ElasticIp, Observation, Route
 from chalicelib.core.plan import Plan, make_plan
-from chalicelib.core.topology import Tags, Topology
 from tests.builders import (
     BOOTSTRAP,
     EIP,
@@ -59,6 +59,9 @@ from tests.builders import (
     with_table,
 )
 from tests.histories import remembered
+
+if TYPE_CHECKING:
+    from chalicelib.core.topology import Topology
 
 
 def plan_for(observation: Observation, declared: Topology | None = None) -> Plan[NetworkChange]:
