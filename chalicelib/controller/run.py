@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib import errands
-from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, hear, left, look, look_until_sure
+from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, heard, left, look, look_until_sure
 from chalicelib.core.advice import advise, advise_on_machines
 from chalicelib.core.candidates import follows
 from chalicelib.core.change import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from chalicelib.controller.look import Request
     from chalicelib.controller.ports import Ports
-    from chalicelib.core.change import Change, NetworkChange
+    from chalicelib.core.change import Change, NetworkChange, PushConfig
     from chalicelib.core.report import Result, Verdict
     from chalicelib.core.topology import Topology
     from chalicelib.errands import Words
@@ -47,7 +47,7 @@ def preview(topology: Topology, ports: Ports, request: Request) -> Report:
         seen = look(topology, ports, request)
     except ControllerError as error:
         return _stopped(topology, request, error, started, ports.clock.now())
-    return _report(topology, request, seen, _planned(seen), ports.clock.now())
+    return _report(topology, request, seen, _planned(seen), (started, ports.clock.now()))
 
 
 def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
@@ -57,7 +57,7 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
         seen, words = look_until_sure(topology, ports, request, deadline)
     except ControllerError as error:
         return _stopped(topology, request, error, started, ports.clock.now())
-    run = _Run(topology, ports, request, deadline, seen)
+    run = _Run(topology, ports, request, started, deadline, seen)
     run.keep_network()
     run.listen(words)
     run.keep_machines()
@@ -74,6 +74,7 @@ class _Run:
     topology: Topology
     ports: Ports
     request: Request
+    started: datetime
     deadline: datetime
     seen: Look
     outcomes: tuple[Outcome, ...] = ()
@@ -98,7 +99,7 @@ class _Run:
         seen = self.seen
         if self.error or seen.words:
             return
-        told = hear(words, left(self.ports, self.deadline))
+        told = heard(self.ports, words, self.deadline)
         observation, history = told.told(seen.observation, seen.history)
         history = relevant(self.topology, observation, history)
         pushes = plan_pushes(self.topology, observation, history, seen.election, self.request.order)
@@ -119,20 +120,12 @@ class _Run:
             return
         self.sent = _planned(replace(seen, network=Plan()))
         if pushes:
-            history, failures = errands.push(
-                self.topology,
-                self.ports.machines,
-                pushes,
-                seen.history,
-                seen.observation,
-                self.ports.clock.now(),
-            )
+            failures = [self._push(change) for change in pushes]
             results = {
                 subject(c): Outcome(c, ("held" if f.code == "Held" else "failed") if f else "sent", f)
                 for c, f in zip(pushes, failures, strict=True)
             }
             self.sent = tuple(results.get(subject(o.change), o) for o in self.sent)
-            self.seen = replace(seen, history=history)
 
     def close(self) -> Report:
         """Ask after machines, write down what is known of them and what became of the decision, and report."""
@@ -142,7 +135,7 @@ class _Run:
             self.request,
             self.seen,
             (*self.outcomes, *self.sent),
-            self.ports.clock.now(),
+            (self.started, self.ports.clock.now()),
             self.error,
         )
         report = replace(report, advice=(*report.advice, *advice))
@@ -152,6 +145,17 @@ class _Run:
             except ApplyError as error:
                 report = replace(report, error=report.error or error)
         return report
+
+    def _push(self, change: PushConfig) -> Failure | None:
+        """Send one push, if there is time, and remember it."""
+        if left(self.ports, self.deadline) <= 0:
+            return Failure("OutOfTime", "there was no time left to send it", retryable=True)
+        seen, ports = self.seen, self.ports
+        history, (failure,) = errands.push(
+            self.topology, ports.machines, [change], seen.history, seen.observation, ports.clock.now()
+        )
+        self.seen = replace(seen, history=history)
+        return failure
 
     def _decide(self) -> None:
         """Write down what is decided before the first change; what is not on record is not carried out."""
@@ -167,7 +171,7 @@ class _Run:
             self.request,
             decided,
             (*self.outcomes, *_planned(replace(seen, network=Plan()))),
-            now,
+            (self.started, now),
         )
         try:
             self.ports.journal.decide(self.topology.name, seen.recorded, after, draft)
@@ -196,7 +200,7 @@ class _Run:
         done = {attempted for attempted, failure in failures.items() if failure is None}
         wanted: set[str] | None = None
         for pause in VERIFY_PAUSES:
-            if pause and left(self.ports, self.deadline) <= pause:
+            if left(self.ports, self.deadline) <= pause:
                 break
             self.ports.clock.sleep(pause)
             again = self._look_again()
@@ -236,7 +240,7 @@ class _Run:
         """Ask the machines that are due how they stand, and write down what is known; gives what could not be done."""
         seen, advice = self.seen, []
         history = seen.history
-        if seen.words is not None:
+        if seen.words is not None and left(self.ports, self.deadline) > 0:
             history, error = errands.ask(
                 self.topology, self.ports.machines, seen.observation, history, self.request.order
             )
@@ -292,10 +296,10 @@ def _report(
     request: Request,
     seen: Look,
     outcomes: tuple[Outcome, ...],
-    finished: datetime,
+    times: tuple[datetime, datetime],
     error: ControllerError | None = None,
 ) -> Report:
-    """Report a look and what became of its changes."""
+    """Report a look and what became of its changes; `times` are the run's start, its name in the journal, and its end."""
     router, interface = seen.election.router, seen.election.interface
     if router is None:
         error = error or NoEligibleRouter(
@@ -315,8 +319,8 @@ def _report(
             waiting=bool(waiting),
         ),
         woken_by=request.woken_by,
-        started_at=seen.observation.taken_at,
-        finished_at=finished,
+        started_at=times[0],
+        finished_at=times[1],
         election=seen.election if router else None,
         since=seen.history.since if router and seen.history.router == router.id else None,
         outcomes=outcomes,

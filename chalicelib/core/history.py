@@ -220,8 +220,11 @@ class History:
             lasts = NOTICED.get(notice.kind)
             taken = notice.reason if lasts and at <= notice.at + lasts else taken
             risk = notice.reason if notice.kind == "rebalance" else risk
-        for event in instance.events if insisted is None else ():
-            if event.not_before and at >= event.not_before - SCHEDULED:
+        for event in instance.events:
+            due = event.not_before - SCHEDULED if event.not_before else None
+            if insisted and due and due <= insisted:
+                continue
+            if due and at >= due:
                 taken = taken or f"has {_scheduled(event)}"
             else:
                 risk = risk or f"has {_scheduled(event)}"
