@@ -34,7 +34,7 @@ from chalicelib.wakeups import Doorbell
 from chalicelib.worker import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import boto3
     from aws_lambda_powertools.logging import Logger
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.secrets import TunnelSecrets
     from chalicelib.aws.signed import SignedApi
-    from chalicelib.core.wake import Hook, Whereabouts
+    from chalicelib.core.concern import Whereabouts
+    from chalicelib.core.wake import Hook
 
 _READS = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
@@ -168,15 +169,15 @@ class Edge:
     @cached_property
     def bench(self) -> Bench:
         """What the worker works with."""
-        return Bench(self.ports, self.journal, self, self, telemetry, self.topologies.read)
+        return Bench(self.ports, self.journal, self, self, telemetry, self.topologies.document)
 
     def doorbell(self, account: str) -> Doorbell:
         """Give what an event needs on its way to the worker."""
         return Doorbell(self.topologies, self, self.queue, SystemClock(), account, self.session.region_name)
 
-    def locate(self, resource_id: str) -> Whereabouts | None:
-        """Find a resource that an event mentions; the EC2 client is made only when one does."""
-        return self.network.locate(resource_id)
+    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
+        """Find what an event mentions; the EC2 client is made only when one mentions anything."""
+        return self.network.locate(mentioned)
 
     def complete(self, hook: Hook, instance_id: str) -> None:
         """Complete a lifecycle hook; the client is made only when there is one."""

@@ -15,12 +15,12 @@ from chalicelib.aws.errors import AwsError, MalformedAnswer, blind, code_of, mes
 from chalicelib.aws.items import Items, elastic_ip, groups_of, ingress, subnet
 from chalicelib.aws.statuses import Statuses, statuses
 from chalicelib.aws.writes import write
+from chalicelib.core.concern import Whereabouts
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.observation import Observation
-from chalicelib.core.wake import Whereabouts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from concurrent.futures import Executor, Future
     from typing import TypeAlias
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 PAGE: PaginatorConfigTypeDef = {"PageSize": 1000}
 """The largest page of DescribeInstances, DescribeInstanceStatus, DescribeSecurityGroupRules and DescribeSubnets."""
+
+FILTER_VALUES = 200
+"""The most values that EC2 takes in one filter."""
 
 GRACE = 1.0
 """Seconds that a look waits for the rest once it has what every decision needs: one retry of a throttled call."""
@@ -103,32 +106,38 @@ class Ec2Network:
         """Attempt every change, most valuable first, many at a time; see `writes.write`."""
         return write(self._writes, changes, seconds)
 
-    def locate(self, resource_id: str) -> Whereabouts | None:
-        """Find one instance, interface or route table with one call; None when AWS knows none of that id.
+    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
+        """Find instances, interfaces, route tables and public addresses, with one call for each kind that is mentioned.
+
+        What EC2 knows none of is left out; so is, of each kind, what is beyond the first `FILTER_VALUES`.
 
         Raises:
-            ObservationError: AWS did not answer.
+            ObservationError: EC2 did not answer.
         """
         try:
-            return self._locate(resource_id)
+            return dict(self._located(mentioned))
         except AwsError as error:
-            if code_of(error).endswith((".NotFound", ".Malformed")):
-                return None
-            raise blind(f"looking for {resource_id}", error) from error
+            raise blind(f"looking for {', '.join(sorted(mentioned)[:3])}", error) from error
 
-    def _locate(self, resource_id: str) -> Whereabouts | None:
-        match resource_id.partition("-")[0]:
-            case "i":
-                found = self._instances(math.inf, InstanceIds=[resource_id])
-                return Whereabouts(text(found[0], "VpcId"), tags(found[0])) if found else None
-            case "eni":
-                interfaces = self._reads.describe_network_interfaces(NetworkInterfaceIds=[resource_id])
-                found = listing(interfaces, "NetworkInterfaces")
-            case "rtb":
-                found = listing(self._reads.describe_route_tables(RouteTableIds=[resource_id]), "RouteTables")
-            case _:
-                return None
-        return Whereabouts(text(found[0], "VpcId")) if found else None
+    def _located(self, mentioned: Collection[str]) -> Iterator[tuple[str, Whereabouts]]:
+        """Look with filters: a list of ids would fail as a whole for one that is gone."""
+        for id_key, raw in self._mentioned(mentioned):
+            if resource_id := text(raw, id_key):
+                yield resource_id, _whereabouts(id_key, raw)
+
+    def _mentioned(self, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
+        """List what is mentioned, each with the member that names it."""
+        if chosen := _chosen("instance-id", ids, "i-"):
+            yield from (("InstanceId", raw) for raw in self._instances(math.inf, Filters=chosen))
+        if chosen := _chosen("network-interface-id", ids, "eni-"):
+            interfaces = self._reads.describe_network_interfaces(Filters=chosen)
+            yield from (("NetworkInterfaceId", raw) for raw in listing(interfaces, "NetworkInterfaces"))
+        if chosen := _chosen("route-table-id", ids, "rtb-"):
+            tables = self._reads.describe_route_tables(Filters=chosen)
+            yield from (("RouteTableId", raw) for raw in listing(tables, "RouteTables"))
+        if chosen := _chosen("public-ip", ids, tuple("0123456789")):
+            addresses = self._reads.describe_addresses(Filters=chosen)
+            yield from (("PublicIp", raw) for raw in listing(addresses, "Addresses"))
 
     # -- what a look asks for ----------------------------------------------------------------------------
 
@@ -205,6 +214,22 @@ def _understood(
         unread=unread,
     )
     return replace(seen, skipped=tuple(items.skipped))
+
+
+def _whereabouts(id_key: str, raw: Raw) -> Whereabouts:
+    match id_key:
+        case "InstanceId":
+            return Whereabouts(text(raw, "VpcId"), tags(raw))
+        case "PublicIp":
+            return Whereabouts(allocation_id=text(raw, "AllocationId"))
+        case _:
+            return Whereabouts(text(raw, "VpcId"))
+
+
+def _chosen(name: str, mentioned: Collection[str], start: str | tuple[str, ...]) -> list[FilterTypeDef]:
+    """Make the filter for all that starts so, none where nothing does."""
+    values = sorted(one for one in mentioned if one.startswith(start))[:FILTER_VALUES]
+    return [{"Name": name, "Values": values}] if values else []
 
 
 def _filters(name: str, value: str) -> list[FilterTypeDef]:

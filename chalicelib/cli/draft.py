@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+from chalicelib.core.reading import write_duration
 from chalicelib.core.topology import Limits
 
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ def limits() -> Section:
             "changes": Fact(default.changes, "a plan larger than this is shown and refused"),
             "tables": Fact(default.tables),
             "moves_per_hour": Fact(default.moves_per_hour, "moves off a router that still runs"),
+            "request_age": Fact(
+                write_duration(default.request_age), "a request that waited for longer is answered expired"
+            ),
         },
     )
 

@@ -12,7 +12,7 @@ from chalicelib.cli.render import pause_text, story_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.observation import Pause
+from chalicelib.core.history import Pause
 from chalicelib.core.report import pause_json
 from chalicelib.core.wake import Wake
 
@@ -76,7 +76,7 @@ def resume(shell: Shell, name: Name = None) -> int:
     try:
         request_id = _wake(shell, topology.name)
     except ControllerError as error:  # the pause is over all the same
-        request_id, then = None, f"the next tick looks: the worker could not be woken: {error}"
+        request_id, then = None, f"the next tick looks, since {error.message}"
     else:
         then = f"the worker looks now: mooring request {request_id}"
         if request_id is None:

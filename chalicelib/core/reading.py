@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -11,6 +12,9 @@ from chalicelib.core.errors import Flaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 T = TypeVar("T")
 Read: TypeAlias = tuple[T | None, str]
@@ -43,10 +47,12 @@ class Section:
             self.flaw(key, self.raw[key], wanted)
         return value
 
-    def take_list(self, key: str, read: Callable[[object], Read[T]]) -> dict[str, T]:
+    def take_list(
+        self, key: str, read: Callable[[object], Read[T]], *, required: bool = True
+    ) -> dict[str, T]:
         """Read a list of at least one entry, each by its key; a wrong entry leaves a flaw of its own."""
         good = {}
-        for index, item in enumerate(self.take(key, read_list) or ()):
+        for index, item in enumerate(self.take(key, read_list, required=required) or ()):
             value, wanted = read(item)
             if value is None:
                 self.flaw(f"{key}[{index}]", item, wanted)
@@ -92,6 +98,33 @@ def read_count(value: object) -> Read[int]:
     return (cast("int", value) if good else None), "must be a whole number, 0 or more"
 
 
+def read_duration(value: object) -> Read[timedelta]:
+    """Read a duration such as 90s, 30m, 2h or 1d."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    read = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
+    return read, "must be a duration, such as 90s, 30m or 2h"
+
+
+def duration_reader(least: str, most: str) -> Callable[[object], Read[timedelta]]:
+    """Give a reader of durations within bounds, both as they are written, both allowed."""
+    (lower, _), (upper, _) = read_duration(least), read_duration(most)
+    assert lower is not None and upper is not None  # noqa: S101, PT018 - the caller's own words
+
+    def read(value: object) -> Read[timedelta]:
+        found, _ = read_duration(value)
+        good = found is not None and lower <= found <= upper
+        return (found if good else None), f"must be a duration from {least} to {most}, such as 90s or 5m"
+
+    return read
+
+
+def write_duration(duration: timedelta) -> str:
+    """Write whole seconds as `read_duration` reads them, in the largest unit that holds them."""
+    seconds = int(duration.total_seconds())
+    unit, size = next((u, s) for u, s in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds % s == 0)
+    return f"{seconds // size}{unit}"
+
+
 def id_reader(prefix: str) -> Callable[[object], Read[str]]:
     """Give a reader of AWS ids: 8 hexadecimal digits, or 17 since 2016."""
     pattern = re.compile(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})")
@@ -125,6 +158,14 @@ def read_network(value: object) -> Read[IPv4Network]:
     if str(network.network_address) != address:
         return None, f"has host bits set; the network is {network}"
     return network, ""
+
+
+def as_network(text: str) -> IPv4Network | None:
+    """Read a range as AWS lists it; None when it is none of IPv4, such as an IPv6 range or a prefix list."""
+    try:
+        return IPv4Network(text)
+    except ValueError:
+        return None
 
 
 def octet_flaw(address: str) -> str:

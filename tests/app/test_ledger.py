@@ -13,7 +13,7 @@ import pytest
 from chalicelib.aws.journal import AMENDS, ANSWERED, READABLE
 from chalicelib.core.change import CreateRoute
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.observation import History, Pause
+from chalicelib.core.history import History, Pause
 from chalicelib.core.report import Outcome, Report, as_json
 from chalicelib.core.wake import Hook, Notice
 from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, an_id
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tests.app.functions import Functions
 
 HOOK = Hook("office-routers", "handover", str(uuid.UUID(int=1)))
-WORD = Notice(ROUTER, "is being terminated by its Auto Scaling group", NOON, HOOK)
+WORD = Notice(ROUTER, "is being terminated by its Auto Scaling group", NOON, HOOK, "termination")
+ADVICE = Notice(STANDBY, "has a Spot rebalance recommendation", NOON, kind="rebalance")
 PAUSE = Pause("lunch", NOON + timedelta(hours=1))
 
 
@@ -50,8 +51,8 @@ def _report(minute: int = 0, changes: int = 0) -> Report:
 
 def test_amended_history_comes_back_whole(journal: DynamoJournal) -> None:
     """Pause, notices and their hooks; the revision grows, so that a run under way does not overwrite it."""
-    written = journal.amend("office", lambda h: replace(h, pause=PAUSE, notices=(WORD,)))
-    assert written == History(revision=1, pause=PAUSE, notices=(WORD,))
+    written = journal.amend("office", lambda h: replace(h, pause=PAUSE, notices=(WORD, ADVICE)))
+    assert written == History(revision=1, pause=PAUSE, notices=(WORD, ADVICE))
     assert journal.read("office") == written
     for_ever = journal.amend("office", lambda h: replace(h, pause=Pause("for ever"), notices=()))
     assert journal.read("office") == for_ever == History(revision=2, pause=Pause("for ever"))
@@ -186,7 +187,9 @@ def test_answer_is_what_was_last_said(journal: DynamoJournal) -> None:
     assert journal.answered(request_id) is None
     for state, report in (("queued", None), ("running", None), ("done", _report())):
         journal.answer(request_id, "office", state, report)
-        assert journal.answered(request_id) == {
+        answered = journal.answered(request_id) or {}
+        assert datetime.now(UTC) - datetime.fromisoformat(answered.pop("at")) < timedelta(minutes=1)
+        assert answered == {
             "request_id": request_id,
             "topology": "office",
             "state": state,

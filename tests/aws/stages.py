@@ -187,17 +187,16 @@ class FakeStage:
         return {s.id: s.cidr for s in (self.model.subnets or {}).values()}
 
     def deny(self, operation: str) -> None:
-        """Have the script refuse it, as one that some decision can do without or none."""
-        script, code = self._scene.script, "UnauthorizedOperation"
+        """Have the fake refuse it, as a reading that a look does without, or as one that it cannot."""
         if operation in OTHERS:
-            dim = Fault("observe", 0, "dim", times=FOR_EVER, code=code, apis=(f"ec2:{operation}",))
-            script.faults = (*script.faults, dim)
-        else:
-            steps: tuple[Step, ...] = (
-                ("observe", "instance") if operation == "DescribeInstances" else ("observe",)
-            )
-            refused = (Fault(step, 0, "refuse", times=FOR_EVER, code=code) for step in steps)
-            script.faults = (*script.faults, *refused)
+            self._scene.network.unread[f"ec2:{operation}"] = "UnauthorizedOperation: refused"
+            return
+        steps: tuple[Step, ...] = (
+            ("observe", "instance") if operation == "DescribeInstances" else ("observe",)
+        )
+        script = self._scene.script
+        refused = (Fault(step, 0, "refuse", times=FOR_EVER, code="UnauthorizedOperation") for step in steps)
+        script.faults = (*script.faults, *refused)
 
 
 class Ec2Stage:

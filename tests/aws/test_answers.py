@@ -19,9 +19,10 @@ from chalicelib.aws.queue import FifoQueue, find_queue
 from chalicelib.aws.secrets import TunnelSecrets, secret_path
 from chalicelib.aws.ssm import PATH, Topologies
 from chalicelib.core.certificate import PARTS
+from chalicelib.core.concern import Whereabouts
 from chalicelib.core.document import INSPECT, fingerprint
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.wake import Wake, Whereabouts
+from chalicelib.core.wake import Wake
 from tests.aws.answers import canned, garbled, grown, paths, short, whole, without
 from tests.aws.looks import TOLD, answers
 from tests.builders import NOON, VPC, an_id, topology
@@ -96,23 +97,30 @@ def _parameter(value: str, **more: object) -> dict[str, Answer]:
 READERS = {
     "locate an instance": Reader(
         "ec2",
-        lambda c: _network(c).locate(an_id("i", 1)),
+        lambda c: _network(c).locate({an_id("i", 1)}),
         (),
         frozenset({"Reservations", "Reservations.Instances"}),
         given={"DescribeInstances": answers()["DescribeInstances"]},
     ),
     "locate an interface": Reader(
         "ec2",
-        lambda c: _network(c).locate(an_id("eni", 1)),
+        lambda c: _network(c).locate({an_id("eni", 1)}),
         ("DescribeNetworkInterfaces",),
         frozenset({"NetworkInterfaces"}),
         TOLD,
     ),
     "locate a table": Reader(
         "ec2",
-        lambda c: _network(c).locate(an_id("rtb", 1)),
+        lambda c: _network(c).locate({an_id("rtb", 1)}),
         ("DescribeRouteTables",),
         frozenset({"RouteTables"}),
+        TOLD,
+    ),
+    "locate an address": Reader(
+        "ec2",
+        lambda c: _network(c).locate({"203.0.113.1"}),
+        ("DescribeAddresses",),
+        frozenset({"Addresses"}),
         TOLD,
     ),
     "instance": Reader(
@@ -342,7 +350,10 @@ def test_only_an_instance_is_located_with_its_tags() -> None:
         name: reader.outcome(reader.answers) for name, reader in READERS.items() if name.startswith("locate")
     }
     assert found == {
-        "locate an instance": Whereabouts(VPC, {"Key-1": "Value-1"}),
-        "locate an interface": Whereabouts(VPC),
-        "locate a table": Whereabouts(VPC),
+        "locate an instance": {an_id("i", n): Whereabouts(VPC, {f"Key-{n}": f"Value-{n}"}) for n in (1, 2)},
+        "locate an interface": {f"NetworkInterfaceId-{n}": Whereabouts(VPC) for n in (1, 2)},
+        "locate a table": {an_id("rtb", n): Whereabouts(VPC) for n in (1, 2)},
+        "locate an address": {
+            f"203.0.113.{n}": Whereabouts(allocation_id=f"AllocationId-{n}") for n in (1, 2)
+        },
     }

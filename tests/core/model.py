@@ -325,15 +325,17 @@ class Model:
 
     def start(self, instance_id: str, at: datetime) -> None:
         """Start a stopped instance: that is a launch."""
-        self.instances[instance_id] = replace(self.instances[instance_id], state="running", launched_at=at)
+        stopped = self.instances[instance_id]
+        self.instances[instance_id] = replace(stopped, state="running", launched_at=at, listed=True)
 
     def become(
         self, instance_id: str, state: str | None = None, checks: str | None = None, notice: str | None = None
     ) -> None:
         """Change what EC2 says of an instance; what is not named stays, but a notice is withdrawn."""
         old = self.instances[instance_id]
+        state = state or old.state
         self.instances[instance_id] = replace(
-            old, state=state or old.state, checks=checks or old.checks, notice=notice
+            old, state=state, checks=checks or old.checks, notice=notice, listed=state == "running"
         )
 
 

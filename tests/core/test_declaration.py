@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.declaration import MAX_BYTES, parse
 from chalicelib.core.errors import Flaw, TopologyError
+from chalicelib.core.reading import read_duration, write_duration
 from chalicelib.core.topology import Limits, Table, Tags
 from tests.core.documents import DOCUMENT, written
 
@@ -72,7 +74,10 @@ def test_optional_keys_read_as_what_they_say() -> None:
             (CIDR, f'{CIDR}\ndhcp_options = "dopt-00000000000000001"'),
             ('ssh = "closed"', 'ssh = "unmanaged"\nprivate_address = "10.0.0.8"'),
             ('{ "mooring:router" = "office" }', '[{ a = "1", b = "2" }, { c = "3" }]'),
-            ("office_routes = true", "[limits]\nchanges = 50\ntables = 20\nmoves_per_hour = 0"),
+            (
+                "office_routes = true",
+                '[limits]\nchanges = 50\ntables = 20\nmoves_per_hour = 0\nrequest_age = "90s"',
+            ),
         )
     )
 
@@ -80,7 +85,75 @@ def test_optional_keys_read_as_what_they_say() -> None:
     assert topology.dhcp_options == "dopt-00000000000000001"
     assert (topology.ssh, topology.private_address) == ("unmanaged", IPv4Address("10.0.0.8"))
     assert topology.candidates == (Tags((("a", "1"), ("b", "2"))), Tags((("c", "3"),)))
-    assert topology.limits == Limits(50, 20, 0)
+    assert topology.limits == Limits(50, 20, 0, timedelta(seconds=90))
+
+
+def test_secondary_ranges_hold_subnets_like_the_primary_one() -> None:
+    """A subnet of any declared range can be declared; every range is the VPC's."""
+    topology = parse(
+        written(
+            (CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/16", "100.65.0.0/16"]'),
+            (SUBNET, f'{SUBNET}, subnet-00000000000000064 = "100.64.32.0/19"'),
+        )
+    )
+
+    assert [str(cidr) for cidr in topology.cidrs] == ["10.0.0.0/16", "100.64.0.0/16", "100.65.0.0/16"]
+    assert topology.subnets["subnet-00000000000000064"] == IPv4Network("100.64.32.0/19")
+    assert IPv4Network("100.64.32.0/19") in topology.private_networks
+    assert IPv4Network("100.64.32.0/19") in topology.vpc_networks
+
+
+def test_range_that_is_no_range_hides_no_other_flaw_and_brings_none_of_its_own() -> None:
+    """Whether a subnet lies in the VPC is asked only when its ranges are known."""
+    flaws = flaws_in(
+        written(
+            (CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.300.0/16"]'),
+            (SUBNET, f'{SUBNET}, subnet-00000000000000064 = "100.64.32.0/19"'),
+        )
+    )
+
+    assert [flaw.key for flaw in flaws] == ["vpc.secondary_cidrs[0]"]
+
+
+def test_table_by_id_that_is_followed_may_list_no_subnet() -> None:
+    """Whatever rides on it is carried: all of the VPC that is not public, in every range."""
+    topology = parse(
+        written(
+            (CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/16"]'),
+            (f"subnets = {{ {SUBNET} }}", "follow = true"),
+        )
+    )
+
+    assert topology.tables[1] == Table("private", "rtb-00000000000000002", office_routes=False, follow=True)
+    assert topology.vpc_networks == topology.cidrs
+    assert IPv4Network("100.64.0.0/16") in topology.private_networks
+    covered = sum(n.num_addresses for n in (*topology.private_networks, *topology.public_subnets.values()))
+    assert covered == 2 * 2**16
+
+
+def test_followed_table_keeps_the_subnets_it_lists() -> None:
+    """What is listed is associated by Mooring; what is followed is carried besides."""
+    topology = parse(written((SUBNET + " }", SUBNET + " }\nfollow = true")))
+
+    assert list(topology.tables[1].subnets) == ["subnet-00000000000000003"]
+    assert topology.vpc_networks == (IPv4Network("10.0.0.0/16"),)
+
+
+@pytest.mark.parametrize(("text", "age"), [("10s", timedelta(seconds=10)), ("1h", timedelta(hours=1))])
+def test_request_age_may_be_as_short_and_as_long_as_its_bounds(text: str, age: timedelta) -> None:
+    """Both bounds of a duration are allowed."""
+    limits = parse(written(("office_routes = true", f'[limits]\nrequest_age = "{text}"'))).limits
+
+    assert limits.request_age == age
+
+
+@given(st.integers(1, 999_999), st.sampled_from("smhd"))
+def test_duration_is_written_as_it_reads(number: int, unit: str) -> None:
+    """What is written in the largest unit that holds it reads as the same duration."""
+    duration, _ = read_duration(f"{number}{unit}")
+
+    assert duration is not None
+    assert read_duration(write_duration(duration))[0] == duration
 
 
 def test_example_of_the_documentation_is_valid() -> None:
@@ -230,6 +303,48 @@ def test_example_of_the_documentation_is_valid() -> None:
             id="office routes of a public table",
         ),
         pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/10"]', "vpc.secondary_cidrs[0]", "100.64.0.0/10",
+            "between /16 and /28", id="secondary range larger than a VPC's",
+        ),
+        pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/16", "10.0.128.0/20"]', "vpc.secondary_cidrs[1]",
+            "10.0.128.0/20", "overlaps vpc.cidr (10.0.0.0/16)", id="secondary range in the primary one",
+        ),
+        pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["10.100.16.0/20"]', "office.networks[2]", "10.100.30.0/24",
+            "overlaps vpc.secondary_cidrs[0] (10.100.16.0/20)", id="office network in a secondary range",
+        ),
+        pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["192.168.0.0/16"]', "office.vpn_clients", "192.168.0.0/24",
+            "overlaps vpc.secondary_cidrs[0] (192.168.0.0/16)", id="VPN clients in a secondary range",
+        ),
+        pytest.param(
+            CIDR, f"{CIDR}\nsecondary_cidrs = []", "vpc.secondary_cidrs", [], "at least one entry",
+            id="no secondary range",
+        ),
+        pytest.param(
+            SUBNET, 'subnet-00000000000000003 = "100.64.0.0/24"', "private[0].subnets.subnet-00000000000000003",
+            "100.64.0.0/24", "lies outside the VPC 10.0.0.0/16; another range of it goes in vpc.secondary_cidrs",
+            id="subnet of a range that is not declared",
+        ),
+        pytest.param(
+            "[[public]]", "[[public]]\nfollow = true", "public[0].follow", None, "unknown key",
+            id="public table that is followed",
+        ),
+        pytest.param(
+            "office_routes = true", 'office_routes = true\nfollow = "yes"', "private[1].follow", "yes",
+            "must be true or false", id="text for whether a table is followed",
+        ),
+        pytest.param(
+            'subnets = { subnet-00000000000000004 = "10.0.2.0/24" }', "follow = false", "private[1].subnets", None,
+            "missing; a table that lists none is followed, whatever is declared",
+            id="table by tag that lists none and is not to be followed",
+        ),
+        pytest.param(
+            f"subnets = {{ {SUBNET} }}", "follow = false", "private[0].subnets", None, "missing",
+            id="table by id that lists none and is not to be followed",
+        ),
+        pytest.param(
             "office_routes = true", "[limits]\nmoves_per_hour = true", "limits.moves_per_hour", True,
             "must be a whole number", id="boolean for a number",
         ),
@@ -243,6 +358,18 @@ def test_example_of_the_documentation_is_valid() -> None:
         pytest.param(
             "office_routes = true", "[limits]\ntables = 2", "limits.tables", 2, "a failover alone needs 3",
             id="table limit below a failover",
+        ),
+        pytest.param(
+            "office_routes = true", '[limits]\nrequest_age = "9s"', "limits.request_age", "9s",
+            "must be a duration from 10s to 1h", id="request age too short to be met",
+        ),
+        pytest.param(
+            "office_routes = true", '[limits]\nrequest_age = "61m"', "limits.request_age", "61m",
+            "must be a duration from 10s to 1h", id="request age of more than an hour",
+        ),
+        pytest.param(
+            "office_routes = true", "[limits]\nrequest_age = 120", "limits.request_age", 120,
+            "must be a duration from 10s to 1h, such as 90s or 5m", id="request age without a unit",
         ),
     ],
 )  # fmt: skip

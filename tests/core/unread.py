@@ -19,10 +19,8 @@ def is_asked(api: str, topology: Topology) -> bool:
 
 
 def checked(instance: Instance) -> Instance:
-    """Give an instance as DescribeInstanceStatus shows it, which lists running ones only."""
-    if instance.state == "running":
-        return replace(instance, listed=True)
-    return replace(unchecked(instance), listed=False)
+    """Give an instance as DescribeInstanceStatus shows it: what it does not list as running has no checks."""
+    return instance if instance.listed else replace(unchecked(instance), listed=instance.listed)
 
 
 def unchecked(instance: Instance) -> Instance:
