@@ -199,7 +199,9 @@ class DynamoJournal:
             ObservationError: the table could not be read.
         """
         item = self._item(name, _DECLARATION)
-        return Kept(item["document"]["S"].encode(), datetime.fromisoformat(item["at"]["S"])) if item else None
+        with _as_written(f"{name}'s declaration"):
+            at = _time(item, "at")
+            return Kept(item["document"]["S"].encode(), at) if at else None
 
     def _item(self, name: str, entry: str) -> dict[str, Any]:
         try:

@@ -168,7 +168,7 @@ class FakeStage:
 
     def terminate(self, instance_id: str) -> None:
         """Terminate it in the model."""
-        self.model.terminate(instance_id)
+        self.model.end(instance_id)
 
     def stop(self, instance_id: str) -> None:
         """Stop it in the model."""

@@ -248,8 +248,15 @@ READERS = {
         "dynamodb",
         lambda c: DynamoJournal(c, "table").read("office"),
         (),
-        frozenset({"Item.revision", "Item.revision.N", "Item.moves", "Item.moves.L", "Item.router.S"}),
+        frozenset({"Item.revision", "Item.revision.N", "Item.moves.L", "Item.router.S"}),
         given={"GetItem": STATE},
+    ),
+    "declaration that was kept": Reader(
+        "dynamodb",
+        lambda c: DynamoJournal(c, "table").kept("office"),
+        (),
+        frozenset({"Item.document", "Item.document.S", "Item.at.S"}),
+        given={"GetItem": {"Item": {"document": {"S": "document"}, "at": {"S": NOON.isoformat()}}}},
     ),
     "timeline": Reader(
         "dynamodb",

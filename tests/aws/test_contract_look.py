@@ -150,7 +150,7 @@ def test_association_that_is_not_in_force_does_not_count(stage: Stage, state: st
 
 
 def test_instance_is_found_by_its_id_wherever_it_is(stage: Stage) -> None:
-    """As a look shows it, but for the status checks, which are not read; stopped, too, and not once it has ended."""
+    """As a look shows it, but for the status checks, which are not read; stopped, too, and once it has ended."""
     instance_id = _instance(stage, stage.standby)
     seen = next(i for i in _observe(stage).instances if i.id == instance_id)
     unchecked = replace(seen, checks="unknown", listed=None)
@@ -163,7 +163,8 @@ def test_instance_is_found_by_its_id_wherever_it_is(stage: Stage) -> None:
     assert network.instance(an_id("i", 0xDEAD)) is None
     stage.terminate(instance_id)
     ended = network.instance(instance_id)
-    assert ended is None or (ended.state, ended.interfaces) == ("terminated", ())
+    assert ended
+    assert (ended.state, ended.interfaces) == ("terminated", ())
 
 
 def test_instance_that_could_not_be_looked_for_is_an_error(stage: Stage) -> None:

@@ -85,7 +85,10 @@ def _is_whole_but(seen: Observation, office: Office, operation: str) -> None:
     assert {(i.checks, i.listed) for i in whole.instances} == {("impaired", True), ("ok", True)}
     unknown = {
         "DescribeInstanceStatus": replace(
-            whole, instances=tuple(replace(i, checks="unknown", listed=None) for i in whole.instances)
+            whole,
+            instances=tuple(
+                replace(i, checks="unknown", listed=None, impaired_since=None) for i in whole.instances
+            ),
         ),
         "DescribeSubnets": replace(whole, subnets=None),
         "DescribeSecurityGroupRules": replace(whole, ingress=()),

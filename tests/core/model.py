@@ -61,6 +61,7 @@ class Model:
     gateway: str = GATEWAY
     loose: dict[str, Interface] = field(default_factory=dict)
     subnets: dict[str, Subnet] | None = None
+    ended: dict[str, Instance] = field(default_factory=dict)
     ids: int = 1000
 
     @classmethod
@@ -85,6 +86,7 @@ class Model:
             ingress=dict(self.ingress),
             loose=dict(self.loose),
             subnets=None if self.subnets is None else dict(self.subnets),
+            ended=dict(self.ended),
         )
 
     def observe(
@@ -110,8 +112,8 @@ class Model:
         )
 
     def instance(self, instance_id: str) -> Instance | None:
-        """Give what a look at one instance returns, which reads no status checks."""
-        found = self.instances.get(instance_id)
+        """Give what a look at one instance returns, which reads no status checks; one that has ended is shown for a while."""
+        found = self.instances.get(instance_id) or self.ended.get(instance_id)
         return found and unchecked(found)
 
     def facts(self) -> Facts:
@@ -322,6 +324,12 @@ class Model:
             for elastic_ip in list(self.elastic_ips.values()):
                 if elastic_ip.interface_id == card.id:
                     self.put_address(elastic_ip.allocation_id, None)
+
+    def end(self, instance_id: str) -> None:
+        """Terminate an instance, which EC2 then shows for about an hour to who asks for it by its id."""
+        ended = replace(self.instances[instance_id], state="terminated", interfaces=(), public_address=None)
+        self.terminate(instance_id)
+        self.ended[instance_id] = ended
 
     def start(self, instance_id: str, at: datetime) -> None:
         """Start a stopped instance: that is a launch."""
