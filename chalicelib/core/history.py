@@ -137,6 +137,7 @@ class History:
             after,
             router=instance.id,
             since=self.since if stays else at,
+            launched_at=self.launched_at if stays else None,
             insisted_at=at if insisted else self.insisted_at if stays else None,
         ).met(instance)
 
