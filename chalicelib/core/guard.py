@@ -103,12 +103,12 @@ def hold_down(topology: Topology, history: History, election: Election, at: date
         limit = topology.limits.moves_per_hour
         if len(recent) < limit:
             return None
-        until = (
+        again = (
             f"; the next is made at {recent[-limit] + HOLD_DOWN:%H:%M:%S} UTC at the soonest" if limit else ""
         )
         reason = (
             f"{len(recent)} moves off a running router within the hour; limits.moves_per_hour allows {limit} "
-            f"({election.previous} still runs, and {election.reason}){until}"
+            f"({election.previous} still runs, and {election.reason}){again}"
         )
         return Refusal("hold-down", reason, "find out why it moves, then apply with --force, or wait")
     if election.cause == "unfit":

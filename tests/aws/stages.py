@@ -155,6 +155,7 @@ class Ec2Stage:
         report = reconcile(self.topology, self.ports, Request())
         assert report.verdict == "repaired", report.sentence
         assert report.election
+        assert report.election.interface
         self.router = report.election.interface.id
         others = (c.interfaces[0].id for c in self._office.candidates())
         self.standby = next(eni for eni in others if eni != self.router)

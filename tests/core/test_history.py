@@ -153,6 +153,12 @@ def test_pause_holds_until_its_end(until: datetime | None, *, paused: bool) -> N
     assert remembered().paused(NOON) is None
 
 
+def test_pause_outlives_a_decision() -> None:
+    """A decision never resumes what an operator paused."""
+    pause = Pause("maintenance")
+    assert remembered(pause=pause).decided(standby(), NOON, "dead", insisted=False).paused(NOON) == pause
+
+
 def test_pause_says_why_and_until_when() -> None:
     """Whoever reads it learns what it is for."""
     assert str(Pause("maintenance")) == "paused: maintenance"
