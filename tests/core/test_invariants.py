@@ -24,7 +24,30 @@ if TYPE_CHECKING:
     from chalicelib.core.topology import Topology
     from tests.core.model import Model
 
-histories = st.sampled_from((None, ROUTER, STANDBY)).map(lambda router: History(router=router))
+AGES = (0, 1, 4, 6, 60, 60 * 24)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Draw what a journal may remember: no router, or one since a moment, launched at another, with what AWS has said."""
+    router = draw(st.sampled_from((None, ROUTER, STANDBY)))
+    since, launched, insisted = (
+        draw(st.none() | st.sampled_from(AGES).map(lambda age: NOON - timedelta(minutes=age))) for _ in range(3)
+    )
+    words = st.builds(
+        Notice,
+        st.sampled_from((ROUTER, STANDBY)),
+        st.just("was spoken of"),
+        st.sampled_from(AGES).map(lambda age: NOON - timedelta(minutes=age)),
+        kind=st.sampled_from(("interruption", "rebalance", "termination", "in-service")),
+    )
+    history = History(router=router)
+    if router:
+        moment = draw(st.sampled_from(AGES)) and since
+        history = replace(history, since=since, launched_at=launched, insisted_at=insisted, decided_at=moment)
+    for word in draw(st.lists(words, max_size=3)):
+        history = history.noticed(word)
+    return history
 
 
 @st.composite
