@@ -33,7 +33,7 @@ from chalicelib.wakeups import Doorbell
 from chalicelib.worker import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import boto3
     from aws_lambda_powertools.logging import Logger
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.secrets import TunnelSecrets
     from chalicelib.aws.signed import SignedApi
-    from chalicelib.core.wake import Hook, Whereabouts
+    from chalicelib.core.concern import Whereabouts
+    from chalicelib.core.wake import Hook
 
 _READS = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
@@ -167,9 +168,9 @@ class Edge:
         """Give what an event needs on its way to the worker."""
         return Doorbell(self.topologies, self, self.queue, SystemClock(), account, self.session.region_name)
 
-    def locate(self, resource_id: str) -> Whereabouts | None:
-        """Find a resource that an event mentions; the EC2 client is made only when one does."""
-        return self.network.locate(resource_id)
+    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
+        """Find what an event mentions; the EC2 client is made only when one mentions anything."""
+        return self.network.locate(mentioned)
 
     def complete(self, hook: Hook, instance_id: str) -> None:
         """Complete a lifecycle hook; the client is made only when there is one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ from chalicelib.core.wake import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import timedelta
 
     from chalicelib.controller import Ports
     from chalicelib.core.report import Verdict
@@ -140,14 +141,22 @@ def _taken(record: Mapping[str, Any], group: str, bench: Bench, deadline: dateti
         wake = loads(record["body"])
         if wake.topology != group:
             raise ValueError("a message in another topology's group: two would write at once")  # noqa: TRY301
-        serve(wake, bench, deadline)
+        serve(wake, bench, deadline, _sent_at(record))
     except Exception as error:  # noqa: BLE001 - the outer edge of a process: it is logged, and the message stays
         bench.voice.complain("a message could not be served", error)
         return False
     return True
 
 
-def serve(wake: Wake, bench: Bench, deadline: datetime | None = None) -> Report | None:
+def _sent_at(record: Mapping[str, Any]) -> datetime | None:
+    """Read when a message was sent, by the queue's clock: an operator's own may be wrong."""
+    sent = record["attributes"].get("SentTimestamp")
+    return datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+
+
+def serve(
+    wake: Wake, bench: Bench, deadline: datetime | None = None, sent_at: datetime | None = None
+) -> Report | None:
     """Do what a wake-up asks, by `deadline`; None when its topology is declared no more.
 
     A note that cannot be written stops nothing: whatever it was about, the next tick looks again.
@@ -156,7 +165,7 @@ def serve(wake: Wake, bench: Bench, deadline: datetime | None = None) -> Report 
     if wake.notice is not None:
         notice = wake.notice
         _amend(wake.topology, lambda history: history.noticed(notice), bench)
-    report = _run(wake, bench, deadline)
+    report = _run(wake, bench, deadline, sent_at or wake.at)
     if report is None:
         bench.voice.drop("wake-up ignored", f"{wake.topology} is declared no more")
     else:
@@ -166,14 +175,15 @@ def serve(wake: Wake, bench: Bench, deadline: datetime | None = None) -> Report 
     return report
 
 
-def _run(wake: Wake, bench: Bench, deadline: datetime | None) -> Report | None:
+def _run(wake: Wake, bench: Bench, deadline: datetime | None, sent_at: datetime) -> Report | None:
     started = bench.ports.clock.now()
     try:
         read = _declared(wake.topology, started, bench)
         if read is None:
             return None
         topology, problems = read
-        _check_age(wake, topology, started)
+        if wake.request_id is not None:
+            _check_age(started - sent_at, topology.limits.request_age)
     except ControllerError as error:
         verdict: Verdict = "expired" if isinstance(error, Expired) else "blind"
         return Report(wake.topology, verdict, wake.woken_by, started, bench.ports.clock.now(), error=error)
@@ -226,14 +236,13 @@ def _kept(name: str, bench: Bench) -> tuple[Kept, Topology] | None:
         return None
 
 
-def _check_age(wake: Wake, topology: Topology, now: datetime) -> None:
+def _check_age(age: timedelta, limit: timedelta) -> None:
     """Refuse what somebody asked too long ago: who still wants it asks again.
 
     Raises:
         Expired: the request is older than is declared.
     """
-    age, limit = now - wake.at, topology.limits.request_age
-    if wake.request_id is not None and age > limit:
+    if age > limit:
         waited = f"{age.total_seconds():.0f} s"
         raise Expired(
             f"it was asked {waited} ago, and limits.request_age allows {limit.total_seconds():.0f} s",

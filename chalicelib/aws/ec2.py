@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from chalicelib.aws.errors import AwsError, blind, code_of
 from chalicelib.aws.writes import write
+from chalicelib.core.concern import Whereabouts
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.observation import (
     ElasticIp,
@@ -18,10 +19,9 @@ from chalicelib.core.observation import (
     Route,
     RouteTable,
 )
-from chalicelib.core.wake import Whereabouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from concurrent.futures import Future
 
     from mypy_boto3_ec2 import EC2Client
@@ -45,6 +45,9 @@ _T = TypeVar("_T")
 
 PAGE: PaginatorConfigTypeDef = {"PageSize": 1000}
 """The largest page of DescribeInstances, DescribeInstanceStatus and DescribeSecurityGroupRules."""
+
+FILTER_VALUES = 200
+"""The most values that EC2 takes in one filter."""
 
 _TARGETS = (
     "GatewayId",
@@ -120,33 +123,35 @@ class Ec2Network:
         """Attempt every change, most valuable first, many at a time; see `writes.write`."""
         return write(self._writes, changes, seconds)
 
-    def locate(self, resource_id: str) -> Whereabouts | None:
-        """Find one instance, interface or route table with one call; None when AWS knows none of that id.
+    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
+        """Find instances, interfaces, route tables and public addresses, with one call for each kind that is mentioned.
+
+        What EC2 knows none of is left out; so is, of each kind, what is beyond the first `FILTER_VALUES`.
 
         Raises:
-            ObservationError: AWS did not answer.
+            ObservationError: EC2 did not answer.
         """
         try:
-            return self._locate(resource_id)
+            return dict(self._located(mentioned))
         except AwsError as error:
-            if code_of(error).endswith((".NotFound", ".Malformed")):
-                return None
-            raise blind(f"looking for {resource_id}", error) from error
+            raise blind(f"looking for {', '.join(sorted(mentioned)[:3])}", error) from error
 
-    def _locate(self, resource_id: str) -> Whereabouts | None:
-        match resource_id.partition("-")[0]:
-            case "i":
-                reservations = self._reads.describe_instances(InstanceIds=[resource_id])["Reservations"]
-                found = [i for reservation in reservations for i in reservation["Instances"]]
-                return Whereabouts(found[0].get("VpcId"), _tags(found[0].get("Tags", []))) if found else None
-            case "eni":
-                interfaces = self._reads.describe_network_interfaces(NetworkInterfaceIds=[resource_id])
-                return Whereabouts(interfaces["NetworkInterfaces"][0].get("VpcId"))
-            case "rtb":
-                tables = self._reads.describe_route_tables(RouteTableIds=[resource_id])
-                return Whereabouts(tables["RouteTables"][0].get("VpcId"))
-            case _:
-                return None
+    def _located(self, mentioned: Collection[str]) -> Iterator[tuple[str, Whereabouts]]:
+        """Look with filters: a list of ids would fail as a whole for one that is gone."""
+        if filters := _filters("instance-id", mentioned, "i-"):
+            for reservation in self._reads.describe_instances(Filters=filters)["Reservations"]:
+                for instance in reservation["Instances"]:
+                    tags = _tags(instance.get("Tags", []))
+                    yield instance["InstanceId"], Whereabouts(instance.get("VpcId"), tags)
+        if filters := _filters("network-interface-id", mentioned, "eni-"):
+            for card in self._reads.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
+                yield card["NetworkInterfaceId"], Whereabouts(card.get("VpcId"))
+        if filters := _filters("route-table-id", mentioned, "rtb-"):
+            for table in self._reads.describe_route_tables(Filters=filters)["RouteTables"]:
+                yield table["RouteTableId"], Whereabouts(table.get("VpcId"))
+        if filters := _filters("public-ip", mentioned, tuple("0123456789")):
+            for address in self._reads.describe_addresses(Filters=filters)["Addresses"]:
+                yield address["PublicIp"], Whereabouts(allocation_id=address.get("AllocationId"))
 
     def _route_tables(self, topology: Topology) -> list[RouteTableTypeDef]:
         """List the VPC's tables; unpaged, since a VPC has at most 200 (quota) and a page only 100."""
@@ -190,6 +195,12 @@ class Ec2Network:
             return None
         vpcs = self._reads.describe_vpcs(VpcIds=[topology.vpc_id])["Vpcs"]
         return vpcs[0].get("DhcpOptionsId") if vpcs else None
+
+
+def _filters(name: str, mentioned: Collection[str], start: str | tuple[str, ...]) -> list[FilterTypeDef]:
+    """Make the filter for all that starts so, none where nothing does."""
+    values = sorted(one for one in mentioned if one.startswith(start))[:FILTER_VALUES]
+    return [{"Name": name, "Values": values}] if values else []
 
 
 def _in_vpc(topology: Topology) -> list[FilterTypeDef]:

@@ -140,20 +140,22 @@ class DynamoJournal:
         return [_content(item["report"]) for item in items]
 
     def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
-        """Note how far a request has come: queued, running or done.
+        """Note how far a request has come: queued, running or done, and since when.
 
         Raises:
             ApplyError: the table could not be written.
         """
+        now = datetime.now(UTC)
         known = {
             "request_id": request_id,
             "topology": name,
             "state": state,
+            "at": now.isoformat(),
             "report": report and as_json(report),
         }
         item = _key(_REQUESTS, request_id) | {
             "answer": _document(known),
-            "ttl": {"N": str(int((datetime.now(UTC) + ANSWERED).timestamp()))},
+            "ttl": {"N": str(int((now + ANSWERED).timestamp()))},
         }
         try:
             self._dynamodb.put_item(TableName=self._table, Item=item)

@@ -129,7 +129,7 @@ class _Run:
 
     def close(self) -> Report:
         """Ask after machines, write down what is known of them and what became of the decision, and report."""
-        advice = self._settle()
+        advice = [] if self.error else self._settle()
         report = _report(
             self.topology,
             self.request,
@@ -240,7 +240,7 @@ class _Run:
         """Ask the machines that are due how they stand, and write down what is known; gives what could not be done."""
         seen, advice = self.seen, []
         history = seen.history
-        if seen.words is not None and self.error is None and left(self.ports, self.deadline) > 0:
+        if seen.words is not None and left(self.ports, self.deadline) > 0:
             history, error = errands.ask(
                 self.topology, self.ports.machines, seen.observation, history, self.request.order
             )

@@ -15,14 +15,24 @@ if TYPE_CHECKING:
     from chalicelib.core.topology import Topology
 
 UNREAD = {
-    "checks": "whether AWS calls a candidate impaired, or has scheduled anything for it, is unknown",
-    "dhcp_options": "whether the VPC has the declared set of DHCP options was not looked at",
-    "ingress": "whether the bootstrap rule is gone was not looked at",
-    "subnets": "whether the declared subnets are there, and which others ride on declared tables, was not looked at",
+    "ec2:DescribeInstanceStatus": (
+        "status checks",
+        "whether AWS calls a candidate impaired, or has scheduled anything for it, is unknown",
+    ),
+    "ec2:DescribeSecurityGroupRules": (
+        "the security group's rules",
+        "whether the bootstrap rule is gone was not looked at",
+    ),
+    "ec2:DescribeSubnets": (
+        "subnets",
+        "whether the declared ones are there, and which ranges others on declared tables have, was not looked at",
+    ),
+    "ec2:DescribeVpcs": (
+        "the VPC",
+        "whether it has the declared set of DHCP options was not looked at",
+    ),
 }
-"""What is not known when a part of the look failed, by its key in `Observation.unread`."""
-
-_PARTS = {"checks": "status checks", "dhcp_options": "DHCP options", "ingress": "security group rules"}
+"""By the calls that may stand in `Observation.unread`: what could not be read, and what is not known then."""
 
 
 def find_problems(topology: Topology, observation: Observation) -> tuple[str, ...]:
@@ -48,7 +58,11 @@ def absent_subnets(topology: Topology, observation: Observation) -> frozenset[st
 
 
 def is_ours(topology: Topology, skipped: Skipped) -> bool:
-    """Say whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate."""
+    """Say whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate.
+
+    Of rules only those of the declared security group are read.
+    """
+    prefix = skipped.id.partition("-")[0]
     named = {
         topology.elastic_ip,
         topology.internet_gateway,
@@ -62,20 +76,20 @@ def is_ours(topology: Topology, skipped: Skipped) -> bool:
         "rtb": [t.selector for t in topology.tables if isinstance(t.selector, Tags)],
         "i": list(topology.candidates),
     }
-    chosen = selectors.get(skipped.id.split("-")[0], [])
-    return skipped.id in named or any(tags.match(skipped.tags) for tags in chosen)
+    chosen = selectors.get(prefix, [])
+    return prefix == "sgr" or skipped.id in named or any(tags.match(skipped.tags) for tags in chosen)
 
 
 def _unread(observation: Observation) -> Iterator[str]:
-    for part, why in sorted(observation.unread.items()):
-        unknown = UNREAD.get(part, "what it would show is unknown")
-        yield f"{_PARTS.get(part, part)} could not be read: {why}; {unknown}"
+    for call, why in sorted(observation.unread.items()):
+        what, unknown = UNREAD.get(call, ("a part of the look", "what it would show is unknown"))
+        yield f"{what} could not be read ({call}: {why}): {unknown}"
 
 
 def _not_understood(topology: Topology, observation: Observation) -> Iterator[str]:
     for skipped in observation.skipped:
         if is_ours(topology, skipped):
-            yield f"{skipped.kind} {skipped.id} is declared and cannot be understood: {skipped.why}; it is left alone"
+            yield f"{skipped} is declared and cannot be understood: {skipped.why}; it is left alone"
 
 
 def _subnets(topology: Topology, observation: Observation) -> Iterator[str]:
@@ -117,9 +131,10 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
 
 def _candidates(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of candidates that could not take over, before one of them must; those that come or go are left out."""
-    for instance in sorted(observation.instances, key=lambda i: i.id):
-        here = topology.preference(instance.tags) is not None and instance.state in ("running", "stopped")
-        if here and (why := _useless(topology, observation, instance)):
+    there = ("running", "stopped")
+    found = [i for i in observation.instances if i.state in there and topology.preference(i.tags) is not None]
+    for instance in sorted(found, key=lambda i: i.id):
+        if why := _useless(topology, observation, instance):
             yield f"{instance.id} could not take over: {why}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,10 +107,13 @@ def test_asked_run_is_queued_served_and_reported(functions: Functions, office: O
     reply = functions.call("POST", f"{HERE}/reconcile")
     assert (reply.status, reply.body["topology"]) == (202, "office")
     asked = f"/requests/{reply.body['request_id']}"
-    assert functions.call("GET", asked).body == {
+    queued = functions.call("GET", asked).body
+    assert datetime.now(UTC) - datetime.fromisoformat(queued.pop("at")) < timedelta(minutes=1)
+    assert queued == {
         "request_id": reply.body["request_id"],
         "topology": "office",
         "state": "queued",
+        "note": None,
         "report": None,
     }
     assert functions.work() == []

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from chalicelib.core.wake import Wake
 from chalicelib.worker import take
-from tests.app.functions import sample
+from tests.app.functions import Context, sample
 
 if TYPE_CHECKING:
     from tests.app.functions import Event, Functions
@@ -234,6 +234,25 @@ def test_hook_that_is_over_is_no_error(functions: Functions, office: Office) -> 
     functions.tick()
     assert functions.asked().count("CompleteLifecycleAction") == 1
     assert [line["level"] for line in functions.log.lines if line["message"].endswith("let go")] == []
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(60, 45), (58, 45), (40, 28), (12, 0)])
+def test_run_is_over_before_its_function_is(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, left: int, seconds: int
+) -> None:
+    """At most 45 seconds from now, and 12 before Lambda's timeout, however much of that a start has taken."""
+    told: list[datetime] = []
+
+    def take_nothing(*_: object, deadline: datetime) -> list[str]:
+        told.append(deadline)
+        return []
+
+    monkeypatch.setattr(functions.app, "take", take_nothing)
+    before = datetime.now(UTC)
+    context = Context("mooring-reconcile", milliseconds_left=left * 1000)
+    assert functions.app.reconcile({"Records": []}, context) == {"batchItemFailures": []}
+    (deadline,) = told
+    assert timedelta() <= deadline - before - timedelta(seconds=seconds) < timedelta(seconds=5)
 
 
 # -- a batch -----------------------------------------------------------------------------------------

@@ -206,6 +206,45 @@ def test_undeploy_says_which_messages_are_lost(
     assert "1 messages in EventDeadLetters will be lost" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
+def test_undeploy_asks_the_queues_where_the_environment_says(
+    run: Run, aws: AwsCli, stack: str, world: World, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, name: str,
+) -> None:  # fmt: skip
+    """The AWS CLI's first version would ask SQS's legacy host instead, and whoever named an endpoint means it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example.com")
+    monkeypatch.setenv(name, "https://aws.example.com")
+    aws.endpoint = "https://aws.example.com"
+    world.client("sqs").send_message(QueueUrl=stack, MessageBody="{}")
+    assert run("undeploy") == 0
+    assert "1 messages in EventDeadLetters will be lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("ignored", ["", "true"])
+def test_undeploy_names_no_endpoint_where_none_counts(
+    run: Run, aws: AwsCli, stack: str, monkeypatch: pytest.MonkeyPatch, ignored: str
+) -> None:
+    """None is set, or those that are set are to be ignored: SQS's own is the AWS CLI's to know."""
+    if ignored:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example.com")
+        monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", ignored)
+    assert run("undeploy") == 0
+    assert "--endpoint-url" not in aws.line("sqs", "get-queue-attributes")
+
+
+def test_undeploy_does_not_stop_at_a_queue_that_does_not_say(
+    run: Run, aws: AwsCli, stack: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How many messages it holds is worth a word, and no reason to keep the stack; nothing is said to be empty."""
+    world.deny("GetQueueAttributes", by="hand")
+    assert run("undeploy") == 0
+    assert (
+        "messages in EventDeadLetters may be lost: aws sqs get-queue-attributes failed"
+        in capsys.readouterr().out
+    )
+    assert aws.changes[0] == "cloudformation delete-stack"
+
+
 def test_undeploy_without_stack_does_nothing(
     aws: AwsCli, run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

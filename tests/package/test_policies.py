@@ -93,7 +93,9 @@ def _is_told_of_edits(office: Office, mooring: Lambda) -> None:
     mooring.event(api_call(office.world, "ModifyNetworkInterfaceAttribute", **interface))
     table = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
     mooring.event(api_call(office.world, "CreateRoute", routeTableId=table["RouteTableId"]))
-    assert mooring.queued() == 2
+    (address, *_) = office.ec2("describe_addresses", "Addresses")
+    mooring.event(api_call(office.world, "DisassociateAddress", publicIp=address["PublicIp"]))
+    assert mooring.queued() == 3
     mooring.settle()
 
 

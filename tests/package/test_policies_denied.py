@@ -125,6 +125,7 @@ def test_event_denied_one_action_is_put_aside_and_the_others_are_passed_on(
     """It fails once, with the name of the call, and is kept; what does not need the action is served as ever."""
     foreign = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
     needs = {
+        "ec2:DescribeAddresses": api_call(office.world, "DisassociateAddress", publicIp="203.0.113.7"),
         "ec2:DescribeInstances": api_call(office.world, "StopInstances", id=office.router),
         "ec2:DescribeNetworkInterfaces": api_call(
             office.world, "DetachNetworkInterface", id=office.interface

@@ -38,6 +38,8 @@ class Reality:
     # Held while moto works: its backends are not made for threads.
     lock: threading.RLock = field(default_factory=threading.RLock)
     bus: Bus = field(default_factory=Bus)
+    # Seconds by which the queues' time is ahead of the clock's.
+    passed: float = 0.0
     # Who waits for which lifecycle hook.
     waits: list[Wait] = field(default_factory=list)
     transitions: Transitions = field(default_factory=Transitions)
@@ -55,7 +57,7 @@ class Reality:
 
     def reset(self) -> None:
         """Forget all that happened, and put every knob back."""
-        self.page_size = None
+        self.page_size, self.passed = None, 0.0
         self.checks.clear()
         self.waits.clear()
         self.bus.reset()

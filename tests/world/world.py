@@ -160,6 +160,11 @@ class World:
         """End the transitional states now under way and say how many; what that sets off is under way next."""
         return self._front.settle()
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass for the queues: what is in flight comes again when its visibility timeout is over."""
+        with aws.lock:
+            aws.passed += seconds
+
     def expire_hooks(self) -> int:
         """Let the timeout of every lifecycle hook that an instance waits for run out, and say how many."""
         return self._front.expire()
