@@ -220,7 +220,7 @@ def test_missing_default_beside_a_nat_gateway_that_keeps_the_address_is_created(
 def test_reading_that_no_move_needs_is_a_problem_in_words_and_stops_none(part: str) -> None:
     """Issue 9, 7: security group rules throttled, and a dead router that could be seen stayed the router."""
     scene = moored()
-    scene.network.unread = {part: "ec2:Describe failed: RequestLimitExceeded"}
+    scene.network.unread = {part: "RequestLimitExceeded"}
     scene.model.terminate(ROUTER)
 
     report = scene.reconcile()
@@ -229,8 +229,8 @@ def test_reading_that_no_move_needs_is_a_problem_in_words_and_stops_none(part: s
     assert set(results(report).values()) == {"verified"}
     assert report.moored
     (problem,) = report.problems
-    assert "ec2:Describe failed: RequestLimitExceeded" in problem
-    assert problem.endswith(UNREAD[part])
+    assert f"({part}: RequestLimitExceeded)" in problem
+    assert problem.endswith(UNREAD[part][1])
     assert report.verdict == "drifting"
     scene.network.unread = {}
     assert scene.reconcile().verdict == "converged"

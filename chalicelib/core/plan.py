@@ -263,7 +263,8 @@ def _associations(
 
 
 def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[NetworkChange]:
-    if topology.dhcp_options and topology.dhcp_options != observation.dhcp_options:
+    unread = "ec2:DescribeVpcs" in observation.unread
+    if topology.dhcp_options and topology.dhcp_options != observation.dhcp_options and not unread:
         was = observation.dhcp_options
         yield AssociateDhcpOptions(
             topology.vpc_id, topology.dhcp_options, was, f"{was or 'no set'} is not the declared set"
@@ -272,7 +273,8 @@ def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Netw
 
 def _ingress(topology: Topology, observation: Observation) -> Iterator[NetworkChange | str]:
     """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision."""
-    if topology.ssh != "closed" or topology.security_group is None:
+    unread = "ec2:DescribeSecurityGroupRules" in observation.unread
+    if topology.ssh != "closed" or topology.security_group is None or unread:
         return
     if not observation.group_seen:
         yield (
