@@ -19,7 +19,7 @@ from chalicelib.core.change import (
 )
 from chalicelib.core.observation import Observation, Route
 from tests.builders import GATEWAY, GROUP, an_id
-from tests.core.unread import OPTIONS, RULES, STATUSES, SUBNETS, checked, is_asked, unchecked
+from tests.core.unread import OPTIONS, RULES, STATUSES, SUBNETS, checked, unchecked
 from tests.oracle import AddressFact, Facts, InterfaceFact, RouteFact, RuleFact, TableFact
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Model:
         self, topology: Topology, at: datetime, unread: Mapping[str, str] | None = None
     ) -> Observation:
         """Give what a truthful look at the VPC returns: a whole one, but for the readings that fail with a reason."""
-        unread = {api: why for api, why in (unread or {}).items() if is_asked(api, topology)}
+        unread = dict(unread or {})
         tables = (
             replace(t, routes=tuple(replace(r, state=self.state_of(r.target)) for r in t.routes))
             for t in self.tables.values()

@@ -1,4 +1,4 @@
-"""What the model shows when a reading fails that no pin needs, and what no look reads at all."""
+"""What the model shows of an instance when its status checks are read, and when they are not."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chalicelib.core.observation import Instance
-    from chalicelib.core.topology import Topology
 
 STATUSES, SUBNETS = "ec2:DescribeInstanceStatus", "ec2:DescribeSubnets"
 RULES, OPTIONS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"
-
-
-def is_asked(api: str, topology: Topology) -> bool:
-    """Say whether a look makes a call: what nobody decides about is not read."""
-    return {OPTIONS: topology.dhcp_options is not None, RULES: topology.ssh != "unmanaged"}.get(api, True)
 
 
 def checked(instance: Instance) -> Instance:
