@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.aws.answers import AT, at
-from tests.aws.looks import ADDRESS, ASSOCIATION, INSTANCE, INTERFACE, STATUS, TABLE, answers, first
+from tests.aws.looks import ADDRESS, ASSOCIATION, INSTANCE, INTERFACE, STATUS, TABLE, answers, first, look
 from tests.builders import NOON, an_id
 
 if TYPE_CHECKING:
@@ -222,3 +222,13 @@ def test_event_that_is_over_is_none(description: str | None, over: bool) -> None
     said = {} if description is None else {"Description": description}
     seen = first("DescribeInstanceStatus", STATUS, Events=[event | said])
     assert [e.code for e in seen.instances[0].events] == ([] if over else ["instance-retirement"])
+
+
+def test_group_whose_rules_could_not_be_read_is_not_taken_to_be_gone() -> None:
+    """What could not be looked for is not missing; read, and neither a rule nor an interface shows it: it is."""
+    instance = at(answers()["DescribeInstances"], INSTANCE)
+    interface = {**at(answers()["DescribeInstances"], INTERFACE), "Groups": []}
+    alone = {"Instances": [instance | {"NetworkInterfaces": [interface]}]}
+    bare = {"Reservations": [alone]}
+    assert not look(DescribeInstances=bare, DescribeSecurityGroupRules={"SecurityGroupRules": []}).group_seen
+    assert look(DescribeInstances=bare, DescribeSecurityGroupRules={}).group_seen
