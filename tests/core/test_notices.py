@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.core.event import TOO_OLD
 from chalicelib.core.history import NOTICED, SCHEDULED, History
 from chalicelib.core.observation import Instance, ScheduledEvent
 from chalicelib.core.push import relevant
-from chalicelib.core.wake import TOO_OLD, Hook, Notice
+from chalicelib.core.wake import Hook, Notice
 from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
 from tests.histories import remembered
 
