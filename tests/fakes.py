@@ -218,8 +218,10 @@ class FakeNetwork:
         """Look for one instance by its id, as it is now."""
         self.asked.append(instance_id)
         met = self.script.at("instance")
+        _cut(met, "cut-before")
         if failed := met.get("refuse") or met.get("lose"):
             raise ObservationError(f"ec2:DescribeInstances failed: {failed.code}", aws_code=failed.code)
+        _cut(met, "cut-after")
         return self.model.instance(instance_id)
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:

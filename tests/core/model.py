@@ -6,6 +6,7 @@ Its refusals carry AWS's codes. People and AWS change it through the verbs at it
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from chalicelib.core.change import (
@@ -18,7 +19,7 @@ from chalicelib.core.change import (
     RevokeIngress,
 )
 from chalicelib.core.observation import Observation, Route
-from tests.builders import GATEWAY, GROUP, an_id
+from tests.builders import GATEWAY, GROUP, NOON, an_id
 from tests.core.unread import OPTIONS, RULES, STATUSES, SUBNETS, checked, unchecked
 from tests.oracle import AddressFact, Facts, InterfaceFact, RouteFact, RuleFact, TableFact
 
@@ -342,6 +343,8 @@ class Model:
         """Change what EC2 says of an instance; what is not named stays, but a notice is withdrawn."""
         old = self.instances[instance_id]
         state = state or old.state
+        if old.state == "stopped" and state in ("pending", "running"):  # a start is another launch
+            old = replace(old, launched_at=max(old.launched_at, NOON) + timedelta(seconds=1))
         self.instances[instance_id] = replace(
             old, state=state, checks=checks or old.checks, notice=notice, listed=state == "running"
         )
