@@ -273,3 +273,17 @@ def test_many_tables_cost_one_write_each_and_two_looks() -> None:
     assert scene.reconcile().verdict == "repaired"
     assert len(scene.network.writes) == 50 + 1 + 3
     assert len(scene.network.sights) == 2
+
+
+@pytest.mark.parametrize("change", [{"state": "stopping"}, {"checks": "impaired"}])
+def test_router_that_goes_while_it_is_verified_is_told_of(change: dict[str, str]) -> None:
+    """All was written and seen, and leads to who carries nothing by then: that is not called repaired."""
+    gone = Fault("observe", 1, "happen", event=lambda vpc: vpc.become(STANDBY, **change))
+    scene = moored(faults=(gone,))
+    scene.model.terminate(ROUTER)
+
+    report = scene.reconcile()
+
+    assert report.verdict == "drifting"
+    assert set(results(report).values()) == {"verified"}
+    assert report.problems[0].startswith(f"{STANDBY} ")

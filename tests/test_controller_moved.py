@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,9 @@ def move(scene: Scene, *tables: str) -> None:
         scene.model.put_address(EIP, STANDBY_ENI, "10.0.10.9")
 
 
-@pytest.mark.parametrize("paused", [False, True])
-def test_network_that_was_moved_whole_is_adopted_by_two_looks_and_never_written(*, paused: bool) -> None:
+def test_network_that_was_moved_whole_is_adopted_by_two_looks_and_never_written() -> None:
     """The journal follows; meanwhile nothing is moved back, and the verdict says that a look is awaited."""
     scene = moored()
-    if paused:
-        scene.journal.histories["office"] = remembered(pause=Pause("maintenance"))
     move(scene)
 
     first = scene.reconcile()
@@ -51,6 +49,22 @@ def test_network_that_was_moved_whole_is_adopted_by_two_looks_and_never_written(
     assert scene.network.writes == []
     assert scene.reconcile().verdict == "converged"
     assert judge(scene.topology, scene.model.facts()) == []
+
+
+def test_network_that_was_moved_whole_in_a_pause_is_adopted_when_that_ends() -> None:
+    """Nothing is decided while it lasts, and nothing that was seen is forgotten: the first run after it moves nothing back."""
+    scene = moored()
+    scene.journal.histories["office"] = remembered(pause=Pause("maintenance"))
+    move(scene)
+
+    verdicts = [scene.reconcile().verdict for _ in range(4)]
+    in_pause = scene.history
+    scene.journal.histories["office"] = replace(in_pause, pause=None)
+    after = scene.reconcile()
+
+    assert verdicts == ["pending", "converged", "converged", "converged"]
+    assert (in_pause.router, in_pause.sighting) == (ROUTER, Sighting(STANDBY, NOON + MINUTE))
+    assert (after.verdict, scene.history.router, scene.network.writes) == ("converged", STANDBY, [])
 
 
 def test_look_too_soon_after_the_first_waits_for_another() -> None:

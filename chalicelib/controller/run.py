@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalicelib import errands
 from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, heard, left, look, look_until_sure
 from chalicelib.core.advice import advise, advise_on_machines
-from chalicelib.core.candidates import follows
+from chalicelib.core.candidates import follows, unable
 from chalicelib.core.change import (
     AssociateAddress,
     AssociateRouteTable,
@@ -214,7 +214,10 @@ class _Run:
         self.outcomes = tuple(_outcome(o, failures, wanted) for o in self.outcomes)
 
     def _look_again(self) -> Look | ControllerError:
-        """Observe and plan anew for the router that was decided on, whoever a stale read would elect."""
+        """Observe and plan anew for the router that was decided on, whoever a stale read would elect.
+
+        What ails it by then is told: nothing is called repaired that leads to a router that has gone meanwhile.
+        """
         seen = self.seen
         router_id = seen.election.router.id if seen.election.router else None
         try:
@@ -223,7 +226,11 @@ class _Run:
             election = seat(self.topology, observation, router_id)
         except ControllerError as error:
             return error
-        election = replace(seen.election, router=election.router, interface=election.interface)
+        ailing = election.router and unable(self.topology, observation, election.router)
+        problems = seen.election.problems or ((ailing,) if ailing else ())
+        election = replace(
+            seen.election, router=election.router, interface=election.interface, problems=problems
+        )
         return replace(
             seen,
             observation=replace(
@@ -247,7 +254,8 @@ class _Run:
             advice += [f"machines could not be asked: {error.message}"] if error else []
         if seen.election.router:
             history = history.met(seen.election.router)
-        sighting = seen.election.sighting
+        adopted = seen.election.cause == "adopted" and not self.decided  # in a pause nothing is decided
+        sighting = seen.recorded.sighting if adopted else seen.election.sighting
         recorded, machines = seen.recorded.machines, history.machines
         anew = [machine for machine in machines if machine not in recorded]
         gone = {machine.instance_id for machine in recorded} - {machine.instance_id for machine in machines}

@@ -127,13 +127,13 @@ def test_request_is_running_while_it_runs(functions: Functions, office: Office) 
     """Between queued and done, who asks is told that the worker has it."""
     request_id = functions.call("POST", f"{HERE}/reconcile").body["request_id"]
     seen: list[str] = []
-    read = functions.app.edge.topologies.read
+    read = functions.app.edge.topologies.document
 
     def reading(name: str) -> object:
         seen.append(functions.call("GET", f"/requests/{request_id}").body["state"])
         return read(name)
 
-    bench = replace(functions.app.edge.bench, read=reading)
+    bench = replace(functions.app.edge.bench, document=reading)
     assert take(functions.waiting(), bench) == []
     assert seen == ["running"]
 
@@ -182,19 +182,6 @@ def test_switchover_to_an_ineligible_instance_is_refused(
     assert _problem(reply) == (409, "NoEligibleRouter")
     assert to in reply.body["message"]
     assert functions.waiting() == []
-
-
-def test_switchover_held_down_is_refused_unless_forced(functions: Functions, office: Office) -> None:
-    """The hold-down guards a router that still runs; an operator may overrule it."""
-    for _ in range(4):
-        assert functions.call("POST", f"{HERE}/switchover", {"to": office.standby}).status == 202
-        functions.work()
-    standby = office.standby
-    reply = functions.call("POST", f"{HERE}/switchover", {"to": standby})
-    assert _problem(reply) == (409, "UnsafePlan")
-    assert functions.call("POST", f"{HERE}/switchover", {"to": standby, "force": True}).status == 202
-    functions.work()
-    assert office.router == standby
 
 
 # -- pausing -----------------------------------------------------------------------------------------

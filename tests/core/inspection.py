@@ -61,14 +61,14 @@ def _unsafe_targets(run: Run) -> Iterator[str]:
     whatever ails it, while nobody is better or what is shown of it may be old.
     """
     known = Model({}, {}, {}, {})
-    kept = run.report.router_id if run.report else run.history.router
+    kept = next((e.after.router for e in run.entries if isinstance(e, Decided)), None)
     for entry in run.entries:
         match entry:
             case Sight():
                 known = entry.shown.copy()
             case Write(change=CreateRoute() | ReplaceRoute() as change) if change.target.startswith("eni-"):
                 owner = known.owner_of(change.target)
-                stays = owner is not None and owner.id == run.history.router == kept
+                stays = owner is not None and owner.id == kept and run.history.router in (None, kept)
                 for reason in unfit(run.topology, known.facts(), change.target):
                     if stays and not reason.endswith("check on"):
                         continue

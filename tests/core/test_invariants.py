@@ -215,11 +215,8 @@ def test_network_without_a_router_keeps_what_needs_none(
     assert election.router is None
     facts = model.facts()
     for table_id, destinations in writable_tables(topology, facts).items():
-        kinds = {
-            t.kind
-            for t in topology.tables
-            if table_id in {x.id for x in _tables(topology, model, t.selector)}
-        }
+        shown = model.observe(topology, NOON)
+        kinds = {d.kind for d in topology.tables if table_id in {t.id for t in shown.select(d.selector)}}
         for destination in destinations:
             route, was = (
                 facts.tables[table_id].static(destination),
@@ -231,10 +228,6 @@ def test_network_without_a_router_keeps_what_needs_none(
             else:
                 assert route == was
     assert leads(topology, facts)[topology.elastic_ip] == leads(topology, before)[topology.elastic_ip]
-
-
-def _tables(topology: Topology, model: Model, selector: object) -> list[object]:
-    return list(model.observe(topology, NOON).select(selector))  # type: ignore[arg-type]
 
 
 @given(
