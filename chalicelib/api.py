@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 from chalicelib import wishes
 from chalicelib.controller import Request, preview
 from chalicelib.core.errors import ControllerError, TopologyError, UnknownTopology
+from chalicelib.core.history import Pause
 from chalicelib.core.machine import Order
-from chalicelib.core.observation import Pause
 from chalicelib.core.report import as_json, pause_json
 from chalicelib.core.wake import INSTANCE, NAME, Wake
 from chalicelib.worker import Ledger
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from chalicelib.controller import Ports
-    from chalicelib.core.observation import History
+    from chalicelib.core.history import History
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
     from chalicelib.wakeups import Queue

@@ -162,7 +162,7 @@ class Edge:
     @cached_property
     def bench(self) -> Bench:
         """What the worker works with."""
-        return Bench(self.ports, self.journal, self, self, telemetry, self.topologies.read)
+        return Bench(self.ports, self.journal, self, self, telemetry, self.topologies.document)
 
     def doorbell(self, account: str) -> Doorbell:
         """Give what an event needs on its way to the worker."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.core.errors import ControllerError, ObservationError, PushError
@@ -11,13 +11,16 @@ from chalicelib.core.push import due, on_trial
 from chalicelib.core.report import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
     from datetime import datetime
 
+    from chalicelib.controller.ports import Clock
     from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.change import PushConfig
+    from chalicelib.core.history import History
     from chalicelib.core.machine import Agent, Invocation, Order
-    from chalicelib.core.observation import History, Observation
+    from chalicelib.core.observation import Observation
     from chalicelib.core.topology import Topology
 
 
@@ -78,33 +81,58 @@ class Machines(Protocol):
         ...
 
 
-def agents(topology: Topology, machines: Machines) -> Callable[[Observation], Observation]:
-    """Read the SSM agents and the record of the stored secrets; gives what puts that into a snapshot.
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What could be learned of machines: their agents, the record of the stored secrets, and what they answered.
 
-    That it could not be read stops no repair of the network.
+    `unheard` says why the first two are not known, `unread` why some answers are not.
+    """
+
+    agents: dict[str, Agent] | None = None
+    certificate: CertificateRecord | None = None
+    unheard: str = ""
+    learned: tuple[Machine, ...] = ()
+    unread: str = ""
+
+    def told(self, observation: Observation, history: History) -> tuple[Observation, History]:
+        """Give a snapshot and a history with all this in them."""
+        observation = replace(
+            observation, agents=self.agents, certificate=self.certificate, unheard=self.unheard
+        )
+        return observation, history.learned(self.learned)
+
+
+def listen(topology: Topology, machines: Machines, remembered: Future[History], clock: Clock) -> Words:
+    """Ask after the candidates' agents, the stored secrets and every command on its way, as far as it can be known.
+
+    What could not be read stops no repair of the network, and a later run learns it; nothing is asked where no tunnel is
+    declared.
     """
     if topology.tunnel is None:
-        return lambda observation: observation
+        return Words()
     try:
-        found, record = machines.agents(topology), machines.certificate(topology)
+        words = Words(machines.agents(topology), machines.certificate(topology))
     except ObservationError as error:
-        why = error.message
-        return lambda observation: replace(observation, unheard=why)
-    return lambda observation: replace(observation, agents=found, certificate=record)
+        words = Words(unheard=error.message)
+    try:
+        history = remembered.result()
+    except ControllerError:  # whoever looks at the network says so
+        return words
+    return _heard_all(words, history, machines, clock)
 
 
-def heard(history: History, machines: Machines, now: datetime) -> tuple[History, str]:
-    """Give the history with what became of the commands on their way, and why some could not be asked after, if so.
-
-    What cannot be learned now, a later run learns; the first that cannot be had is the last that is asked for, since
-    the network waits for this look.
-    """
+def _heard_all(words: Words, history: History, machines: Machines, clock: Clock) -> Words:
+    """Read what became of every command; the first that cannot be had is the last that is asked for: time is short."""
+    learned: list[Machine] = []
     for machine in history.machines:
+        if machine.command is None:
+            continue
         try:
-            history = history.knows(_heard(machine, machines, now))
+            learned.append(_heard(machine, machines, clock.now()))
         except ObservationError as error:
-            return history, f"what {machine.instance_id} answered could not be read: {error.message}"
-    return history, ""
+            unread = f"what {machine.instance_id} answered could not be read: {error.message}"
+            return replace(words, learned=tuple(learned), unread=unread)
+    return replace(words, learned=tuple(learned))
 
 
 def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:

@@ -16,7 +16,7 @@ from chalicelib.core.topology import Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from chalicelib.core.observation import History, Pause
+    from chalicelib.core.history import History, Pause
     from chalicelib.core.topology import Topology
     from chalicelib.core.wake import Wake
     from chalicelib.wakeups import Queue

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.controller import Request, reconcile
-from chalicelib.core.errors import ControllerError, UnknownTopology
+from chalicelib.core.declaration import Kept, parse
+from chalicelib.core.errors import ControllerError, Expired
+from chalicelib.core.history import History
 from chalicelib.core.report import Report
 from chalicelib.core.wake import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import timedelta
 
     from chalicelib.controller import Ports
-    from chalicelib.core.observation import History
+    from chalicelib.core.report import Verdict
     from chalicelib.core.topology import Topology
-    from chalicelib.core.wake import Hook, Notice, Wake
+    from chalicelib.core.wake import Hook, Wake
 
 
 class Groups(Protocol):
@@ -52,6 +56,22 @@ class Ledger(Protocol):
         """
         ...
 
+    def keep(self, name: str, kept: Kept) -> None:
+        """Keep a valid declaration for the day when none can be read.
+
+        Raises:
+            ApplyError: it could not be written.
+        """
+        ...
+
+    def kept(self, name: str) -> Kept | None:
+        """Read the declaration that was kept last; None when none was.
+
+        Raises:
+            ObservationError: it could not be read.
+        """
+        ...
+
 
 class Queue(Protocol):
     """Where the messages come from."""
@@ -83,14 +103,15 @@ class Voice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the worker works with."""
+    """What the worker works with; `known` is what this process has read of declarations, by topology."""
 
     ports: Ports
     ledger: Ledger
     groups: Groups
     queue: Queue
     voice: Voice
-    read: Callable[[str], Topology]
+    document: Callable[[str], bytes | None]
+    known: dict[str, tuple[Kept, Topology]] = field(default_factory=dict)
 
 
 def take(records: Sequence[Mapping[str, Any]], bench: Bench, deadline: datetime | None = None) -> list[str]:
@@ -103,7 +124,7 @@ def take(records: Sequence[Mapping[str, Any]], bench: Bench, deadline: datetime 
     stuck: set[str] = set()
     for record in records:
         group = record["attributes"]["MessageGroupId"]
-        if group in stuck or not _taken(record, group, bench):
+        if group in stuck or not _taken(record, group, bench, deadline):
             stuck.add(group)
             failed.append(record)
     for record in failed:
@@ -114,28 +135,37 @@ def take(records: Sequence[Mapping[str, Any]], bench: Bench, deadline: datetime 
     return [record["messageId"] for record in failed]
 
 
-def _taken(record: Mapping[str, Any], group: str, bench: Bench) -> bool:
+def _taken(record: Mapping[str, Any], group: str, bench: Bench, deadline: datetime | None) -> bool:
     """Serve one message; one that cannot be served comes again, and at last to the dead-letter queue."""
     try:
         wake = loads(record["body"])
         if wake.topology != group:
             raise ValueError("a message in another topology's group: two would write at once")  # noqa: TRY301
-        serve(wake, bench)
+        serve(wake, bench, deadline, _sent_at(record))
     except Exception as error:  # noqa: BLE001 - the outer edge of a process: it is logged, and the message stays
         bench.voice.complain("a message could not be served", error)
         return False
     return True
 
 
-def serve(wake: Wake, bench: Bench) -> Report | None:
-    """Do what a wake-up asks; None when its topology is declared no more.
+def _sent_at(record: Mapping[str, Any]) -> datetime | None:
+    """Read when a message was sent, by the queue's clock: an operator's own may be wrong."""
+    sent = record["attributes"].get("SentTimestamp")
+    return datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+
+
+def serve(
+    wake: Wake, bench: Bench, deadline: datetime | None = None, sent_at: datetime | None = None
+) -> Report | None:
+    """Do what a wake-up asks, by `deadline`; None when its topology is declared no more.
 
     A note that cannot be written stops nothing: whatever it was about, the next tick looks again.
     """
     _answer(wake, bench, "running")
     if wake.notice is not None:
-        _amend(wake.topology, _noted(wake.notice), bench)
-    report = _run(wake, bench)
+        notice = wake.notice
+        _amend(wake.topology, lambda history: history.noticed(notice), bench)
+    report = _run(wake, bench, deadline, sent_at or wake.at)
     if report is None:
         bench.voice.drop("wake-up ignored", f"{wake.topology} is declared no more")
     else:
@@ -145,17 +175,79 @@ def serve(wake: Wake, bench: Bench) -> Report | None:
     return report
 
 
-def _run(wake: Wake, bench: Bench) -> Report | None:
+def _run(wake: Wake, bench: Bench, deadline: datetime | None, sent_at: datetime) -> Report | None:
     started = bench.ports.clock.now()
     try:
-        topology = bench.read(wake.topology)
-    except UnknownTopology:
-        return None
+        read = _declared(wake.topology, started, bench)
+        if read is None:
+            return None
+        topology, problems = read
+        if wake.request_id is not None:
+            _check_age(started - sent_at, topology.limits.request_age)
     except ControllerError as error:
-        now = bench.ports.clock.now()
-        return Report(wake.topology, "blind", wake.woken_by, started, now, error=error)
-    request = Request(wake.woken_by, to=wake.to, force=wake.force, agreed=wake.agreed, order=wake.order)
+        verdict: Verdict = "expired" if isinstance(error, Expired) else "blind"
+        return Report(wake.topology, verdict, wake.woken_by, started, bench.ports.clock.now(), error=error)
+    request = Request(
+        wake.woken_by,
+        to=wake.to,
+        force=wake.force,
+        agreed=wake.agreed,
+        order=wake.order,
+        deadline=deadline,
+        problems=problems,
+    )
     return reconcile(topology, bench.ports, request)
+
+
+def _declared(name: str, now: datetime, bench: Bench) -> tuple[Topology, tuple[str, ...]] | None:
+    """Read what is declared, else what was declared when it could be read last, and the problem that this is.
+
+    Raises:
+        ObservationError, TopologyError: it cannot be read, or is not valid, and nothing was kept.
+    """
+    before = bench.known.get(name)
+    try:
+        document = bench.document(name)
+        if document is None:
+            return None
+        topology = before[1] if before and before[0].document == document else parse(document)
+    except ControllerError as error:
+        kept = before or _kept(name, bench)
+        if kept is None:
+            raise
+        at = kept[0].at
+        return kept[1], (f"{error.message}; what was declared by {at:%Y-%m-%d %H:%M} UTC is kept until then",)
+    bench.known[name] = Kept(document, now), topology
+    if before is None or before[0].document != document:
+        try:
+            bench.ledger.keep(name, Kept(document, now))
+        except ControllerError as error:
+            bench.voice.complain(f"the declaration of {name} could not be kept", error)
+    return topology, ()
+
+
+def _kept(name: str, bench: Bench) -> tuple[Kept, Topology] | None:
+    """Read from the journal what an earlier process kept; None when there is none, or none that can be read."""
+    try:
+        kept = bench.ledger.kept(name)
+        return (kept, parse(kept.document)) if kept else None
+    except ControllerError as error:
+        bench.voice.complain(f"no earlier declaration of {name} could be read", error)
+        return None
+
+
+def _check_age(age: timedelta, limit: timedelta) -> None:
+    """Refuse what somebody asked too long ago: who still wants it asks again.
+
+    Raises:
+        Expired: the request is older than is declared.
+    """
+    if age > limit:
+        waited = f"{age.total_seconds():.0f} s"
+        raise Expired(
+            f"it was asked {waited} ago, and limits.request_age allows {limit.total_seconds():.0f} s",
+            hint="look at the plan as it is now, and ask again",
+        )
 
 
 def _let_go(report: Report, bench: Bench) -> None:
@@ -163,18 +255,17 @@ def _let_go(report: Report, bench: Bench) -> None:
 
     A hook stays noted until it is completed, so that what fails here is done by the next run.
     """
-    if not report.moored or report.election is None:
+    if not report.moored:
         return
-    router = report.election.router.id
     for notice in report.notices:
-        if notice.hook is None or notice.instance_id == router:
+        if notice.hook is None or notice.instance_id == report.router_id:
             continue
         try:
             bench.groups.complete(notice.hook, notice.instance_id)
         except ControllerError as error:
             bench.voice.complain(f"{notice.instance_id} could not be let go", error)
         else:
-            _amend(report.topology, _completed(notice.hook), bench)
+            _amend(report.topology, partial(History.completed, hook=notice.hook), bench)
 
 
 def _answer(wake: Wake, bench: Bench, state: str, report: Report | None = None) -> None:
@@ -191,26 +282,3 @@ def _amend(name: str, change: Callable[[History], History], bench: Bench) -> Non
         bench.ledger.amend(name, change)
     except ControllerError as error:
         bench.voice.complain(f"a notice about {name} could not be noted", error)
-
-
-def _noted(notice: Notice) -> Callable[[History], History]:
-    """Give what notes a notice: the latest word on its instance counts, and a hook is not forgotten for another word."""
-
-    def change(history: History) -> History:
-        known = next((n for n in history.notices if n.instance_id == notice.instance_id), None)
-        if known is None:
-            return history.noticed(notice)
-        if (known.at, known.reason) == (notice.at, notice.reason):
-            return history  # the same word once more
-        latest = max(notice, known, key=lambda n: n.at)
-        return history.noticed(replace(latest, hook=notice.hook or known.hook))
-
-    return change
-
-
-def _completed(hook: Hook) -> Callable[[History], History]:
-    def change(history: History) -> History:
-        notices = (replace(n, hook=None) if n.hook == hook else n for n in history.notices)
-        return replace(history, notices=tuple(notices))
-
-    return change

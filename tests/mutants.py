@@ -248,10 +248,10 @@ MUTANTS = (
         "isinstance(value, int)",
     ),
     Mutant(
-        "core/declaration.py",
+        "core/reach.py",
         "accepts limits that refuse a failover",
-        "    moved = 2 + sum(",
-        "    moved = 0 * sum(",
+        '"changes": 2 + sum(',
+        '"changes": 0 * sum(',
     ),
     Mutant(
         "core/certificate.py",
@@ -281,8 +281,44 @@ MUTANTS = (
     Mutant(
         "core/router.py",
         "sends office traffic out translated",
-        '*(f"{nat} -s {vpc} -d {some} -j ACCEPT" for some in _listed(remote)),',
+        '*(f"{nat} {some} -j ACCEPT" for some in _between(vpc, remote)),',
         "",
+    ),
+    Mutant(
+        "core/router.py",
+        "takes a secondary range of the VPC for a stranger's",
+        "vpc, private, remote = topology.cidrs,",
+        "vpc, private, remote = (topology.cidr,),",
+    ),
+    Mutant(
+        "core/reach.py",
+        "counts one table for each declaration",
+        "len(_tables(observation, entry)) if observation else 1)",
+        "1)",
+    ),
+    Mutant(
+        "core/riders.py",
+        "says nothing of a subnet that the router refuses",
+        "if not _within(rider.cidr, carried)",
+        "if _within(rider.cidr, carried)",
+    ),
+    Mutant(
+        "core/problems.py",
+        "takes subnets that were not understood for gone",
+        " | {s.id for s in observation.skipped}",
+        "",
+    ),
+    Mutant(
+        "core/problems.py",
+        "finds a standby with somebody else's Elastic IP fit",
+        "if here and other.allocation_id != topology.elastic_ip:",
+        "if here and other.allocation_id == topology.elastic_ip:",
+    ),
+    Mutant(
+        "core/advice.py",
+        "says nothing of a prefix list that leads elsewhere",
+        'if route.destination.startswith("pl-") and elsewhere:',
+        'if route.destination.startswith("pl-") and not elsewhere:',
     ),
     Mutant(
         "core/router.py",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import tests.conftest  # noqa: F401 - the profile, also when run as a module
 from chalicelib.controller import Request
-from chalicelib.core.observation import History, Pause
+from chalicelib.core.history import History, Pause
 from tests.builders import (
     NOON,
     ROUTER,

@@ -11,8 +11,8 @@ import pytest
 
 from chalicelib.controller import Request, reconcile
 from chalicelib.core.certificate import PARTS, CertificateRecord
+from chalicelib.core.history import History
 from chalicelib.core.machine import FRESH, PATIENCE, TRY_AGAIN, Agent, Order
-from chalicelib.core.observation import History
 from chalicelib.core.push import INSPECTED, SETTLES
 from chalicelib.core.router import Box, render
 from chalicelib.core.topology import Tags

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from chalicelib.controller import Ports, Request, reconcile
 from chalicelib.core.configuration import wanted
 from chalicelib.core.errors import ObservationError, PushError
+from chalicelib.core.history import History
 from chalicelib.core.machine import PATIENCE, Agent, Invocation, Order
-from chalicelib.core.observation import History
 from chalicelib.core.topology import Limits
 from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
 from tests.core.model import Model

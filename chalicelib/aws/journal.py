@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.exceptions import ClientError
 
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
+from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
+from chalicelib.core.history import History, Pause, Sighting
 from chalicelib.core.machine import Command, Inspection, Machine, Setback, Silence, Trial
-from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import as_json
 from chalicelib.core.wake import read_notice
 
@@ -45,7 +46,10 @@ AMENDS = 10
 PACE = 0.02
 """Seconds to wait, at most, for each try that others were faster in: who waits differently long meets less."""
 
-_STATE, _RUN, _REQUESTS = "state", "run#", "#requests"
+_STATE, _RUN, _REQUESTS, _DECLARATION = "state", "run#", "#requests", "declaration"
+
+_TIMES = ("since", "decided_at", "launched_at", "insisted_at")
+_VALUES = ("pause", "notices", "machines", "sighting")
 
 
 class DynamoJournal:
@@ -167,6 +171,30 @@ class DynamoJournal:
         item = self._item(_REQUESTS, request_id)
         return _content(item["answer"]) if item else None
 
+    def keep(self, name: str, kept: Kept) -> None:
+        """Keep a valid declaration for the day when none can be read.
+
+        Raises:
+            ApplyError: the table could not be written.
+        """
+        item = _key(name, _DECLARATION) | {
+            "document": {"S": kept.document.decode()},
+            "at": {"S": kept.at.isoformat()},
+        }
+        try:
+            self._dynamodb.put_item(TableName=self._table, Item=item)
+        except AwsError as error:
+            raise self._unwritten(error) from error
+
+    def kept(self, name: str) -> Kept | None:
+        """Read the declaration that was kept last; None when none was.
+
+        Raises:
+            ObservationError: the table could not be read.
+        """
+        item = self._item(name, _DECLARATION)
+        return Kept(item["document"]["S"].encode(), datetime.fromisoformat(item["at"]["S"])) if item else None
+
     def _item(self, name: str, entry: str) -> dict[str, Any]:
         try:
             answer = self._dynamodb.get_item(
@@ -217,43 +245,47 @@ def _key(name: str, entry: str) -> dict[str, Any]:
 
 
 def _state(name: str, history: History) -> dict[str, Any]:
-    item = _key(name, _STATE) | {
-        "revision": {"N": str(history.revision)},
-        "moves": {"L": [{"S": at.isoformat()} for at in history.moves]},
-    }
-    if history.notices:
-        notices = [asdict(notice) for notice in history.notices]
-        item["notices"] = {"S": json.dumps(notices, default=datetime.isoformat)}
-    if history.machines:
-        machines = [asdict(machine) for machine in history.machines]
-        item["machines"] = {"S": json.dumps(machines, default=datetime.isoformat)}
-    if history.router:
-        item["router"] = {"S": history.router}
-    if history.decided_at:
-        item["decided_at"] = {"S": history.decided_at.isoformat()}
-    if history.since:
-        item["since"] = {"S": history.since.isoformat()}
-    if history.pause:
-        item["pause"] = {
-            "S": json.dumps({"reason": history.pause.reason, "until": _iso(history.pause.until)})
-        }
-    return item
+    """Write a history as an item: times as text, lists of values as JSON; what is not known is not there."""
+    times = {key: at.isoformat() for key in _TIMES if (at := getattr(history, key))}
+    values = {key: _json(value) for key in _VALUES if (value := getattr(history, key))}
+    names = {key: text for key in ("router", "kept") if (text := getattr(history, key))}
+    return (
+        _key(name, _STATE)
+        | {"revision": {"N": str(history.revision)}}
+        | {key: {"L": [{"S": at.isoformat()} for at in getattr(history, key)]} for key in ("moves", "leaves")}
+        | {key: {"S": text} for key, text in (times | values | names).items()}
+    )
+
+
+def _json(value: Any) -> str:  # noqa: ANN401 - one dataclass or several
+    plain = [asdict(one) for one in value] if isinstance(value, tuple) else asdict(value)
+    return json.dumps(plain, default=datetime.isoformat)
 
 
 def _history(item: dict[str, Any]) -> History:
     if not item:
         return History()
-    pause = json.loads(item["pause"]["S"]) if "pause" in item else None
+    values = {key: json.loads(item[key]["S"]) for key in _VALUES if key in item}
+    pause, sighting = values.get("pause"), values.get("sighting")
     return History(
         revision=int(item["revision"]["N"]),
         router=item["router"]["S"] if "router" in item else None,
         since=_time(item, "since"),
-        decided_at=_time(item, "decided_at"),
-        moves=tuple(datetime.fromisoformat(at["S"]) for at in item["moves"]["L"]),
-        notices=tuple(map(read_notice, json.loads(item["notices"]["S"]))) if "notices" in item else (),
-        machines=tuple(map(_machine, json.loads(item["machines"]["S"]))) if "machines" in item else (),
+        moves=_times(item, "moves"),
         pause=pause and Pause(pause["reason"], pause["until"] and datetime.fromisoformat(pause["until"])),
+        notices=tuple(map(read_notice, values.get("notices", ()))),
+        decided_at=_time(item, "decided_at"),
+        machines=tuple(map(_machine, values.get("machines", ()))),
+        launched_at=_time(item, "launched_at"),
+        leaves=_times(item, "leaves"),
+        insisted_at=_time(item, "insisted_at"),
+        kept=item["kept"]["S"] if "kept" in item else None,
+        sighting=_made(Sighting, sighting, "since"),
     )
+
+
+def _times(item: dict[str, Any], key: str) -> tuple[datetime, ...]:
+    return tuple(datetime.fromisoformat(at["S"]) for at in item[key]["L"]) if key in item else ()
 
 
 def _time(item: dict[str, Any], key: str) -> datetime | None:
@@ -300,7 +332,3 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
     """Read what `_document` gave."""
     text = document["S"] if "S" in document else zlib.decompress(document["B"])
     return cast("dict[str, Any]", json.loads(text))
-
-
-def _iso(at: datetime | None) -> str | None:
-    return at.isoformat() if at else None

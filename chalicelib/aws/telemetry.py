@@ -100,7 +100,7 @@ def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
         "ConfigDrift": sum(len(word.drift) for word in words.values()),
         "PushFailed": sum(m.setback is not None for m in report.machines),
     }
-    router = words.get(report.election.router.id) if report.election else None
+    router = words.get(report.router_id or "")
     if router and router.holds_address:
         up = router.tunnel == "CONNECTED"
         found["TunnelUp"] = up

@@ -12,7 +12,7 @@ from chalicelib.cli.render import pause_text, story_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.observation import Pause
+from chalicelib.core.history import Pause
 from chalicelib.core.report import pause_json
 from chalicelib.core.wake import Wake
 

@@ -97,9 +97,9 @@ def switchover(  # noqa: PLR0913 - one per option
 def _carry_out(shell: Shell, topology: Topology, request: Request, way: Way, *, yes: bool) -> int:
     """Reconcile what was shown and agreed to, and nothing else."""
     shown = preview(topology, shell.edge.ports, request)
-    changes = tuple(outcome.change for outcome in shown.outcomes)
-    if shown.error or shown.refusal or not (changes or _unrecorded(shown)):
-        nothing = [] if changes or shown.error else [line("nothing to do")]
+    changes = shown.to_make
+    if not (changes or _unrecorded(shown)):
+        nothing = [] if shown.outcomes or shown.error else [line("nothing to do")]
         shell.show([*plan_lines(shown), *nothing], as_json(shown))
         return _verified(as_json(shown))
     queue = None if way.here else shell.edge.deployed_queue()
@@ -111,7 +111,11 @@ def _carry_out(shell: Shell, topology: Topology, request: Request, way: Way, *, 
         if not yes and not shell.agree(f"Make {count}?"):
             shell.say([line("nothing was changed")])
             return 1
-    request = replace(request, woken_by=shell.edge.caller(), agreed=None if yes else digest(changes))
+    request = replace(
+        request,
+        woken_by=shell.edge.caller(),
+        agreed=None if yes else digest(o.change for o in shown.outcomes),
+    )
     shell.say([line()] if changes else [])
     if queue is None:
         with shell.waiting("making the changes, and looking again"):
@@ -124,7 +128,7 @@ def _carry_out(shell: Shell, topology: Topology, request: Request, way: Way, *, 
 
 def _unrecorded(report: Report) -> bool:
     """Say whether the journal does not know the router yet: then a run without changes writes it down."""
-    return report.election is not None and report.since is None
+    return report.router_id is not None and report.since is None and report.refusal is None
 
 
 def _verified(run: Run) -> int:

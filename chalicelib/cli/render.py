@@ -32,6 +32,7 @@ _VERDICTS: dict[Verdict, str] = {
     "refused": "red",
     "no-router": "red",
     "blind": "red",
+    "expired": "red",
 }
 _RESULTS: dict[Result, str] = {
     "verified": "green",
@@ -40,6 +41,7 @@ _RESULTS: dict[Result, str] = {
     "unseen": "yellow",
     "held": "yellow",
     "failed": "red",
+    "refused": "red",
     "planned": "",
 }
 _SIGNS = {"+": "green", "~": "yellow", "-": "red"}
@@ -51,7 +53,7 @@ def exit_code(report: Report) -> int:
     match report.verdict:
         case "converged" | "repaired":
             return 0
-        case "blind" | "no-router":
+        case "blind" | "no-router" | "expired":
             return 1
         case "pending" | "drifting" | "paused" | "refused":
             return 2

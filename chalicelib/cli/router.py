@@ -13,8 +13,8 @@ from chalicelib.cli.options import Name
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import Request, look
+from chalicelib.core.candidates import candidates
 from chalicelib.core.configuration import box_of
-from chalicelib.core.election import candidates
 from chalicelib.core.errors import NoEligibleRouter
 from chalicelib.core.observation import Instance
 from chalicelib.core.router import Box, Bundle, render
@@ -52,6 +52,8 @@ def _box(shell: Shell, topology: Topology, instance_id: str | None) -> tuple[Ins
     if instance_id is None:
         seen = look(topology, shell.edge.ports, Request())
         observation, chosen = seen.observation, seen.election.router
+        if chosen is None:
+            raise NoEligibleRouter(seen.election.reason, hint=f"mooring status {topology.name}")
     else:
         observation = shell.edge.network.observe(topology)
         found = {candidate.id: candidate for candidate in candidates(topology, observation)}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from chalicelib.core.certificate import RENEW_WITHIN
+from chalicelib.core.problems import is_ours
+from chalicelib.core.reach import failover_needs
+from chalicelib.core.reading import as_network
+from chalicelib.core.riders import own_ranges, refused, unanswered, way_out
 from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from chalicelib.core.history import History
     from chalicelib.core.machine import Inspection
-    from chalicelib.core.observation import History, Observation, Route
+    from chalicelib.core.observation import Observation, Route, RouteTable, ScheduledEvent
     from chalicelib.core.topology import Table, Topology
 
 
@@ -25,13 +29,23 @@ def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
     found = [
         *_main_table(observation),
         *_undeclared_routes(topology, observation),
-        *_cidr(topology, observation),
+        *_prefix_lists(topology, observation),
+        *_ranges(topology, observation),
+        *_riders(topology, observation),
+        *_associations(topology, observation),
+        *_scheduled(topology, observation),
+        *_left_out(topology, observation),
         *_unreachable_instances(topology, observation),
         *_open_ingress(topology, observation),
         *_tight_limits(topology, observation),
         *_untagged(topology, observation),
     ]
     return tuple(sorted(set(found)))
+
+
+def advise_on_declaration(topology: Topology, observation: Observation) -> tuple[str, ...]:
+    """List, of all that, what a declaration says otherwise than the network is, or leaves out of it: ranges and subnets."""
+    return tuple(sorted({*_ranges(topology, observation), *_riders(topology, observation)}))
 
 
 def advise_on_machines(
@@ -69,7 +83,7 @@ def _main_table(observation: Observation) -> Iterator[str]:
 
 
 def _undeclared_routes(topology: Topology, observation: Observation) -> Iterator[str]:
-    declared = {t.id: entry for entry in topology.tables for t in observation.select(entry.selector)}
+    declared = _declared(topology, observation)
     for table in observation.tables:
         entry = declared.get(table.id)
         pinned = _pinned(topology, entry) if entry else frozenset()
@@ -78,8 +92,13 @@ def _undeclared_routes(topology: Topology, observation: Observation) -> Iterator
                 continue
             if route.state == "blackhole":
                 yield f"route {table.id} {route.destination} -> {route.target} is a blackhole"
-            if entry and (shadowed := _shadowed(topology, pinned, route)):
+            if entry and (shadowed := ", ".join(_shadowed(topology, pinned, route))):
                 yield f"route {table.id} {route.destination} -> {route.target} takes traffic meant for {shadowed}"
+
+
+def _declared(topology: Topology, observation: Observation) -> dict[str, Table]:
+    """Give each table that a declaration selects, by id, with the declaration."""
+    return {t.id: entry for entry in topology.tables for t in observation.select(entry.selector)}
 
 
 def _pinned(topology: Topology, entry: Table) -> frozenset[str]:
@@ -87,24 +106,102 @@ def _pinned(topology: Topology, entry: Table) -> frozenset[str]:
     return frozenset(default | {str(d) for d in topology.router_destinations(entry)})
 
 
-def _shadowed(topology: Topology, pinned: frozenset[str], route: Route) -> str | None:
-    """Find the office or VPN client network that an undeclared route takes traffic from: the longest prefix wins."""
-    network = _ipv4(route.destination)
-    if network is None or network == DEFAULT_ROUTE or route.target == "local":
-        return None
+def _shadowed(topology: Topology, pinned: frozenset[str], route: Route) -> Iterator[str]:
+    """Find the office and VPN client networks that an undeclared route takes traffic from: the longest prefix wins."""
+    network = None if route.target == "local" else as_network(route.destination)
+    if network is None or network == DEFAULT_ROUTE:
+        return
     for remote in topology.remote_networks:
         covered = str(remote) in pinned
         wins = network.subnet_of(remote) and network != remote if covered else network.overlaps(remote)
         if wins:
-            return str(remote)
-    return None
+            yield str(remote)
 
 
-def _cidr(topology: Topology, observation: Observation) -> Iterator[str]:
-    local = {r.destination for t in observation.tables for r in t.routes if r.target == "local"}
-    if local and str(topology.cidr) not in local:
-        seen = ", ".join(sorted(local))
-        yield f"vpc {topology.vpc_id} has {seen}, not the declared {topology.cidr}"
+def _prefix_lists(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell of routes by prefix list that lead elsewhere than the pinned ones: a look does not see what the list holds.
+
+    Those to a gateway endpoint are left out: their lists hold AWS's own public addresses.
+    """
+    declared = _declared(topology, observation)
+    for table in (t for t in observation.tables if t.id in declared):
+        targets = _pinned_targets(topology, table, declared[table.id])
+        for route in table.routes:
+            elsewhere = route.target not in targets and not route.target.startswith("vpce-")
+            if route.destination.startswith("pl-") and elsewhere:
+                yield (
+                    f"route {table.id} {route.destination} -> {route.target} may take traffic meant for the office: "
+                    "what that prefix list holds is unknown, and its more specific ranges win"
+                )
+
+
+def _pinned_targets(topology: Topology, table: RouteTable, entry: Table) -> set[str]:
+    found = (table.static(str(destination)) for destination in topology.router_destinations(entry))
+    return {route.target for route in found if route}
+
+
+def _ranges(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell of ranges that are declared otherwise than the VPC has them, and of office networks that lie in its own."""
+    local = own_ranges(observation)
+    missing = [str(cidr) for cidr in topology.cidrs if local and cidr not in local]
+    if missing:
+        has = ", ".join(map(str, local))
+        yield f"vpc {topology.vpc_id} has {has}, not the declared {', '.join(missing)}"
+    for own in local:
+        for remote in topology.remote_networks:
+            if own not in topology.cidrs and own.overlaps(remote):
+                part = "it" if remote.subnet_of(own) else "that part of it"
+                yield f"{remote} overlaps {own}, a range of the VPC's own: what is meant for {part} never leaves the VPC"
+
+
+def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell of subnets nobody declared, where they ride on declared tables and nothing refuses them."""
+    if topology.tunnel is None:
+        for rider in refused(topology, observation):
+            yield f"{rider}: whether the router forwards for it is not Mooring's to say"
+        return
+    for rider in unanswered(topology, observation):
+        yield f"{rider}: the office has no way back to it; {way_out(topology, observation, rider)}"
+
+
+def _associations(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell of other subnets' associations with declared tables that are in force no more, or not yet."""
+    settled = {subnet for table in observation.tables for subnet in table.associations}
+    declared = _declared(topology, observation)
+    for table in observation.tables:
+        for subnet, state in table.unsettled.items() if table.id in declared else ():
+            if subnet not in settled and subnet not in topology.subnets:
+                yield f"the association of {subnet} with {table.id} is {state}"
+
+
+_MEANS = {
+    "instance-retirement": "AWS stops or terminates it then",
+    "instance-stop": "AWS stops it then",
+    "instance-reboot": "it is away while it reboots",
+    "system-reboot": "it is away while its host reboots",
+    "system-maintenance": "it may lose its network or its power for a while",
+}
+"""Of each code of DescribeInstanceStatus, what it means for a router."""
+
+
+def _scheduled(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell what AWS has scheduled for a candidate, while there is time to replace it."""
+    for instance in observation.instances:
+        for event in instance.events if topology.preference(instance.tags) is not None else ():
+            means = _MEANS.get(event.code, "it may be away then")
+            yield f"{instance.id} has {_when(event)}: {means}; replace it before"
+
+
+def _when(event: ScheduledEvent) -> str:
+    begins = f" from {event.not_before:%Y-%m-%d %H:%M} UTC" if event.not_before else ""
+    return f"{event.code} scheduled{begins}"
+
+
+def _left_out(topology: Topology, observation: Observation) -> Iterator[str]:
+    """Tell of what was listed, could not be understood, and is not declared."""
+    for skipped in observation.skipped:
+        if not is_ours(topology, skipped):
+            yield f"{skipped} was left out: {skipped.why}"
 
 
 def _unreachable_instances(topology: Topology, observation: Observation) -> Iterator[str]:
@@ -117,23 +214,19 @@ def _unreachable_instances(topology: Topology, observation: Observation) -> Iter
 
 def _open_ingress(topology: Topology, observation: Observation) -> Iterator[str]:
     for rule in observation.ingress:
-        bootstrap = (rule.protocol, rule.from_port, rule.to_port) == ("tcp", 22, 22)
         ssh = rule.protocol == "-1" or (rule.protocol == "tcp" and rule.from_port <= 22 <= rule.to_port)
         if topology.ssh == "closed" and rule.source in ("0.0.0.0/0", "::/0") and ssh:
-            if bootstrap and rule.source == "0.0.0.0/0":
+            if rule.bootstrap:
                 continue
             yield f"security group rule {rule.id} opens ssh to {rule.source} by a rule wider than the bootstrap one"
 
 
 def _tight_limits(topology: Topology, observation: Observation) -> Iterator[str]:
-    """Tell of a limit that would refuse a failover while there is still time to raise it."""
-    selected = [(t, len(observation.select(t.selector))) for t in topology.tables]
-    changes = 2 + sum(count * len(topology.router_destinations(t)) for t, count in selected)
-    tables = sum(count for _, count in selected)
-    limits = topology.limits
-    for what, need, limit in (("changes", changes, limits.changes), ("tables", tables, limits.tables)):
-        if need > limit:
-            yield f"limits.{what} is {limit}, but a failover needs {need}: it would be refused"
+    """Tell of a limit that is below what a failover changes while there is still time to raise it."""
+    limits = {"changes": topology.limits.changes, "tables": topology.limits.tables}
+    for what, need in failover_needs(topology, observation).items():
+        if need > limits[what]:
+            yield f"limits.{what} is {limits[what]}, but a failover needs {need}: declare at least that"
 
 
 def _untagged(topology: Topology, observation: Observation) -> Iterator[str]:
@@ -153,7 +246,3 @@ def _untagged(topology: Topology, observation: Observation) -> Iterator[str]:
 def create_tags(resource_ids: Iterable[str], name: str, tag: str = TAG) -> str:
     """Give the command that lets the deployed worker write these resources for a topology, or command these instances."""
     return f"aws ec2 create-tags --resources {' '.join(resource_ids)} --tags Key={tag},Value={name}"
-
-
-def _ipv4(destination: str) -> IPv4Network | None:
-    return IPv4Network(destination) if "." in destination else None

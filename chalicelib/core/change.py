@@ -32,13 +32,17 @@ class CreateRoute:
 
 @dataclass(frozen=True, slots=True)
 class ReplaceRoute:
-    """Point a declared route elsewhere, in place: there is no moment without it."""
+    """Point a declared route elsewhere, in place: there is no moment without it.
+
+    `waits_for` is the subject of what must be there before packets are taken from what carries them now.
+    """
 
     table_id: str
     destination: str
     target: str
     was: str
     reason: str
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,18 +163,20 @@ def line(change: Change) -> str:
             assert_never(change)
 
 
-def leans_on(change: Change) -> str | None:
-    """Name the subject that must be as declared before a change may be made.
+def depends_on(change: Change) -> tuple[str, ...]:
+    """Name the subjects that must be as declared before a change may be made.
 
     A route to an interface waits until that forwards (invariant 3); a subnet waits until its table has a way out.
     """
     match change:
-        case CreateRoute(target=target) | ReplaceRoute(target=target) if target.startswith("eni-"):
-            return f"source/dest check {target}"
+        case CreateRoute(target=target) if target.startswith("eni-"):
+            return (f"source/dest check {target}",)
+        case ReplaceRoute(target=target) if target.startswith("eni-"):
+            return (f"source/dest check {target}", *([change.waits_for] if change.waits_for else []))
         case AssociateRouteTable():
-            return f"route {change.table_id} 0.0.0.0/0"
+            return (f"route {change.table_id} 0.0.0.0/0",)
         case _:
-            return None
+            return ()
 
 
 def short(digest: str | None) -> str:

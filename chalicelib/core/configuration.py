@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from chalicelib.core.router import Box, render
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import History, Instance, Interface, Observation
+    from chalicelib.core.history import History
+    from chalicelib.core.observation import Instance, Interface, Observation
     from chalicelib.core.router import Bundle
     from chalicelib.core.topology import Topology
 
@@ -30,7 +32,7 @@ def box_of(topology: Topology, observation: Observation, instance: Instance) -> 
     """Tell a candidate's box; None when it has no interface to pin, or the declared Elastic IP was not seen."""
     interface = router_interface(topology, instance)
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
-    if interface is None or elastic_ip is None:
+    if interface is None or elastic_ip is None or not interface.addresses:
         return None
     return Box(pinned_address(topology, interface), IPv4Address(elastic_ip.public_address))
 
@@ -39,6 +41,32 @@ def wanted(topology: Topology, observation: Observation, instance: Instance) -> 
     """Give the configuration that a candidate should have; None when none is declared, or none can be known."""
     box = box_of(topology, observation, instance)
     return render(topology, box) if topology.tunnel and box else None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What candidates' machines said of themselves of late, as far as an election asks for it.
+
+    `unready` are those not known to be configured as declared, and online; `forwarding` and `idle` those that say that
+    they forward, or do not.
+    """
+
+    unready: frozenset[str] = frozenset()
+    forwarding: frozenset[str] = frozenset()
+    idle: frozenset[str] = frozenset()
+
+
+def readiness(topology: Topology, observation: Observation, history: History) -> Readiness:
+    """Sum up what machines said; nothing where no tunnel is declared, since their configuration is not ours then."""
+    if topology.tunnel is None:
+        return Readiness()
+    found = [i for i in observation.instances if topology.preference(i.tags) is not None]
+    said = {i.id: forwards(topology, observation, history, i) for i in found}
+    return Readiness(
+        unready=frozenset(i.id for i in found if not ready(topology, observation, history, i)),
+        forwarding=frozenset(i for i, word in said.items() if word),
+        idle=frozenset(i for i, word in said.items() if word is False),
+    )
 
 
 def ready(topology: Topology, observation: Observation, history: History, instance: Instance) -> bool:
@@ -52,10 +80,19 @@ def ready(topology: Topology, observation: Observation, history: History, instan
     return bool(word and bundle and online and word.digest == bundle.digest and not word.drift)
 
 
-def forwards(topology: Topology, observation: Observation, history: History, instance_id: str) -> bool | None:
-    """Say whether a machine has said of late that it forwards; None when nobody knows."""
-    word = history.machine(instance_id).fresh(observation.taken_at)
-    if topology.tunnel is None or word is None:
+def forwards(
+    topology: Topology, observation: Observation, history: History, instance: Instance
+) -> bool | None:
+    """Say whether a machine has said of late that it forwards; None when nobody knows.
+
+    What it said in another launch, or before it was the router, does not count.
+    """
+    word = history.machine(instance.id).fresh(observation.taken_at)
+    if topology.tunnel is None or word is None or word.at < instance.launched_at:
+        return None
+    if instance.id == history.router and word.at < max(
+        filter(None, (history.since, history.insisted_at)), default=word.at
+    ):
         return None
     bare = word.digest is None and not word.drift  # it is no router yet
     return None if bare else word.forwarding

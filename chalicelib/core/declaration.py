@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal, cast
 
 from chalicelib.core.errors import Flaw, TopologyError
+from chalicelib.core.reach import failover_needs
 from chalicelib.core.reading import (
     Section,
     duration_reader,
@@ -23,6 +24,8 @@ from chalicelib.core.topology import Limits, Table, Tags, Topology
 from chalicelib.core.tunnel import read_tunnel, tunnel_flaws
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
     from ipaddress import IPv4Network
 
     from chalicelib.core.reading import Read
@@ -31,6 +34,14 @@ MAX_BYTES = 8192
 """An advanced parameter of Parameter Store holds 8 KB (a standard one 4 KB)."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A declaration that was valid, as it was written, and when it was read, UTC."""
+
+    document: bytes
+    at: datetime
 
 
 def parse(document: bytes) -> Topology:
@@ -112,7 +123,7 @@ class _Draft:
 
     @property
     def subnets(self) -> list[_Named]:
-        """Every declared subnet with its key."""
+        """Every declared subnet with its key; a subnet that two tables have is here twice."""
         return [_Named(f"{k}.subnets.{s}", n) for k, t in self.tables.items() for s, n in t.subnets.items()]
 
 
@@ -121,6 +132,7 @@ def _draft(top: Section) -> _Draft:
     paused = top.take("paused", read_bool, required=False)
     vpc = top.section("vpc")
     vpc_id, cidr = vpc.take("id", id_reader("vpc")), vpc.take("cidr", read_network)
+    more = vpc.take_list("secondary_cidrs", read_network, required=False)
     gateway = vpc.take("internet_gateway", id_reader("igw"))
     dhcp = vpc.take("dhcp_options", id_reader("dopt"), required=False)
     office = top.section("office")
@@ -158,10 +170,13 @@ def _draft(top: Section) -> _Draft:
         limits=limits,
         paused=paused or False,
         tunnel=tunnel,
+        secondary_cidrs=tuple(more.values()),
     )
+    ranges = [_Named("vpc.cidr", cidr)] if cidr else []
+    ranges += [_Named(key, network) for key, network in more.items()]
     remote = [_Named(key, network) for key, network in networks.items()]
     remote += [_Named("office.vpn_clients", clients)] if clients else []
-    return _Draft(topology, [_Named("vpc.cidr", cidr)] if cidr else [], remote, tables)
+    return _Draft(topology, ranges, remote, tables)
 
 
 def _table(kind: Literal["public", "private"], section: Section) -> Table:
@@ -170,15 +185,18 @@ def _table(kind: Literal["public", "private"], section: Section) -> Table:
         section.take("table", _tags) if tagged else section.take("table", id_reader("rtb"))
     )
     office = section.take("office_routes", read_bool, required=False) if kind == "private" else True
-    listed = section.section("subnets", required=isinstance(section.raw.get("table"), str))
+    follow = section.take("follow", read_bool, required=False) if kind == "private" else None
+    listed = section.section("subnets", required=isinstance(section.raw.get("table"), str) and not follow)
     subnets = {key: listed.take(key, read_network) for key in listed.raw}
     for key in listed.raw:
         if id_reader("subnet")(key)[0] is None:
             listed.flaw(key, None, id_reader("subnet")(key)[1])
+    if follow is False and tagged and not listed.raw:
+        section.flaw("subnets", None, "missing; a table that lists none is followed, whatever is declared")
     section.close()
     good = {key: network for key, network in subnets.items() if network is not None}
     # Two selectors that could not be read are not the same one, so the key stands in.
-    return Table(kind, selector or section.path, good, office_routes=office or False)
+    return Table(kind, selector or section.path, good, office_routes=office or False, follow=follow or False)
 
 
 def _limits(section: Section) -> Limits:
@@ -199,14 +217,13 @@ def _limits(section: Section) -> Limits:
 def _contradictions(draft: _Draft, flawed: set[str]) -> list[Flaw]:
     """Find what is well formed but cannot be true together; `flawed` keys have already been complained of."""
     topology, flaws = draft.topology, []
-    for vpc in draft.vpc:
-        if not 16 <= vpc.network.prefixlen <= 28:
-            flaws.append(Flaw(vpc.key, str(vpc.network), "a VPC is between /16 and /28"))
-        flaws += [
-            Flaw(s.key, str(s.network), f"lies outside the VPC {vpc.network}")
-            for s in draft.subnets
-            if not s.network.subnet_of(vpc.network)
-        ]
+    flaws += [
+        Flaw(vpc.key, str(vpc.network), "a VPC is between /16 and /28")
+        for vpc in draft.vpc
+        if not 16 <= vpc.network.prefixlen <= 28
+    ]
+    if draft.vpc and not any(key.startswith(("vpc.cidr", "vpc.secondary_cidrs")) for key in flawed):
+        flaws += _strays(draft)
     flaws += _table_flaws(draft.tables)
     flaws += _overlaps(draft.subnets)
     flaws += _overlaps([*draft.vpc, *draft.remote])
@@ -219,6 +236,15 @@ def _contradictions(draft: _Draft, flawed: set[str]) -> list[Flaw]:
     if topology.tunnel:
         flaws += tunnel_flaws(topology, [(named.key, named.network) for named in draft.vpc + draft.remote])
     return flaws + _limit_flaws(topology)
+
+
+def _strays(draft: _Draft) -> Iterator[Flaw]:
+    """Find the subnets that lie in no range of the VPC."""
+    ranges = ", ".join(str(vpc.network) for vpc in draft.vpc)
+    for subnet in draft.subnets:
+        if not any(subnet.network.subnet_of(vpc.network) for vpc in draft.vpc):
+            wanted = f"lies outside the VPC {ranges}; another range of it goes in vpc.secondary_cidrs"
+            yield Flaw(subnet.key, str(subnet.network), wanted)
 
 
 def _table_flaws(tables: dict[str, Table]) -> list[Flaw]:
@@ -247,15 +273,11 @@ def _router_flaws(topology: Topology) -> list[Flaw]:
 
 def _limit_flaws(topology: Topology) -> list[Flaw]:
     """Refuse limits that would refuse a failover, in the hour it is needed."""
-    moved = 2 + sum(len(topology.router_destinations(t)) for t in topology.tables)
-    need = {
-        "changes": (topology.limits.changes, moved),
-        "tables": (topology.limits.tables, len(topology.tables)),
-    }
+    limits = {"changes": topology.limits.changes, "tables": topology.limits.tables}
     return [
-        Flaw(f"limits.{key}", limit, f"a failover alone needs {least}; declare at least that")
-        for key, (limit, least) in need.items()
-        if limit < least
+        Flaw(f"limits.{key}", limits[key], f"a failover alone needs {least}; declare at least that")
+        for key, least in failover_needs(topology).items()
+        if limits[key] < least
     ]
 
 

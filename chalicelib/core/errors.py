@@ -78,6 +78,12 @@ class UnsafePlan(ControllerError):  # noqa: N818 - it names what is so
     code = "UnsafePlan"
 
 
+class Expired(ControllerError):  # noqa: N818 - it names what is so
+    """A request waited for longer than it may: nothing was done about it."""
+
+    code = "Expired"
+
+
 class ApplyError(ControllerError):
     """A change, or the journal entry that must precede it, could not be written."""
 

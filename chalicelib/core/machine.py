@@ -157,6 +157,13 @@ class Machine:
             return None
         return self.inspection
 
+    @property
+    def met_at(self) -> datetime | None:
+        """When the machine was last spoken to or heard of; None when it never was."""
+        sent = self.command and self.command.sent_at
+        moments = (sent, self.inspection and self.inspection.at, self.setback and self.setback.at)
+        return max((moment for moment in moments if moment), default=None)
+
     def asked(self, command: Command) -> Machine:
         """Give the machine with a command on its way."""
         return replace(self, command=command)

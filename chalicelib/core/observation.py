@@ -1,24 +1,16 @@
-"""The network as it was seen at one moment, and what the journal remembers: immutable, complete, undecided."""
+"""The network as it was seen at one moment: immutable, undecided."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machine import Machine
-
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
     from datetime import datetime
 
     from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.machine import Agent
     from chalicelib.core.topology import TableSelector
-    from chalicelib.core.wake import Notice
-
-REMEMBERED = timedelta(days=1)
-"""How long a move is remembered: longer than any hold-down looks back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +63,9 @@ class ScheduledEvent:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance of the VPC; `interfaces` by device index, `notice` why AWS is about to take it.
+    """An instance of the VPC; `interfaces` by device index.
+
+    `notice` is why AWS is about to take it, `risk` why it may, as far as the journal and AWS's calendar know (`History.mark`).
 
     `launched_at` is the last launch: a start after a stop is one. `checks` sums up the status checks: `impaired` when any
     is, `unknown` when they could not be read or EC2 lists none for it, else EC2's word (`ok`, `initializing`,
@@ -91,6 +85,7 @@ class Instance:
     impaired_since: datetime | None = None
     listed: bool | None = True
     events: tuple[ScheduledEvent, ...] = ()
+    risk: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +104,10 @@ class Skipped:
     id: str
     why: str
     tags: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Its kind and id; a part of something goes by the id of that."""
+        return f"{self.kind} {self.id or 'without an id'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +130,11 @@ class IngressRule:
     from_port: int
     to_port: int
     source: str
+
+    @property
+    def bootstrap(self) -> bool:
+        """Whether it is the rule that a router is set up through, tcp/22 from everywhere, and no wider one."""
+        return (self.protocol, self.from_port, self.to_port, self.source) == ("tcp", 22, 22, "0.0.0.0/0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +171,9 @@ class Observation:
             return [t for t in self.tables if t.id == selector]
         return sorted((t for t in self.tables if selector.match(t.tags)), key=lambda table: table.id)
 
-    def with_notices(self, notices: tuple[Notice, ...]) -> Observation:
-        """Give the snapshot in which every instance that AWS is about to take carries the notice."""
-        reasons = {n.instance_id: n.reason for n in notices if n.kind != "in-service"}
-        instances = tuple(replace(i, notice=reasons.get(i.id, i.notice)) for i in self.instances)
-        return replace(self, instances=instances)
+    def instance(self, instance_id: str | None) -> Instance | None:
+        """Find an instance by its id."""
+        return next((i for i in self.instances if i.id == instance_id), None)
 
     def table_of(self, subnet_id: str) -> RouteTable | None:
         """Find the table in force for a subnet: its explicit association, else the main table."""
@@ -186,86 +188,3 @@ class Observation:
     def elastic_ip(self, allocation_id: str) -> ElasticIp | None:
         """Find an Elastic IP by its allocation id."""
         return next((e for e in self.elastic_ips if e.allocation_id == allocation_id), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """An operator's order to look and not touch, until a moment or until resumed."""
-
-    reason: str
-    until: datetime | None = None
-
-    def __str__(self) -> str:
-        """`paused until 2026-11-25 16:00 UTC: the reason`."""
-        return f"{self.state}: {self.reason}"
-
-    @property
-    def state(self) -> str:
-        """Say that it is paused, and until when, if that is known."""
-        return "paused" + (f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "")
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """What the journal remembers of a topology.
-
-    `revision` grows with everything that is written, `decided_at` is when the last decision was made.
-    """
-
-    revision: int = 0
-    router: str | None = None
-    since: datetime | None = None
-    moves: tuple[datetime, ...] = ()
-    pause: Pause | None = None
-    notices: tuple[Notice, ...] = ()
-    decided_at: datetime | None = None
-    machines: tuple[Machine, ...] = ()
-
-    def machine(self, instance_id: str) -> Machine:
-        """Give what is known of a candidate's operating system; of one never met, nothing."""
-        known = (machine for machine in self.machines if machine.instance_id == instance_id)
-        return next(known, None) or Machine(instance_id)
-
-    def knows(self, machine: Machine) -> History:
-        """Give the history with this word on a machine instead of the one before."""
-        others = (m for m in self.machines if m.instance_id != machine.instance_id)
-        machines = sorted((*others, machine), key=lambda m: m.instance_id)
-        return replace(self, machines=tuple(machines))
-
-    def learned(self, machines: Iterable[Machine], gone: Container[str] = ()) -> History:
-        """Give the history with these words on machines, and nothing of those that are gone."""
-        known = replace(self, machines=tuple(m for m in self.machines if m.instance_id not in gone))
-        for machine in machines:
-            known = known.knows(machine)
-        return known
-
-    def paused(self, at: datetime) -> Pause | None:
-        """Give the pause in force at a moment; one that ran out is no pause."""
-        if self.pause and (self.pause.until is None or at < self.pause.until):
-            return self.pause
-        return None
-
-    def decided(self, router: str, at: datetime, *, counted: bool) -> History:
-        """Give the history after a decision: the next revision, and the move if it counts for the hold-down."""
-        return replace(
-            self,
-            revision=self.revision + 1,
-            router=router,
-            since=self.since if router == self.router else at,
-            moves=tuple(m for m in (*self.moves, *([at] if counted else [])) if m > at - REMEMBERED),
-            decided_at=at,
-        )
-
-    def surviving(self, observation: Observation) -> History:
-        """Give the history without the notices and the machines of instances that are gone."""
-        alive = {instance.id for instance in observation.instances}
-        return replace(
-            self,
-            notices=tuple(n for n in self.notices if n.instance_id in alive),
-            machines=tuple(m for m in self.machines if m.instance_id in alive),
-        )
-
-    def noticed(self, notice: Notice) -> History:
-        """Give the history with AWS's word that it is about to take an instance, the latest word on each."""
-        others = tuple(n for n in self.notices if n.instance_id != notice.instance_id)
-        return replace(self, notices=(*others, notice))

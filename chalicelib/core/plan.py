@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+from chalicelib.core.candidates import candidates, ineligible, squatter_on
 from chalicelib.core.change import (
     AssociateAddress,
     AssociateDhcpOptions,
@@ -16,17 +17,18 @@ from chalicelib.core.change import (
     NetworkChange,
     ReplaceRoute,
     RevokeIngress,
+    subject,
 )
 from chalicelib.core.configuration import pinned_address, router_interface
-from chalicelib.core.election import candidates, ineligible
+from chalicelib.core.problems import absent_subnets, find_problems
 from chalicelib.core.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from ipaddress import IPv4Network
 
     from chalicelib.core.election import Election
-    from chalicelib.core.observation import Observation, RouteTable
+    from chalicelib.core.observation import Interface, Observation, Route, RouteTable
     from chalicelib.core.topology import Table, Topology
 
 _Declared: TypeAlias = "list[tuple[Table, list[RouteTable]]]"
@@ -64,33 +66,72 @@ def make_plan(topology: Topology, observation: Observation, election: Election) 
 
     The order is by value: the router's source/dest check, since routes lean on it; private default routes; the
     Elastic IP; other routes; then what no packet waits for; last the bootstrap rule, since it was a way in.
+    Where nobody may be the router, what needs none is kept all the same.
     """
     declared, unkept = _resolve(topology, observation)
+    seat = None if election.sighting or not election.interface else election.interface
+    address = list(_elastic_ip(topology, observation, election, seat))
+    pins = _Pins(topology, observation, election, seat, _arrives(topology, observation, seat, address))
+    defaults = list(_routes(pins, declared, defaults=True))
+    others = list(_routes(pins, declared, defaults=False))
     steps: list[NetworkChange | str] = [
         *unkept,
-        *_check(election),
-        *_routes(topology, declared, election, defaults=True),
-        *_elastic_ip(topology, observation, election),
-        *_routes(topology, declared, election, defaults=False),
+        *_check(seat),
+        *defaults,
+        *address,
+        *others,
         *_standbys(topology, observation, election),
-        *_associations(observation, declared),
+        *_associations(topology, observation, declared, [*defaults, *others]),
         *_dhcp_options(topology, observation),
         *_ingress(topology, observation),
     ]
-    problems = dict.fromkeys(step for step in steps if isinstance(step, str))
-    return Plan(tuple(step for step in steps if not isinstance(step, str)), tuple(problems))
+    problems = dict.fromkeys(
+        (*find_problems(topology, observation), *(s for s in steps if isinstance(s, str)))
+    )
+    changes = tuple(step for step in steps if not isinstance(step, str))
+    return Plan(changes, (*election.problems, *problems), _waiting(election))
 
 
-def _check(election: Election) -> Iterator[NetworkChange]:
-    if election.interface.source_dest_check:
-        yield DisableSourceDestCheck(election.interface.id, "the router forwards for others")
+def _waiting(election: Election) -> tuple[str, ...]:
+    if election.sighting is None:
+        return ()
+    return (f"the whole network leads to {election.sighting.router}: it is adopted if the next look agrees",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pins:
+    """What routes are planned with: `seat` is the interface they lead to, None where they stay as they are.
+
+    `arrives` is whether the Elastic IP is there: yes, with the change of that subject, or not at all.
+    """
+
+    topology: Topology
+    observation: Observation
+    election: Election
+    seat: Interface | None
+    arrives: bool | str
+
+
+def _arrives(
+    topology: Topology, observation: Observation, seat: Interface | None, address: list[NetworkChange | str]
+) -> bool | str:
+    """Say whether the Elastic IP is where packets will leave from: it is, it comes with a change, or it cannot come."""
+    coming = next((subject(step) for step in address if not isinstance(step, str)), None)
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    return coming or (elastic_ip is not None and seat is not None and elastic_ip.interface_id == seat.id)
+
+
+def _check(seat: Interface | None) -> Iterator[NetworkChange]:
+    if seat and seat.source_dest_check:
+        yield DisableSourceDestCheck(seat.id, "the router forwards for others")
 
 
 def _standbys(topology: Topology, observation: Observation, election: Election) -> Iterator[NetworkChange]:
     """Switch the check off on every standby before it is needed: one round less at failover."""
+    router_id = election.router.id if election.router else None
     for standby in candidates(topology, observation):
         interface = router_interface(topology, standby)
-        if standby.id == election.router.id or interface is None or ineligible(topology, standby):
+        if standby.id == router_id or interface is None or ineligible(topology, observation, standby):
             continue
         if interface.source_dest_check:
             yield DisableSourceDestCheck(interface.id, f"{standby.id} stands by")
@@ -116,61 +157,70 @@ def _resolve(topology: Topology, observation: Observation) -> tuple[_Declared, l
     return writable, problems
 
 
-def _routes(
-    topology: Topology, declared: _Declared, election: Election, *, defaults: bool
-) -> Iterator[NetworkChange | str]:
+def _routes(pins: _Pins, declared: _Declared, *, defaults: bool) -> Iterator[NetworkChange | str]:
     """Walk the pinned routes of every declared table: the private defaults, or all others."""
     for entry, tables in declared:
-        pins = [(d, election.interface.id) for d in topology.router_destinations(entry)]
-        if entry.kind == "public":
-            pins = [(DEFAULT_ROUTE, topology.internet_gateway), *pins]
-        wanted = [p for p in pins if (entry.kind == "private" and p[0] == DEFAULT_ROUTE) is defaults]
+        if not tables:
+            continue
+        wanted: list[tuple[IPv4Network, str]] = []
+        if entry.kind == "public" and not defaults:
+            wanted = [(DEFAULT_ROUTE, pins.topology.internet_gateway)]
+        if pins.seat:
+            through = pins.topology.router_destinations(entry)
+            private = entry.kind == "private"
+            wanted += [(d, pins.seat.id) for d in through if (private and d == DEFAULT_ROUTE) is defaults]
         for table in tables:
             for destination, target in wanted:
-                yield from _route(table, destination, target, election)
+                yield from _route(pins, table, destination, target)
 
 
 def _route(
-    table: RouteTable, destination: IPv4Network, target: str, election: Election
+    pins: _Pins, table: RouteTable, destination: IPv4Network, target: str
 ) -> Iterator[NetworkChange | str]:
     present = table.static(str(destination))
     if present is None:
         yield CreateRoute(table.id, str(destination), target, "it is missing")
     elif present.target != target:
         reason = f"{present.target} is not the declared target"
-        if target == election.interface.id:
+        waits_for = None
+        if pins.seat and target == pins.seat.id:
+            election = pins.election
             reason = election.reason if election.moved else f"{present.target} is not the router's interface"
-        yield ReplaceRoute(table.id, str(destination), target, present.target, reason)
+            if pins.arrives is not True and _carries(pins, present):
+                if not pins.arrives:
+                    yield f"what leads to {present.target} stays there until the elastic ip can come to the router"
+                    return
+                waits_for = str(pins.arrives)
+        yield ReplaceRoute(table.id, str(destination), target, present.target, reason, waits_for)
     elif present.state == "blackhole":
         yield f"route {table.id} {destination} leads to {target} as declared, but AWS calls it a blackhole"
 
 
+def _carries(pins: _Pins, present: Route) -> bool:
+    """Whether a route leads to something alive that is no candidate of ours, such as a NAT gateway."""
+    if present.state == "blackhole":
+        return False
+    owner = pins.observation.owner_of(present.target)
+    return owner is None or pins.topology.preference(owner.tags) is None
+
+
 def _elastic_ip(
-    topology: Topology, observation: Observation, election: Election
+    topology: Topology, observation: Observation, election: Election, seat: Interface | None
 ) -> Iterator[NetworkChange | str]:
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     if elastic_ip is None:
         yield f"elastic ip {topology.elastic_ip} is not in this account and region"
         return
-    interface = election.interface
-    address = str(pinned_address(topology, interface))
-    if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):
+    if seat is None:
         return
-    squatter = next(
-        (
-            e
-            for e in observation.elastic_ips
-            if (e.interface_id, e.private_address) == (interface.id, address)
-        ),
-        None,
-    )
-    if squatter:  # associating ours would throw the other one off: it is not ours to touch
-        yield (
-            f"elastic ip {squatter.allocation_id} ({squatter.public_address}), which is not declared, "
-            f"sits on {interface.id} {address}; disassociate it so that the declared one can come"
-        )
+    address = str(pinned_address(topology, seat))
+    if (elastic_ip.interface_id, elastic_ip.private_address) == (seat.id, address):
         return
-    if elastic_ip.interface_id == interface.id:
+    if squatter_on(
+        topology, observation, seat
+    ):  # associating ours would throw the other one off: it is not ours to touch
+        return
+    if elastic_ip.interface_id == seat.id:
         reason = f"it sits on {elastic_ip.private_address}, not on {address}"
     elif election.moved:
         reason = election.reason
@@ -180,10 +230,19 @@ def _elastic_ip(
             if elastic_ip.interface_id
             else "it is nowhere"
         )
-    yield AssociateAddress(topology.elastic_ip, interface.id, address, elastic_ip.interface_id, reason)
+    yield AssociateAddress(topology.elastic_ip, seat.id, address, elastic_ip.interface_id, reason)
 
 
-def _associations(observation: Observation, declared: _Declared) -> Iterator[NetworkChange | str]:
+def _associations(
+    topology: Topology, observation: Observation, declared: _Declared, steps: Iterable[NetworkChange | str]
+) -> Iterator[NetworkChange | str]:
+    """Give subnets their declared tables, as soon as those have a way out."""
+    absent = absent_subnets(topology, observation)
+    made = {
+        step.table_id
+        for step in steps
+        if isinstance(step, CreateRoute | ReplaceRoute) and step.destination == str(DEFAULT_ROUTE)
+    }
     for entry, tables in declared:
         if entry.subnets and len(tables) > 1:
             yield f"{entry.kind} table {entry.selector} selects {len(tables)} tables, but its subnets need one"
@@ -191,7 +250,10 @@ def _associations(observation: Observation, declared: _Declared) -> Iterator[Net
             continue
         for subnet_id in entry.subnets:
             current = observation.table_of(subnet_id)
-            if current and current.id == tables[0].id:
+            if subnet_id in absent or (current and current.id == tables[0].id):
+                continue
+            if tables[0].id not in made and tables[0].static(str(DEFAULT_ROUTE)) is None:
+                yield f"subnet {subnet_id} waits for {tables[0].id}, which has no default route yet"
                 continue
             was = current.id if current else None
             association = current.associations.get(subnet_id) if current else None

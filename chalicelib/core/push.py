@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core.advice import create_tags
+from chalicelib.core.candidates import candidates
 from chalicelib.core.change import PushConfig, short
 from chalicelib.core.configuration import box_of
-from chalicelib.core.election import candidates
 from chalicelib.core.errors import UnsafePlan
 from chalicelib.core.plan import Plan
 from chalicelib.core.router import render
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.core.election import Election
+    from chalicelib.core.history import History
     from chalicelib.core.machine import Inspection, Machine, Order, Trial
-    from chalicelib.core.observation import History, Instance, Observation
+    from chalicelib.core.observation import Instance, Observation
     from chalicelib.core.router import Box, Bundle
     from chalicelib.core.topology import Topology
 
@@ -59,7 +60,7 @@ def plan_pushes(
     for instance in candidates(topology, observation):
         box = box_of(topology, observation, instance)
         if instance.state == "running" and box:
-            current = instance.id == election.router.id
+            current = election.router is not None and instance.id == election.router.id
             seat = _Seat(topology, observation, instance, box, render(topology, box), current=current)
             steps += _step(seat, history, order)
     return Plan(

@@ -47,10 +47,12 @@ class Section:
             self.flaw(key, self.raw[key], wanted)
         return value
 
-    def take_list(self, key: str, read: Callable[[object], Read[T]]) -> dict[str, T]:
+    def take_list(
+        self, key: str, read: Callable[[object], Read[T]], *, required: bool = True
+    ) -> dict[str, T]:
         """Read a list of at least one entry, each by its key; a wrong entry leaves a flaw of its own."""
         good = {}
-        for index, item in enumerate(self.take(key, read_list) or ()):
+        for index, item in enumerate(self.take(key, read_list, required=required) or ()):
             value, wanted = read(item)
             if value is None:
                 self.flaw(f"{key}[{index}]", item, wanted)
@@ -156,6 +158,14 @@ def read_network(value: object) -> Read[IPv4Network]:
     if str(network.network_address) != address:
         return None, f"has host bits set; the network is {network}"
     return network, ""
+
+
+def as_network(text: str) -> IPv4Network | None:
+    """Read a range as AWS lists it; None when it is none of IPv4, such as an IPv6 range or a prefix list."""
+    try:
+        return IPv4Network(text)
+    except ValueError:
+        return None
 
 
 def octet_flaw(address: str) -> str:

@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from chalicelib.core.change import line, subject
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from chalicelib.core.change import Change
     from chalicelib.core.election import Election
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.guard import Refusal
+    from chalicelib.core.history import Pause
     from chalicelib.core.machine import Machine
-    from chalicelib.core.observation import Pause
     from chalicelib.core.wake import Notice
 
 SCHEMA = 1
 """The version of `as_json`: grows when a key changes its meaning or goes."""
 
 Verdict: TypeAlias = Literal[
-    "converged", "repaired", "pending", "drifting", "paused", "refused", "no-router", "blind"
+    "converged", "repaired", "pending", "drifting", "paused", "refused", "no-router", "blind", "expired"
 ]
 """`pending`: something declared is on its way to a machine, whose answer a later run brings; all else is as declared."""
 
-Result: TypeAlias = Literal["verified", "sent", "unseen", "unneeded", "failed", "held", "planned"]
+Result: TypeAlias = Literal["verified", "sent", "unseen", "unneeded", "failed", "held", "refused", "planned"]
 
 RESULTS: dict[Result, str] = {
     "verified": "done and seen",
@@ -35,6 +36,7 @@ RESULTS: dict[Result, str] = {
     "unneeded": "not needed any more",
     "failed": "failed",
     "held": "held back",
+    "refused": "refused",
     "planned": "not attempted",
 }
 
@@ -61,7 +63,7 @@ class Outcome:
 class Report:
     """One run, whole. `outcomes` keep the plan's order; `since` is when the router became the router.
 
-    `moored` says whether the network is as declared, however its machines are.
+    `election` is None where there is no router. `moored` says that every pin leads to the router, whatever else is wrong.
     """
 
     topology: str
@@ -84,9 +86,21 @@ class Report:
     pause: Pause | None = None
 
     @property
+    def router_id(self) -> str | None:
+        """The router's instance id; None where there is none."""
+        return self.election.router.id if self.election and self.election.router else None
+
+    @property
     def sentence(self) -> str:
         """Sum the run up in one sentence, the same for log, journal, CLI and API."""
         return f"{self.topology}: {_head(self)}{_tail(self)}"
+
+    @property
+    def to_make(self) -> tuple[Change, ...]:
+        """The changes that a run would make: what was planned and not refused."""
+        if self.verdict == "paused":
+            return ()
+        return tuple(outcome.change for outcome in self.outcomes if outcome.result == "planned")
 
     @property
     def retryable(self) -> bool:
@@ -95,22 +109,48 @@ class Report:
         return any(failures) or (self.error is not None and self.error.retryable)
 
 
+def verdict_of(
+    outcomes: Iterable[Outcome], *, nobody: bool, refusal: Refusal | None, drifting: bool, waiting: bool
+) -> Verdict:
+    """Sum a run up in one word: the first that holds, what needs a person before what does not.
+
+    `nobody` says that there is no router, `drifting` that something is not as declared, `waiting` that a machine's answer
+    or another look is awaited.
+    """
+    results = {outcome.result for outcome in outcomes}
+    if refusal and refusal.guard == "paused":
+        return "paused"
+    if nobody:
+        return "no-router"
+    if refusal:
+        return "refused"
+    if drifting:
+        return "drifting"
+    if waiting or "sent" in results:
+        return "pending"
+    return "repaired" if results & {"verified", "unneeded"} else "converged"
+
+
 def _head(report: Report) -> str:
     match report.verdict:
-        case "blind":
-            return f"blind, so nothing was changed: {_error(report)}"
+        case "blind" | "expired":
+            return f"{report.verdict}, so nothing was changed: {_error(report)}"
         case "no-router":
-            return f"{_error(report)}; the network is left as it is"
+            kept = "what needs none is kept" if report.outcomes else "the network is left as it is"
+            return f"{_error(report)}; {kept}"
         case "paused" | "refused":
             why = report.refusal.reason if report.refusal else _error(report)
-            return f"{report.verdict}, so nothing was changed: {why}"
+            nothing = report.verdict == "paused" or all(o.result == "refused" for o in report.outcomes)
+            return (
+                f"{report.verdict}, so nothing was changed: {why}" if nothing else f"refused in part: {why}"
+            )
         case "converged" | "repaired" | "pending" | "drifting":
             return _router(report)
 
 
 def _router(report: Report) -> str:
     election = report.election
-    if election is None:
+    if election is None or election.router is None:
         return report.verdict
     if not election.moved:
         return f"{election.router.id} is the router"
@@ -121,19 +161,7 @@ def _router(report: Report) -> str:
 
 
 def _tail(report: Report) -> str:
-    total = len(report.outcomes)
-    good = sum(o.result in ("verified", "unneeded") for o in report.outcomes)
-    parts = []
-    if report.verdict == "converged":
-        parts.append("everything is as declared")
-    elif total and all(o.result == "planned" for o in report.outcomes):
-        parts.append(f"{_count(total, 'change')} to make")
-    elif total:
-        settled = total - _of(report, "sent")
-        parts += [f"{good} of {_count(settled, 'change')} verified"] if settled else []
-        parts += [
-            f"{_count(n, RESULTS[r])}" for r in ("sent", "unseen", "failed", "held") if (n := _of(report, r))
-        ]
+    parts = ["everything is as declared"] if report.verdict == "converged" else _counted(report)
     if report.waiting:
         parts.append(
             report.waiting[0]
@@ -142,11 +170,26 @@ def _tail(report: Report) -> str:
         )
     if report.problems:
         parts.append(f"{_count(len(report.problems), 'problem')} for an operator")
-    if report.verdict == "drifting" and report.error:
+    if report.error and (report.verdict == "drifting" or report.refusal):
         parts.append(_error(report))
     if report.pause and report.verdict == "converged":
         parts.append(report.pause.state)
     return "".join(f"; {part}" for part in parts)
+
+
+def _counted(report: Report) -> list[str]:
+    """Count the changes by what became of them; where none was attempted, those that may be are still to make."""
+    planned, refused = _of(report, "planned"), _of(report, "refused")
+    settled = len(report.outcomes) - planned - refused - _of(report, "sent")
+    parts = []
+    if planned + refused == len(report.outcomes):
+        parts += [f"{_count(planned, 'change')} to make"] if planned else []
+    else:
+        good = _of(report, "verified") + _of(report, "unneeded")
+        parts += [f"{good} of {_count(settled, 'change')} verified"] if settled else []
+        told: tuple[Result, ...] = ("sent", "unseen", "failed", "held", "planned")
+        parts += [f"{n} {RESULTS[result]}" for result in told if (n := _of(report, result))]
+    return [*parts, *([f"{_count(refused, 'change')} refused"] if refused else [])]
 
 
 def pause_json(pause: Pause) -> dict[str, str | None]:
@@ -169,7 +212,7 @@ def _count(number: int, noun: str) -> str:
 
 def as_json(report: Report) -> dict[str, object]:
     """Give the report as JSON values; times are UTC in ISO 8601, seconds are floats."""
-    election, refusal, error = report.election, report.refusal, report.error
+    refusal, error = report.refusal, report.error
     return {
         "schema": SCHEMA,
         "topology": report.topology,
@@ -178,14 +221,7 @@ def as_json(report: Report) -> dict[str, object]:
         "woken_by": report.woken_by,
         "started_at": report.started_at.isoformat(),
         "seconds": round((report.finished_at - report.started_at).total_seconds(), 3),
-        "router": election
-        and {
-            "instance_id": election.router.id,
-            "interface_id": election.interface.id,
-            "since": report.since and report.since.isoformat(),
-            "previous": election.previous,
-            "reason": election.reason,
-        },
+        "router": _router_json(report),
         "changes": [_outcome_json(o) for o in report.outcomes],
         "problems": list(report.problems),
         "waiting": list(report.waiting),
@@ -202,6 +238,19 @@ def as_json(report: Report) -> dict[str, object]:
             "hint": error.hint,
             "retryable": error.retryable,
         },
+    }
+
+
+def _router_json(report: Report) -> dict[str, object] | None:
+    election = report.election
+    if election is None or election.router is None or election.interface is None:
+        return None
+    return {
+        "instance_id": election.router.id,
+        "interface_id": election.interface.id,
+        "since": report.since and report.since.isoformat(),
+        "previous": election.previous,
+        "reason": election.reason,
     }
 
 

@@ -182,8 +182,8 @@ _NO_SYN = "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN"
 
 def _rules(topology: Topology, box: Box) -> str:
     """Render the rules, one transaction per table; the `-I` lines are jumps, which the loader leaves out where they are."""
-    vpc, private, remote = topology.cidr, topology.private_networks, topology.remote_networks
-    nat, forward = "-A MOORING-POSTROUTING", "-A MOORING-FORWARD"
+    vpc, private, remote = topology.cidrs, topology.private_networks, topology.remote_networks
+    nat, forward, mine = "-A MOORING-POSTROUTING", "-A MOORING-FORWARD", "-A MOORING-INPUT"
     lines = [
         _head(topology),
         "*mangle",
@@ -195,8 +195,8 @@ def _rules(topology: Topology, box: Box) -> str:
         "*nat",
         ":MOORING-POSTROUTING - [0:0]",
         "-I POSTROUTING 1 -j MOORING-POSTROUTING",
-        f"{nat} -s {vpc} -d {vpc} -j ACCEPT",
-        *(f"{nat} -s {vpc} -d {some} -j ACCEPT" for some in _listed(remote)),
+        *(f"{nat} {some} -j ACCEPT" for some in _between(vpc, vpc)),
+        *(f"{nat} {some} -j ACCEPT" for some in _between(vpc, remote)),
         *(f"{nat} -s {some} -j SNAT --to-source {box.private_address}" for some in _listed(private)),
         "COMMIT",
         "*filter",
@@ -206,26 +206,32 @@ def _rules(topology: Topology, box: Box) -> str:
         "-I INPUT 1 -j MOORING-INPUT",
         "-I FORWARD 1 -j MOORING-FORWARD",
         "# After a failover the internet goes on with flows that this router has yet to learn of: its reset would end them.",
-        f"-A MOORING-INPUT ! -s {vpc} -d {box.private_address} ! -i {DEVICE} {_NO_SYN} -m conntrack --ctstate INVALID,NEW -j DROP",
+        *(f"{mine} -s {some} -j RETURN" for some in _listed(topology.secondary_cidrs)),
+        f"{mine} ! -s {topology.cidr} -d {box.private_address} ! -i {DEVICE} {_NO_SYN} -m conntrack --ctstate INVALID,NEW -j DROP",
         "# What is the office's leaves and comes by the tunnel alone.",
         *(f"{forward} -d {some} ! -o {DEVICE} -j MOORING-REFUSED" for some in _listed(remote)),
         *(f"{forward} -s {some} ! -i {DEVICE} -j MOORING-REFUSED" for some in _listed(remote)),
         f"{forward} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
         "# Without a state: to its second router a flow that a failover cut in half is a new one.",
-        *(f"{forward} -s {vpc} -d {some} -j ACCEPT" for some in _listed(topology.office_networks)),
-        *(f"{forward} -s {some} -d {vpc} -j ACCEPT" for some in _listed(remote)),
+        *(f"{forward} {some} -j ACCEPT" for some in _between(vpc, topology.office_networks)),
+        *(f"{forward} {some} -j ACCEPT" for some in _between(remote, vpc)),
         "# Laptops begin; the VPC only goes on.",
-        f"{forward} -s {vpc} -d {topology.vpn_clients} {_NO_SYN} -j ACCEPT",
+        *(f"{forward} {some} {_NO_SYN} -j ACCEPT" for some in _between(vpc, (topology.vpn_clients,))),
         "# The rest of what touches the tunnel or the VPC, then the internet.",
         f"{forward} -i {DEVICE} -j MOORING-REFUSED",
         f"{forward} -o {DEVICE} -j MOORING-REFUSED",
-        f"{forward} -d {vpc} -j MOORING-REFUSED",
+        *(f"{forward} -d {some} -j MOORING-REFUSED" for some in _listed(vpc)),
         *(f"{forward} -s {some} -j ACCEPT" for some in _listed(private)),
         f"{forward} -j MOORING-REFUSED",
         "-A MOORING-REFUSED -j REJECT --reject-with icmp-admin-prohibited",
         "COMMIT",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _between(sources: tuple[IPv4Network, ...], destinations: tuple[IPv4Network, ...]) -> list[str]:
+    """Write from where and to where as iptables matches it, every source with every destination."""
+    return [f"-s {one} -d {other}" for one in _listed(sources) for other in _listed(destinations)]
 
 
 def _listed(networks: tuple[IPv4Network, ...]) -> list[str]:

@@ -36,13 +36,20 @@ TableSelector: TypeAlias = str | Tags
 class Table:
     """One or more route tables that carry the same pinned routes, and the subnets they must serve.
 
-    `subnets` maps subnet id to CIDR; in AWS a subnet's IPv4 CIDR never changes during its life.
+    `subnets` maps subnet id to CIDR; in AWS a subnet's IPv4 CIDR never changes during its life. `follow` has the router
+    forward for every other subnet, too, that the table serves.
     """
 
     kind: Literal["public", "private"]
     selector: TableSelector
     subnets: dict[str, IPv4Network] = field(default_factory=dict)
     office_routes: bool = True
+    follow: bool = False
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether it may serve subnets that are not listed: it is declared so, or lists none."""
+        return self.follow or not self.subnets
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,17 @@ class Topology:
     limits: Limits = Limits()
     paused: bool = False
     tunnel: Tunnel | None = None
+    secondary_cidrs: tuple[IPv4Network, ...] = ()
+
+    @property
+    def cidrs(self) -> tuple[IPv4Network, ...]:
+        """Every declared range of the VPC, the primary first."""
+        return (self.cidr, *self.secondary_cidrs)
+
+    @property
+    def subnets(self) -> dict[str, IPv4Network]:
+        """Every declared subnet, id to CIDR."""
+        return {k: v for t in self.tables for k, v in t.subnets.items()}
 
     @property
     def remote_networks(self) -> tuple[IPv4Network, ...]:
@@ -112,23 +130,27 @@ class Topology:
     @property
     def vpc_networks(self) -> tuple[IPv4Network, ...]:
         """What the office must route into the tunnel: every declared subnet, or the VPC when some are not listed."""
-        if all(table.subnets for table in self.tables):
-            return tuple(sorted({n for t in self.tables for n in t.subnets.values()}))
-        return (self.cidr,)
+        if any(table.open_ended for table in self.tables):
+            return self.cidrs
+        return tuple(sorted(set(self.subnets.values())))
 
     @property
     def private_networks(self) -> tuple[IPv4Network, ...]:
         """What leaves for the internet through the router: the private subnets.
 
-        A table that is selected by tags need not list its subnets; then it is all of the VPC that is not public.
+        Where a private table may serve subnets that are not listed, it is all of the VPC that is not public.
         """
         private = [table for table in self.tables if table.kind == "private"]
-        if all(table.subnets for table in private):
+        if not any(table.open_ended for table in private):
             return tuple(sorted({n for t in private for n in t.subnets.values()}))
-        left = [self.cidr]
+        left = list(self.cidrs)
         for public in self.public_subnets.values():
             left = [part for network in left for part in _without(network, public)]
         return tuple(sorted(left))
+
+    def preference(self, tags: dict[str, str]) -> int | None:
+        """Give the place of the first selector of candidates that an instance's tags match; None when none does."""
+        return next((n for n, wanted in enumerate(self.candidates) if wanted.match(tags)), None)
 
     def router_destinations(self, table: Table) -> tuple[IPv4Network, ...]:
         """Give the destinations that a table must route to the router's interface."""

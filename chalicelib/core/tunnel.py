@@ -55,7 +55,7 @@ def tunnel_flaws(topology: Topology, networks: Sequence[tuple[str, IPv4Network]]
 
     Args:
         topology: its tunnel is set; of the rest what could not be read is None or left out.
-        networks: every network that was read, with its key: the VPC's, the office's, the VPN clients'.
+        networks: every network that was read, with its key: the VPC's ranges, the office's, the VPN clients'.
     """
     tunnel = topology.tunnel
     assert tunnel is not None  # noqa: S101 - the caller's promise
@@ -104,7 +104,7 @@ def _server_flaws(server: IPv4Address, networks: Sequence[tuple[str, IPv4Network
             wanted = (
                 f"lies in {key} ({network}), which is reached through the tunnel; name the address outside"
             )
-            if key == "vpc.cidr":
+            if key.startswith("vpc."):
                 wanted = f"lies in {key} ({network}); the office's server is outside the VPC"
             yield Flaw("tunnel.server", str(server), wanted)
 

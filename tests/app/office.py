@@ -11,7 +11,7 @@ from tests.network import TUNNEL, declaration, deploy, deploy_documents
 from tests.oracle import facts_from_aws, judge
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import History
+    from chalicelib.core.history import History
     from chalicelib.core.topology import Topology
     from tests.app.functions import Functions
     from tests.oracle import Facts

@@ -13,7 +13,7 @@ import pytest
 from chalicelib.aws.journal import AMENDS, ANSWERED, READABLE
 from chalicelib.core.change import CreateRoute
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.observation import History, Pause
+from chalicelib.core.history import History, Pause
 from chalicelib.core.report import Outcome, Report, as_json
 from chalicelib.core.wake import Hook, Notice
 from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, an_id

@@ -17,8 +17,8 @@ from chalicelib.aws.journal import KEPT, DynamoJournal
 from chalicelib.core.change import ReplaceRoute
 from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, ControllerError, ObservationError
+from chalicelib.core.history import History, Pause
 from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
-from chalicelib.core.observation import History, Pause
 from chalicelib.core.report import Failure, Outcome, Report, as_json
 from tests.aws.conftest import ONCE
 from tests.builders import NOON, ROUTER, ROUTER_ENI, STANDBY, STANDBY_ENI, an_id, instance, interface

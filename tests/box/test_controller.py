@@ -23,8 +23,8 @@ from tests.network import declaration, deploy, deploy_documents, deploy_journal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.core.history import History
     from chalicelib.core.machine import Machine
-    from chalicelib.core.observation import History
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
 

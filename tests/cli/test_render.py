@@ -24,8 +24,9 @@ from chalicelib.core.change import CreateRoute, ReplaceRoute
 from chalicelib.core.election import Election
 from chalicelib.core.errors import Flaw, NoEligibleRouter, ObservationError, TopologyError
 from chalicelib.core.guard import Refusal
+from chalicelib.core.history import Pause
 from chalicelib.core.machine import Inspection, Machine
-from chalicelib.core.observation import Instance, Interface, Pause
+from chalicelib.core.observation import Instance, Interface
 from chalicelib.core.report import Failure, Outcome, Report, as_json
 from tests.builders import NOON, PRIVATE_A, PUBLIC_SUBNET, ROUTER, ROUTER_ENI, STANDBY, THIRD
 

@@ -295,8 +295,9 @@ class Model:
     ) -> None:
         """Change what EC2 says of an instance; what is not named stays, but a notice is withdrawn."""
         old = self.instances[instance_id]
+        state = state or old.state
         self.instances[instance_id] = replace(
-            old, state=state or old.state, checks=checks or old.checks, notice=notice
+            old, state=state, checks=checks or old.checks, notice=notice, listed=state == "running"
         )
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.core.advice import advise, advise_on_machines
+from chalicelib.core.history import History
 from chalicelib.core.machine import FRESH, Inspection, Machine
-from chalicelib.core.observation import History, IngressRule, Route, RouteTable
+from chalicelib.core.observation import (
+    IngressRule,
+    Route,
+    RouteTable,
+    ScheduledEvent,
+    Skipped,
+    Subnet,
+)
 from chalicelib.core.topology import Limits, Tags
 from tests.builders import (
     EIP,
@@ -17,13 +27,16 @@ from tests.builders import (
     GATEWAY,
     MAIN,
     NOON,
+    OFFICE,
     PRIVATE_A,
     PRIVATE_SUBNET_A,
     PUBLIC,
     ROUTER,
+    ROUTER_ENI,
     SECOND_PUBLIC_SUBNET,
     STANDBY,
     TAGGED,
+    TUNNEL,
     VPC,
     an_id,
     elastic_ip,
@@ -36,6 +49,7 @@ from tests.builders import (
     routed,
     seen,
     ssh_rule,
+    standby,
     table_in,
     topology,
     unrouted,
@@ -43,7 +57,10 @@ from tests.builders import (
     with_table,
 )
 
-WEB = an_id("i", 9)
+if TYPE_CHECKING:
+    from chalicelib.core.observation import Observation
+
+WEB, RIDER = an_id("i", 9), an_id("subnet", 64)
 
 
 def test_network_that_is_as_declared_needs_no_advice() -> None:
@@ -104,6 +121,40 @@ def test_foreign_route_that_undercuts_a_private_default_is_told(destination: str
     assert advice.startswith(f"route {PRIVATE_A} {destination} -> tgw-1 takes traffic meant for")
 
 
+def test_foreign_route_that_shadows_several_networks_names_them_all() -> None:
+    """Whoever removes it wants to know all that comes back."""
+    declared = topology(office=(*OFFICE, IPv4Network("10.100.200.0/24")))
+    (advice,) = advise(declared, routed(seen(declared), PRIVATE_A, Route("10.0.0.0/8", "tgw-1")))
+
+    assert advice == (
+        f"route {PRIVATE_A} 10.0.0.0/8 -> tgw-1 takes traffic meant for "
+        "10.100.100.0/24, 10.100.30.0/24, 10.100.200.0/24"
+    )
+
+
+def test_prefix_list_that_leads_elsewhere_is_told_with_what_is_not_known_of_it() -> None:
+    """A look does not see what a prefix list holds; the office's networks may be in it."""
+    (advice,) = advise(topology(), routed(seen(), PRIVATE_A, Route("pl-0123456789abcdef0", "tgw-1")))
+
+    assert advice == (
+        f"route {PRIVATE_A} pl-0123456789abcdef0 -> tgw-1 may take traffic meant for the office: "
+        "what that prefix list holds is unknown, and its more specific ranges win"
+    )
+
+
+@pytest.mark.parametrize(
+    ("table_id", "route"),
+    [
+        pytest.param(PRIVATE_A, Route("pl-1", ROUTER_ENI), id="to the router, as the pinned routes"),
+        pytest.param(PRIVATE_A, Route("pl-6da54004", "vpce-1"), id="to a gateway endpoint"),
+        pytest.param(MAIN, Route("pl-1", "local"), id="in a table that is not declared"),
+    ],
+)
+def test_prefix_list_that_takes_nothing_away_is_not_told(table_id: str, route: Route) -> None:
+    """What leads where the pinned routes lead, or to AWS's own addresses, is nobody's worry."""
+    assert advise(topology(), routed(seen(), table_id, route)) == ()
+
+
 @pytest.mark.parametrize(
     "route",
     [
@@ -131,6 +182,135 @@ def test_vpc_of_another_cidr_than_declared_is_told() -> None:
         observation = routed(observation, table.id, Route("10.1.0.0/16", "local", origin="CreateRouteTable"))
 
     assert advise(topology(), observation) == (f"vpc {VPC} has 10.1.0.0/16, not the declared 10.0.0.0/16",)
+
+
+def secondary(observation: Observation, cidr: str) -> Observation:
+    """Give the network whose VPC has one more range, as the local route of a table shows it."""
+    return routed(observation, PUBLIC, Route(cidr, "local", origin="CreateRouteTable"))
+
+
+def test_secondary_range_that_the_vpc_does_not_have_is_told() -> None:
+    """Every declared range is one of the VPC's own."""
+    declared = replace(topology(), secondary_cidrs=(IPv4Network("100.64.0.0/16"),))
+
+    assert advise(declared, seen()) == (f"vpc {VPC} has 10.0.0.0/16, not the declared 100.64.0.0/16",)
+    assert advise(declared, secondary(seen(), "100.64.0.0/16")) == ()
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        (
+            "10.100.0.0/16",
+            "10.100.100.0/24 overlaps 10.100.0.0/16, a range of the VPC's own: what is meant for it never leaves the VPC",
+        ),
+        (
+            "10.100.100.128/28",
+            (
+                "10.100.100.0/24 overlaps 10.100.100.128/28, a range of the VPC's own: "
+                "what is meant for that part of it never leaves the VPC"
+            ),
+        ),
+    ],
+)
+def test_office_network_in_a_range_of_the_vpcs_own_is_told(own: str, told: str) -> None:
+    """A `local` route keeps its packets in the VPC; the declaration alone cannot know."""
+    assert told in advise(topology(), secondary(seen(), own))
+
+
+def test_range_that_holds_no_office_network_is_not_told() -> None:
+    """A secondary range that nobody declared harms nobody by itself."""
+    assert advise(topology(), secondary(seen(), "100.64.0.0/16")) == ()
+
+
+def with_rider(observation: Observation, table_id: str) -> Observation:
+    """Give the network with one more subnet on a table."""
+    table = table_in(observation, table_id)
+    riding = replace(table, associations=table.associations | {RIDER: an_id("rtbassoc", 64)})
+    return replace(with_table(observation, riding), subnets=(Subnet(RIDER, "10.0.64.0/24"),))
+
+
+def test_undeclared_subnet_on_a_public_table_is_told_that_the_office_cannot_answer() -> None:
+    """It has its own way to the internet; the office has no route back to it."""
+    declared = topology(tunnel=TUNNEL)
+
+    assert advise(declared, with_rider(seen(declared), PUBLIC)) == (
+        (
+            f"{RIDER} (10.0.64.0/24) rides on public table {PUBLIC} without being declared: "
+            f"the office has no way back to it; list it under the subnets of {PUBLIC}"
+        ),
+    )
+
+
+def test_undeclared_subnet_on_a_private_table_of_a_router_that_is_not_mooring_s_is_told() -> None:
+    """Without a tunnel nobody knows whether that router forwards for it."""
+    assert advise(topology(), with_rider(seen(), PRIVATE_A)) == (
+        (
+            f"{RIDER} (10.0.64.0/24) rides on private table {PRIVATE_A} without being declared: "
+            "whether the router forwards for it is not Mooring's to say"
+        ),
+    )
+
+
+def test_undeclared_subnet_that_a_run_calls_a_problem_is_not_told_twice() -> None:
+    """What the router refuses is a problem, not advice."""
+    declared = topology(tunnel=TUNNEL)
+
+    assert advise(declared, with_rider(seen(declared), PRIVATE_A)) == ()
+
+
+def test_association_of_somebody_elses_subnet_that_is_not_in_force_is_told() -> None:
+    """Declared ones are problems; what became of others on the same table is told."""
+    observation = seen()
+    states = {RIDER: "failed", PRIVATE_SUBNET_A: "disassociating"}
+    table = replace(table_in(observation, PRIVATE_A), unsettled=states)
+
+    assert advise(topology(), with_table(observation, table)) == (
+        f"the association of {RIDER} with {PRIVATE_A} is failed",
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        (
+            ScheduledEvent("instance-retirement", datetime(2026, 12, 5, 12, tzinfo=UTC)),
+            "instance-retirement scheduled from 2026-12-05 12:00 UTC: AWS stops or terminates it then; replace it before",
+        ),
+        (
+            ScheduledEvent("something-new"),
+            "something-new scheduled: it may be away then; replace it before",
+        ),
+    ],
+)
+def test_what_aws_has_scheduled_for_a_candidate_is_told_with_its_date(
+    event: ScheduledEvent, told: str
+) -> None:
+    """There is time to replace it, and the standby is as good as gone then too."""
+    for candidate in (instance(), standby()):
+        other = standby() if candidate.id == ROUTER else instance()
+        observation = seen(None, replace(candidate, events=(event,)), other)
+
+        assert advise(topology(), observation) == (f"{candidate.id} has {told}",)
+
+
+def test_what_aws_has_scheduled_for_somebody_elses_instance_is_not_told() -> None:
+    """It is nobody's business here."""
+    web = replace(instance(WEB, interface("eni-9", "10.0.1.9", PRIVATE_SUBNET_A), tags={}))
+
+    assert (
+        advise(topology(), seen(None, instance(), replace(web, events=(ScheduledEvent("system-reboot"),))))
+        == ()
+    )
+
+
+def test_odd_thing_of_somebody_elses_is_one_line() -> None:
+    """It was listed, could not be understood, and is left out; what is ours is a problem."""
+    odd = (Skipped("elastic ip", "eipalloc-9", "it has no PublicIp"), Skipped("elastic ip", EIP, "odd"))
+
+    assert advise(topology(), replace(seen(), skipped=odd)) == (
+        "elastic ip eipalloc-9 was left out: it has no PublicIp",
+    )
 
 
 def test_public_instance_without_a_public_address_is_told() -> None:
@@ -192,8 +372,8 @@ def test_limit_that_would_refuse_a_failover_is_told_while_there_is_time() -> Non
     observation = with_table(seen(declared), RouteTable(an_id("rtb", 7), tags=TAGGED | {"role": "private"}))
 
     assert advise(declared, observation) == (
-        "limits.changes is 6, but a failover needs 7: it would be refused",
-        "limits.tables is 2, but a failover needs 3: it would be refused",
+        "limits.changes is 6, but a failover needs 7: declare at least that",
+        "limits.tables is 2, but a failover needs 3: declare at least that",
     )
 
 

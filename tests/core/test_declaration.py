@@ -88,6 +88,57 @@ def test_optional_keys_read_as_what_they_say() -> None:
     assert topology.limits == Limits(50, 20, 0, timedelta(seconds=90))
 
 
+def test_secondary_ranges_hold_subnets_like_the_primary_one() -> None:
+    """A subnet of any declared range can be declared; every range is the VPC's."""
+    topology = parse(
+        written(
+            (CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/16", "100.65.0.0/16"]'),
+            (SUBNET, f'{SUBNET}, subnet-00000000000000064 = "100.64.32.0/19"'),
+        )
+    )
+
+    assert [str(cidr) for cidr in topology.cidrs] == ["10.0.0.0/16", "100.64.0.0/16", "100.65.0.0/16"]
+    assert topology.subnets["subnet-00000000000000064"] == IPv4Network("100.64.32.0/19")
+    assert IPv4Network("100.64.32.0/19") in topology.private_networks
+    assert IPv4Network("100.64.32.0/19") in topology.vpc_networks
+
+
+def test_range_that_is_no_range_hides_no_other_flaw_and_brings_none_of_its_own() -> None:
+    """Whether a subnet lies in the VPC is asked only when its ranges are known."""
+    flaws = flaws_in(
+        written(
+            (CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.300.0/16"]'),
+            (SUBNET, f'{SUBNET}, subnet-00000000000000064 = "100.64.32.0/19"'),
+        )
+    )
+
+    assert [flaw.key for flaw in flaws] == ["vpc.secondary_cidrs[0]"]
+
+
+def test_table_by_id_that_is_followed_may_list_no_subnet() -> None:
+    """Whatever rides on it is carried: all of the VPC that is not public, in every range."""
+    topology = parse(
+        written(
+            (CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/16"]'),
+            (f"subnets = {{ {SUBNET} }}", "follow = true"),
+        )
+    )
+
+    assert topology.tables[1] == Table("private", "rtb-00000000000000002", office_routes=False, follow=True)
+    assert topology.vpc_networks == topology.cidrs
+    assert IPv4Network("100.64.0.0/16") in topology.private_networks
+    covered = sum(n.num_addresses for n in (*topology.private_networks, *topology.public_subnets.values()))
+    assert covered == 2 * 2**16
+
+
+def test_followed_table_keeps_the_subnets_it_lists() -> None:
+    """What is listed is associated by Mooring; what is followed is carried besides."""
+    topology = parse(written((SUBNET + " }", SUBNET + " }\nfollow = true")))
+
+    assert list(topology.tables[1].subnets) == ["subnet-00000000000000003"]
+    assert topology.vpc_networks == (IPv4Network("10.0.0.0/16"),)
+
+
 @pytest.mark.parametrize(("text", "age"), [("10s", timedelta(seconds=10)), ("1h", timedelta(hours=1))])
 def test_request_age_may_be_as_short_and_as_long_as_its_bounds(text: str, age: timedelta) -> None:
     """Both bounds of a duration are allowed."""
@@ -250,6 +301,48 @@ def test_example_of_the_documentation_is_valid() -> None:
         pytest.param(
             "[[public]]", "[[public]]\noffice_routes = true", "public[0].office_routes", None, "unknown key",
             id="office routes of a public table",
+        ),
+        pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/10"]', "vpc.secondary_cidrs[0]", "100.64.0.0/10",
+            "between /16 and /28", id="secondary range larger than a VPC's",
+        ),
+        pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["100.64.0.0/16", "10.0.128.0/20"]', "vpc.secondary_cidrs[1]",
+            "10.0.128.0/20", "overlaps vpc.cidr (10.0.0.0/16)", id="secondary range in the primary one",
+        ),
+        pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["10.100.16.0/20"]', "office.networks[2]", "10.100.30.0/24",
+            "overlaps vpc.secondary_cidrs[0] (10.100.16.0/20)", id="office network in a secondary range",
+        ),
+        pytest.param(
+            CIDR, f'{CIDR}\nsecondary_cidrs = ["192.168.0.0/16"]', "office.vpn_clients", "192.168.0.0/24",
+            "overlaps vpc.secondary_cidrs[0] (192.168.0.0/16)", id="VPN clients in a secondary range",
+        ),
+        pytest.param(
+            CIDR, f"{CIDR}\nsecondary_cidrs = []", "vpc.secondary_cidrs", [], "at least one entry",
+            id="no secondary range",
+        ),
+        pytest.param(
+            SUBNET, 'subnet-00000000000000003 = "100.64.0.0/24"', "private[0].subnets.subnet-00000000000000003",
+            "100.64.0.0/24", "lies outside the VPC 10.0.0.0/16; another range of it goes in vpc.secondary_cidrs",
+            id="subnet of a range that is not declared",
+        ),
+        pytest.param(
+            "[[public]]", "[[public]]\nfollow = true", "public[0].follow", None, "unknown key",
+            id="public table that is followed",
+        ),
+        pytest.param(
+            "office_routes = true", 'office_routes = true\nfollow = "yes"', "private[1].follow", "yes",
+            "must be true or false", id="text for whether a table is followed",
+        ),
+        pytest.param(
+            'subnets = { subnet-00000000000000004 = "10.0.2.0/24" }', "follow = false", "private[1].subnets", None,
+            "missing; a table that lists none is followed, whatever is declared",
+            id="table by tag that lists none and is not to be followed",
+        ),
+        pytest.param(
+            f"subnets = {{ {SUBNET} }}", "follow = false", "private[0].subnets", None, "missing",
+            id="table by id that lists none and is not to be followed",
         ),
         pytest.param(
             "office_routes = true", "[limits]\nmoves_per_hour = true", "limits.moves_per_hour", True,

@@ -13,7 +13,8 @@ from chalicelib.core.change import CreateRoute, NetworkChange, ReplaceRoute, lea
 from chalicelib.core.election import Election, elect
 from chalicelib.core.errors import NoEligibleRouter
 from chalicelib.core.guard import judge as guard
-from chalicelib.core.observation import History, Observation
+from chalicelib.core.history import History
+from chalicelib.core.observation import Observation
 from chalicelib.core.plan import Plan, make_plan
 from tests.builders import NOON, ROUTER, STANDBY, seen
 from tests.core.strategies import models, topologies

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib.core.observation import History, Pause, Route, RouteTable
+from chalicelib.core.history import History, Pause
+from chalicelib.core.observation import Route, RouteTable
 from chalicelib.core.topology import Tags
 from tests.builders import (
     FOREIGN,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from chalicelib.core.configuration import forwards, ready, wanted
 from chalicelib.core.election import elect
 from chalicelib.core.errors import NoEligibleRouter
+from chalicelib.core.history import History
 from chalicelib.core.machine import FRESH, Agent, Inspection, Machine
-from chalicelib.core.observation import History
 from tests.builders import NOON, ROUTER, STANDBY, THIRD, TUNNEL, instance, seen, standby, topology
 
 if TYPE_CHECKING:

@@ -35,6 +35,19 @@ def test_rendered_file_of_the_example_is_the_golden_one(name: str) -> None:
     assert text_of(render(example, BOX), path) == (GOLDEN / name).read_text()
 
 
+def test_rules_of_a_followed_table_in_two_ranges_are_the_golden_ones() -> None:
+    """Each range of the VPC is treated like the first; whatever is not public leaves under the router's address."""
+    text = (ROOT / "examples" / "office.toml").read_text()
+    text = text.replace(
+        'cidr = "10.0.0.0/16"\n', 'cidr = "10.0.0.0/16"\nsecondary_cidrs = ["100.64.0.0/16"]\n'
+    )
+    text = text.replace("# follow = true", "follow = true  ", 1)
+
+    rules = text_of(render(parse(text.encode()), BOX), "/rules.v4")
+
+    assert rules == (GOLDEN / "rules-followed.v4").read_text()
+
+
 def test_bundle_is_the_files_a_router_needs_and_no_secret() -> None:
     """Files are sorted by path; what runs may run; keys are named and not brought."""
     bundle = rendered()

@@ -1,0 +1,403 @@
+"""Carries a run out: decide, apply, verify, report; whatever happens, the answer is a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from chalicelib import errands
+from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, heard, left, look, look_until_sure
+from chalicelib.core.advice import advise, advise_on_machines
+from chalicelib.core.candidates import follows
+from chalicelib.core.change import (
+    AssociateAddress,
+    AssociateRouteTable,
+    DisableSourceDestCheck,
+    depends_on,
+    subject,
+)
+from chalicelib.core.election import seat
+from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, UnsafePlan
+from chalicelib.core.guard import Judgement, judge, scope
+from chalicelib.core.history import Pause
+from chalicelib.core.plan import Plan, make_plan
+from chalicelib.core.push import plan_pushes, relevant
+from chalicelib.core.report import Failure, Outcome, Report, verdict_of
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from datetime import datetime
+
+    from chalicelib.controller.look import Request
+    from chalicelib.controller.ports import Ports
+    from chalicelib.core.change import Change, NetworkChange, PushConfig
+    from chalicelib.core.report import Result, Verdict
+    from chalicelib.core.topology import Topology
+    from chalicelib.errands import Words
+
+VERIFY_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+"""Seconds before each look after writing: EC2 is eventually consistent, and patience has an end."""
+
+
+def preview(topology: Topology, ports: Ports, request: Request) -> Report:
+    """Report what a run would do; never writes, and never raises for what it saw or could not see."""
+    started = ports.clock.now()
+    try:
+        seen = look(topology, ports, request)
+    except ControllerError as error:
+        return _stopped(topology, request, error, started, ports.clock.now())
+    return _report(topology, request, seen, _planned(seen), (started, ports.clock.now()))
+
+
+def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
+    """Make the network as declared, prove it, and report; whatever happens, the answer is a report."""
+    started, deadline = ports.clock.now(), deadline_of(ports, request)
+    try:
+        seen, words = look_until_sure(topology, ports, request, deadline)
+    except ControllerError as error:
+        return _stopped(topology, request, error, started, ports.clock.now())
+    run = _Run(topology, ports, request, started, deadline, seen)
+    run.keep_network()
+    run.listen(words)
+    run.keep_machines()
+    return run.close()
+
+
+@dataclass(slots=True)
+class _Run:
+    """One run that has looked: what it does, in the order of its methods, and what it knows by then.
+
+    `outcomes` are those of the network's changes, `sent` those of the pushes; `error` is what ended the run early.
+    """
+
+    topology: Topology
+    ports: Ports
+    request: Request
+    started: datetime
+    deadline: datetime
+    seen: Look
+    outcomes: tuple[Outcome, ...] = ()
+    sent: tuple[Outcome, ...] = ()
+    decided: bool = False
+    error: ControllerError | None = None
+
+    def keep_network(self) -> None:
+        """Write the decision down, change what is allowed, and look until it is seen."""
+        todo = self.seen.allowed
+        self.outcomes = _planned(replace(self.seen, pushes=Plan()))
+        if not _decides(self.topology, self.request, todo):
+            return
+        self._decide()
+        if todo.network.changes and self.error is None:
+            self._verify(
+                dict(zip(map(subject, todo.network.changes), self._apply(todo.network), strict=True))
+            )
+
+    def listen(self, words: Future[Words]) -> None:
+        """Hear what machines said while the network was mended, as far as there is time, and plan their pushes."""
+        seen = self.seen
+        if self.error or seen.words:
+            return
+        told = heard(self.ports, words, self.deadline)
+        observation, history = told.told(seen.observation, seen.history)
+        history = relevant(self.topology, observation, history)
+        pushes = plan_pushes(self.topology, observation, history, seen.election, self.request.order)
+        refused = judge(
+            self.topology, observation, history, seen.election, pushes, force=self.request.force
+        ).refused
+        judgement = Judgement({**seen.judgement.refused, **refused})
+        self.seen = replace(
+            seen, observation=observation, history=history, pushes=pushes, judgement=judgement, words=told
+        )
+        if self.seen.allowed.pushes.changes:
+            self._decide()
+
+    def keep_machines(self) -> None:
+        """Send what candidates should have, and ask those that are due how they stand; a later run hears what they say."""
+        seen, pushes = self.seen, self.seen.allowed.pushes.changes
+        if self.error or seen.words is None:
+            return
+        self.sent = _planned(replace(seen, network=Plan()))
+        if pushes:
+            failures = [self._push(change) for change in pushes]
+            results = {
+                subject(c): Outcome(c, ("held" if f.code == "Held" else "failed") if f else "sent", f)
+                for c, f in zip(pushes, failures, strict=True)
+            }
+            self.sent = tuple(results.get(subject(o.change), o) for o in self.sent)
+
+    def close(self) -> Report:
+        """Ask after machines, write down what is known of them and what became of the decision, and report."""
+        advice = [] if self.error else self._settle()
+        report = _report(
+            self.topology,
+            self.request,
+            self.seen,
+            (*self.outcomes, *self.sent),
+            (self.started, self.ports.clock.now()),
+            self.error,
+        )
+        report = replace(report, advice=(*report.advice, *advice))
+        if self.decided:
+            try:
+                self.ports.journal.close(self.topology.name, report)
+            except ApplyError as error:
+                report = replace(report, error=report.error or error)
+        return report
+
+    def _push(self, change: PushConfig) -> Failure | None:
+        """Send one push, if there is time, and remember it."""
+        if left(self.ports, self.deadline) <= 0:
+            return Failure("OutOfTime", "there was no time left to send it", retryable=True)
+        seen, ports = self.seen, self.ports
+        history, (failure,) = errands.push(
+            self.topology, ports.machines, [change], seen.history, seen.observation, ports.clock.now()
+        )
+        self.seen = replace(seen, history=history)
+        return failure
+
+    def _decide(self) -> None:
+        """Write down what is decided before the first change; what is not on record is not carried out."""
+        seen, now = self.seen, self.ports.clock.now()
+        router = seen.election.router
+        cause = "none" if self.decided else seen.election.cause
+        after = seen.history.decided(router, now, cause, insisted=bool(seen.election.against))
+        if router and not any(r.guard == "blast-radius" for r in seen.judgement.refused.values()):
+            after = replace(after, kept=scope(self.topology, seen.observation))
+        decided = replace(seen, recorded=after, history=after)
+        draft = _report(
+            self.topology,
+            self.request,
+            decided,
+            (*self.outcomes, *_planned(replace(seen, network=Plan()))),
+            (self.started, now),
+        )
+        try:
+            self.ports.journal.decide(self.topology.name, seen.recorded, after, draft)
+        except ControllerError as error:
+            self.error = error
+        else:
+            self.seen, self.decided = decided, True
+
+    def _apply(self, plan: Plan[NetworkChange]) -> list[Failure | None]:
+        """Attempt every change of a plan; what depends on another change waits for it, and is held back when that fails."""
+        deadline = self.deadline - timedelta(seconds=PROOF_SECONDS)
+        results: dict[str, Failure | None] = {}
+        for stage in _stages(plan):
+            held = {
+                subject(c): _held(on[0])
+                for c in stage
+                if (on := [dependency for dependency in depends_on(c) if results.get(dependency)])
+            }
+            ready = [change for change in stage if subject(change) not in held]
+            failures = self.ports.network.apply(ready, left(self.ports, deadline)) if ready else []
+            results |= held | dict(zip(map(subject, ready), failures, strict=True))
+        return [results[subject(change)] for change in plan.changes]
+
+    def _verify(self, failures: dict[str, Failure | None]) -> None:
+        """Look again until what was done is seen, or patience or time ends; nothing is called done that was not re-read."""
+        done = {attempted for attempted, failure in failures.items() if failure is None}
+        wanted: set[str] | None = None
+        for pause in VERIFY_PAUSES:
+            if left(self.ports, self.deadline) <= pause:
+                break
+            self.ports.clock.sleep(pause)
+            again = self._look_again()
+            self.error, wanted = (
+                (again, None) if isinstance(again, ControllerError) else (None, _subjects(again.network))
+            )
+            if isinstance(again, Look):
+                self.seen = again
+            if wanted is not None and not done & wanted:
+                break
+        self.outcomes = tuple(_outcome(o, failures, wanted) for o in self.outcomes)
+
+    def _look_again(self) -> Look | ControllerError:
+        """Observe and plan anew for the router that was decided on, whoever a stale read would elect."""
+        seen = self.seen
+        router_id = seen.election.router.id if seen.election.router else None
+        try:
+            observation = self.ports.network.observe(self.topology, left(self.ports, self.deadline))
+            observation = seen.history.mark(observation)
+            election = seat(self.topology, observation, router_id)
+        except ControllerError as error:
+            return error
+        election = replace(seen.election, router=election.router, interface=election.interface)
+        return replace(
+            seen,
+            observation=replace(
+                observation,
+                agents=seen.observation.agents,
+                unheard=seen.observation.unheard,
+                certificate=seen.observation.certificate,
+            ),
+            election=election,
+            network=make_plan(self.topology, observation, election),
+        )
+
+    def _settle(self) -> list[str]:
+        """Ask the machines that are due how they stand, and write down what is known; gives what could not be done."""
+        seen, advice = self.seen, []
+        history = seen.history
+        if seen.words is not None and left(self.ports, self.deadline) > 0:
+            history, error = errands.ask(
+                self.topology, self.ports.machines, seen.observation, history, self.request.order
+            )
+            advice += [f"machines could not be asked: {error.message}"] if error else []
+        if seen.election.router:
+            history = history.met(seen.election.router)
+        sighting = seen.election.sighting
+        recorded, machines = seen.recorded.machines, history.machines
+        anew = [machine for machine in machines if machine not in recorded]
+        gone = {machine.instance_id for machine in recorded} - {machine.instance_id for machine in machines}
+        self.seen = replace(seen, history=history)
+        launched = history.launched_at
+        if anew or gone or sighting != seen.recorded.sighting or launched != seen.recorded.launched_at:
+            try:
+                self.ports.journal.amend(
+                    self.topology.name,
+                    lambda latest: (
+                        replace(latest.learned(anew, gone), sighting=sighting, launched_at=launched)
+                        if latest.router == history.router
+                        else latest.learned(anew, gone)
+                    ),
+                )
+            except ControllerError as unwritten:
+                advice.append(f"what was seen and said could not be kept: {unwritten.message}")
+        return advice
+
+
+def _decides(topology: Topology, request: Request, todo: Look) -> bool:
+    """Whether a look is to be decided on: it changes something, the router is another, or more is declared than was kept."""
+    router = todo.election.router
+    if todo.plan.changes:
+        return True
+    if router is None or todo.refusal or todo.election.sighting:
+        return False
+    anew = router.id != todo.history.router or scope(topology, todo.observation) != todo.history.kept
+    return anew or (todo.election.against is not None and request.force)
+
+
+def _planned(seen: Look) -> tuple[Outcome, ...]:
+    """Give the outcome of every change before any is made; in a pause none is attempted."""
+    return tuple(_draft(change, seen.judgement) for change in seen.plan.changes)
+
+
+def _draft(change: Change, judgement: Judgement) -> Outcome:
+    refusal = judgement.refused.get(subject(change))
+    if refusal is None or refusal.guard == "paused":
+        return Outcome(change, "planned")
+    return Outcome(change, "refused", Failure(refusal.guard, refusal.reason, retryable=False))
+
+
+def _report(
+    topology: Topology,
+    request: Request,
+    seen: Look,
+    outcomes: tuple[Outcome, ...],
+    times: tuple[datetime, datetime],
+    error: ControllerError | None = None,
+) -> Report:
+    """Report a look and what became of its changes; `times` are the run's start, its name in the journal, and its end."""
+    router, interface = seen.election.router, seen.election.interface
+    if router is None:
+        error = error or NoEligibleRouter(
+            seen.election.reason, hint="start or repair a candidate; what needs no router is kept"
+        )
+    problems = (*request.problems, *seen.plan.problems)
+    waiting = seen.plan.waiting
+    attempted = {subject(o.change) for o in outcomes if o.result in ("sent", "verified", "unneeded")}
+    wanted = [c for c in seen.plan.changes if seen.judgement.allows(c) and subject(c) not in attempted]
+    return Report(
+        topology=topology.name,
+        verdict=verdict_of(
+            outcomes,
+            nobody=router is None,
+            refusal=seen.refusal,
+            drifting=bool(wanted or problems or (error and router)),
+            waiting=bool(waiting),
+        ),
+        woken_by=request.woken_by,
+        started_at=times[0],
+        finished_at=times[1],
+        election=seen.election if router else None,
+        since=seen.history.since if router and seen.history.router == router.id else None,
+        outcomes=outcomes,
+        problems=problems,
+        advice=_advice(topology, seen),
+        refusal=seen.refusal,
+        error=error,
+        notices=seen.history.notices,
+        waiting=waiting,
+        machines=seen.history.machines,
+        certificate_ends=seen.observation.certificate.ends if seen.observation.certificate else None,
+        moored=interface is not None and set(follows(topology, seen.observation)) == {interface.id},
+        pause=_pause(topology, seen),
+    )
+
+
+def _advice(topology: Topology, seen: Look) -> tuple[str, ...]:
+    said = seen.words and seen.words.unread
+    router_id = seen.election.router.id if seen.election.router else ""
+    machines = advise_on_machines(topology, seen.observation, seen.history, router_id)
+    return (*advise(topology, seen.observation), *machines, *([said] if said else []))
+
+
+def _pause(topology: Topology, seen: Look) -> Pause | None:
+    """Give the pause in force, be it declared or ordered."""
+    if topology.paused:
+        return Pause("it is declared paused")
+    return seen.history.paused(seen.observation.taken_at)
+
+
+def _stopped(
+    topology: Topology, request: Request, error: ControllerError, started: datetime, finished: datetime
+) -> Report:
+    """Report a run that ended before it had a plan to carry out: nothing was changed."""
+    refused = isinstance(error, UnsafePlan | NoEligibleRouter)
+    verdict: Verdict = "refused" if refused else "blind"
+    return Report(
+        topology.name, verdict, request.woken_by, started, finished, error=error, problems=request.problems
+    )
+
+
+def _stages(plan: Plan[NetworkChange]) -> tuple[list[NetworkChange], ...]:
+    """Part a plan: what other changes wait for, then all else, then the subnets whose tables get their way out."""
+    needed = {dependency for change in plan.changes for dependency in depends_on(change)}
+    touched = {subject(change) for change in plan.changes}
+    first: list[NetworkChange] = [
+        c
+        for c in plan.changes
+        if isinstance(c, DisableSourceDestCheck | AssociateAddress) and subject(c) in needed
+    ]
+    last: list[NetworkChange] = [
+        c for c in plan.changes if isinstance(c, AssociateRouteTable) and touched.intersection(depends_on(c))
+    ]
+    return first, [c for c in plan.changes if c not in first and c not in last], last
+
+
+def _held(on: str) -> Failure:
+    return Failure("Held", f"it waits for {on}, which is not as declared yet", retryable=True)
+
+
+def _subjects(plan: Plan[Change]) -> set[str]:
+    return {subject(change) for change in plan.changes}
+
+
+def _outcome(before: Outcome, failures: dict[str, Failure | None], wanted: set[str] | None) -> Outcome:
+    """Say what became of a change; `wanted` is what a fresh look still asks for, None if there was none."""
+    name = subject(before.change)
+    if name not in failures:
+        return before
+    still = None if wanted is None else name in wanted
+    return Outcome(before.change, _result(failures[name], wanted=still), failures[name])
+
+
+def _result(failure: Failure | None, *, wanted: bool | None) -> Result:
+    """Name what became of a change; `wanted` says whether a fresh look still asks for it, None if blind."""
+    if failure is None:
+        return "verified" if wanted is False else "unseen"
+    if wanted is False:
+        return "unneeded"
+    return "held" if failure.code == "Held" else "failed"
