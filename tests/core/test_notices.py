@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.core.event import TOO_OLD
 from chalicelib.core.history import NOTICED, SCHEDULED, History
 from chalicelib.core.observation import Instance, ScheduledEvent
-from chalicelib.core.wake import TOO_OLD, Hook, Notice
+from chalicelib.core.wake import Hook, Notice
 from tests.builders import NOON, ROUTER, STANDBY, instance, seen, standby
 from tests.histories import remembered
 
