@@ -85,6 +85,23 @@ def test_first_deploy_makes_bucket_and_stack(
     assert "\nReconcileName: mooring-reconcile\n" in capsys.readouterr().out
 
 
+def test_deploy_whose_outputs_cannot_be_read_is_done_all_the_same(
+    aws: AwsCli, run: Run, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stack is made: that its outputs are not told is said, and is no failure."""
+    world.deny(
+        "DescribeStacks",
+        by="hand",
+        when=lambda _: len([w for w in aws.asked if w[1] == "describe-stacks"]) > 1,
+    )
+    assert run("deploy") == 0
+    said = capsys.readouterr().out
+    assert (
+        f"{STACK} is deployed; its outputs could not be read: aws cloudformation describe-stacks failed"
+        in said
+    )
+
+
 def test_deploy_ends_with_what_mooring_api_needs() -> None:
     """The embedded AWS makes no API, so its URL is put in by hand here."""
     url = "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/v1/"
