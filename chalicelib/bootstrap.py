@@ -6,7 +6,6 @@ import gc
 import json
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,16 +15,18 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from chalicelib.aws import telemetry
 from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.errors import AwsError
 from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
 from chalicelib.aws.machines import SystemsManager
 from chalicelib.aws.queue import FifoQueue, find_queue
 from chalicelib.aws.ssm import Topologies
+from chalicelib.aws.threads import Threads
 from chalicelib.aws.writes import PARALLEL
 from chalicelib.controller import Ports
 from chalicelib.core.errors import ControllerError
@@ -87,7 +88,12 @@ class Edge:
         """The network port."""
         with _making("ec2"):
             writes = self.session.client("ec2", endpoint_url=self.endpoint_url, config=_WRITES)
-        return Ec2Network(self.ec2, writes)
+        return Ec2Network(self.ec2, writes, self.threads)
+
+    @cached_property
+    def threads(self) -> Threads:
+        """What waits for AWS beside the run."""
+        return Threads()
 
     @cached_property
     def journal(self) -> DynamoJournal:
@@ -99,7 +105,7 @@ class Edge:
     @cached_property
     def ports(self) -> Ports:
         """The controller's ports."""
-        return Ports(self.network, self.journal, SystemClock(), self.machines, ThreadPoolExecutor(PARALLEL))
+        return Ports(self.network, self.journal, SystemClock(), self.machines, self.threads)
 
     @cached_property
     def machines(self) -> SystemsManager:
@@ -142,9 +148,10 @@ class Edge:
         try:
             with _making("sts"):
                 sts = self.session.client("sts", endpoint_url=self.endpoint_url, config=_READS)
-            return str(sts.get_caller_identity()["Arn"])
-        except (BotoCoreError, ClientError):
-            return f"{os.environ.get('USER') or 'somebody'}, as this machine calls them"
+            arn = sts.get_caller_identity().get("Arn")
+        except AwsError:
+            arn = None
+        return arn or f"{os.environ.get('USER') or 'somebody'}, as this machine calls them"
 
     @cached_property
     def groups(self) -> ScalingGroups:
@@ -220,7 +227,7 @@ class Edge:
 
     def discovery(self, vpc_id: str) -> Discovery:
         """Open a VPC that nobody has declared, for reading."""
-        return Discovery(self.ec2, vpc_id)
+        return Discovery(self.ec2, vpc_id, self.threads)
 
 
 def connect(region: str | None = None, profile: str | None = None, endpoint_url: str | None = None) -> Edge:

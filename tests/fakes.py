@@ -188,7 +188,7 @@ class FakeNetwork:
 
     `turn` shifts the order in which the changes of one `apply` are attempted, since the edge makes them in parallel.
     `write_seconds` is how long each takes, `look_seconds` how long a look: one that there is no time for fails when that
-    is over. `unread` are the parts that every look lacks.
+    is over. `unread` are the readings that every look lacks, and why.
     """
 
     model: Model
@@ -218,9 +218,11 @@ class FakeNetwork:
         """Look for one instance by its id, as it is now."""
         self.asked.append(instance_id)
         met = self.script.at("instance")
+        _cut(met, "cut-before")
         if failed := met.get("refuse") or met.get("lose"):
             raise ObservationError(f"ec2:DescribeInstances failed: {failed.code}", aws_code=failed.code)
-        return self.model.instances.get(instance_id)
+        _cut(met, "cut-after")
+        return self.model.instance(instance_id)
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Look, maybe at the past."""
@@ -238,7 +240,7 @@ class FakeNetwork:
             shown = self.past[max(0, len(self.past) - 1 - stale.age)]
         self.log.append(Sight(shown, stale is not None))
         _cut(met, "cut-after")
-        return replace(shown.observe(topology, at), unread=self.unread)
+        return shown.observe(topology, at, self.unread)
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> Sequence[Failure | None]:
         """Attempt the changes one by one."""

@@ -249,7 +249,7 @@ def test_replaced_instance_on_the_prepared_interface_needs_no_write_at_all() -> 
     assert (between.verdict, after.verdict) == ("no-router", "converged")
     assert scene.network.writes == []
     assert after.election
-    assert (after.election.router.id, after.election.previous) == (STANDBY, ROUTER)
+    assert (after.router_id, after.election.previous) == (STANDBY, ROUTER)
     assert judge(scene.topology, scene.model.facts()) == []
 
 

@@ -10,13 +10,13 @@ import pytest
 from chalicelib.controller import Request, preview
 from chalicelib.core.change import digest
 from chalicelib.core.history import Pause
-from tests.builders import (
-    NOON,
-    PRIVATE_A,
-    ROUTER,
-    topology,
-)
+from chalicelib.core.observation import ElasticIp
+from chalicelib.core.topology import Limits
+from chalicelib.core.wake import Notice
+from tests.builders import FOREIGN_EIP, NOON, PRIVATE_A, ROUTER, STANDBY, STANDBY_ENI, topology
 from tests.fakes import Fault, Sight
+from tests.histories import remembered
+from tests.oracle import judge
 from tests.scenes import DEFAULT, moored
 
 
@@ -99,3 +99,108 @@ def test_preview_never_writes() -> None:
     assert verdicts == ["drifting", "blind"]
     assert scene.network.log == [Sight(scene.network.sights[0].shown, stale=False)]
     assert scene.history.revision == 1
+
+
+# -- another router ---------------------------------------------------------------------------------------
+
+
+def test_switchover_moves_everything_there_and_back() -> None:
+    """An operator names the next router; the next wake-up leaves it where it is, and nothing is counted."""
+    scene = moored()
+
+    there = scene.reconcile(Request("operator", to=STANDBY))
+    quiet = scene.reconcile()
+    back = scene.reconcile(Request("operator", to=ROUTER))
+
+    assert [r.verdict for r in (there, quiet, back)] == ["repaired", "converged", "repaired"]
+    assert (quiet.router_id, back.router_id) == (STANDBY, ROUTER)
+    assert (scene.history.moves, scene.history.leaves) == ((), ())
+    assert judge(scene.topology, scene.model.facts()) == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("why", ["stopped", "impaired", "cannot hold the pins"])
+def test_switchover_to_what_cannot_carry_is_refused_and_changes_nothing(why: str, *, force: bool) -> None:
+    """An operator's mistake is no failover, however much it is meant."""
+    scene = moored()
+    match why:
+        case "stopped":
+            scene.model.become(STANDBY, state="stopped")
+        case "impaired":
+            scene.model.become(STANDBY, checks="impaired")
+        case _:
+            foreign = ElasticIp(FOREIGN_EIP, "203.0.113.99", STANDBY_ENI, "10.0.10.9")
+            scene.model.elastic_ips[FOREIGN_EIP] = foreign
+
+    report = scene.reconcile(Request("operator", to=STANDBY, force=force))
+
+    assert report.verdict == "refused"
+    assert report.error
+    assert report.error.hint == f"eligible now: {ROUTER}"
+    assert (scene.network.writes, scene.history) == ([], remembered())
+
+
+WARNED = Notice(STANDBY, "gets a Spot stop in two minutes", NOON, kind="interruption")
+
+
+def test_switchover_against_a_notice_is_refused_without_force() -> None:
+    """The hint names the way; nothing moves."""
+    scene = moored()
+    scene.journal.histories["office"] = remembered(notices=(WARNED,))
+
+    report = scene.reconcile(Request("operator", to=STANDBY))
+
+    assert report.verdict == "refused"
+    assert report.error
+    assert report.error.message == f"{STANDBY} cannot be the router: {STANDBY} {WARNED.reason}"
+    assert report.error.hint.startswith("--force insists on it")
+    assert scene.network.writes == []
+
+
+def test_switchover_against_a_notice_is_forced_told_and_left_alone() -> None:
+    """The next run does not know better than the operator; a later word of AWS's is news."""
+    scene = moored()
+    scene.journal.histories["office"] = remembered(notices=(WARNED,))
+
+    forced = scene.reconcile(Request("operator", to=STANDBY, force=True))
+    quiet = [scene.reconcile() for _ in range(3)]
+
+    assert (forced.verdict, forced.router_id) == ("repaired", STANDBY)
+    assert f"an operator chose it, though {STANDBY} {WARNED.reason}" in forced.sentence
+    assert [(r.verdict, r.router_id) for r in quiet] == [("converged", STANDBY)] * 3
+    word = replace(WARNED, at=scene.clock.now())
+    scene.journal.amend("office", lambda history: history.noticed(word))
+    assert scene.reconcile().router_id == ROUTER
+
+
+def test_incumbent_is_insisted_on_against_a_notice() -> None:
+    """`switchover --to` the router itself with force: it stays, though a standby is fit and AWS has said its word."""
+    scene = moored()
+    scene.journal.histories["office"] = remembered(notices=(replace(WARNED, instance_id=ROUTER),))
+
+    forced = scene.reconcile(Request("operator", to=ROUTER, force=True))
+    quiet = scene.reconcile()
+
+    assert [(r.verdict, r.router_id) for r in (forced, quiet)] == [("converged", ROUTER)] * 2
+    assert scene.history.insisted_at == NOON + timedelta(minutes=1)
+    assert scene.network.writes == []
+
+
+def test_switchover_is_no_blast_and_never_held_down() -> None:
+    """An operator's move moves all of it, however often."""
+    scene = moored(declared=topology(limits=Limits(changes=1, tables=1, moves_per_hour=1)))
+
+    for to in (STANDBY, ROUTER, STANDBY, ROUTER, STANDBY):
+        assert scene.reconcile(Request("operator", to=to)).verdict == "repaired"
+        assert scene.history.router == to
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_switchover_in_a_pause_is_refused(*, force: bool) -> None:
+    """Paused means look and do not touch, whoever asks."""
+    scene = moored()
+    scene.journal.histories["office"] = remembered(pause=Pause("maintenance"))
+
+    report = scene.reconcile(Request("operator", to=STANDBY, force=force))
+
+    assert (report.verdict, scene.network.writes, scene.history.router) == ("paused", [], ROUTER)

@@ -6,6 +6,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.answers import members, needed, text
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError
 
@@ -36,7 +37,7 @@ def find_queue(sqs: SQSClient) -> str | None:
         ObservationError: SQS refused or did not answer.
     """
     try:
-        return sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
+        return needed(sqs.get_queue_url(QueueName=NAME), "QueueUrl")
     except AwsError as error:
         if code_of(error) in ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"):
             return None
@@ -101,4 +102,10 @@ class FifoQueue:
             )
         except AwsError as error:
             return [f"{wake.topology} ({code_of(error)}: {message_of(error)})" for wake in batch]
-        return [f"{batch[int(f['Id'])].topology} ({f['Code']})" for f in answer.get("Failed", [])]
+        sent = {text(entry, "Id") for entry in members(answer, "Successful")}
+        codes = {text(entry, "Id"): text(entry, "Code") for entry in members(answer, "Failed")}
+        return [
+            f"{wake.topology} ({codes.get(str(place)) or 'SQS does not say why'})"
+            for place, wake in enumerate(batch)
+            if str(place) not in sent
+        ]

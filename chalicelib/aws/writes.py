@@ -30,8 +30,9 @@ from chalicelib.core.topology import DEFAULT_ROUTE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_ec2 import EC2Client
+
+    from chalicelib.aws.errors import Unanswered
 
 PARALLEL = 16
 """Writes in flight at once; the clients' connection pools are sized to it."""
@@ -155,7 +156,7 @@ def _work(client: EC2Client, queue: _Queue) -> None:
             queue.answered(job, None)
 
 
-def _settle(queue: _Queue, job: _Job, error: BotoCoreError | ClientError) -> None:
+def _settle(queue: _Queue, job: _Job, error: Unanswered) -> None:
     """Decide whether a refused write is tried again, tried as its sibling, or has failed."""
     throttled = code_of(error) in THROTTLED
     queue.answered(job, failure(error), throttled=throttled)  # stands if time runs out before the next try
@@ -167,7 +168,7 @@ def _settle(queue: _Queue, job: _Job, error: BotoCoreError | ClientError) -> Non
         queue.again(job, throttled=False)
 
 
-def _sibling(change: NetworkChange, error: BotoCoreError | ClientError) -> NetworkChange | None:
+def _sibling(change: NetworkChange, error: Unanswered) -> NetworkChange | None:
     """Give the other way to write a route that came or went since it was observed.
 
     AWS answers ReplaceRoute for a missing route with InvalidParameterValue ("There is no route defined"), not with

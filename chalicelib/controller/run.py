@@ -19,7 +19,7 @@ from chalicelib.core.change import (
 )
 from chalicelib.core.election import seat
 from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, UnsafePlan
-from chalicelib.core.guard import Judgement, judge, scope
+from chalicelib.core.guard import Judgement, judge, paused, scope
 from chalicelib.core.history import Pause
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.push import plan_pushes, relevant
@@ -271,6 +271,8 @@ class _Run:
 def _decides(topology: Topology, request: Request, todo: Look) -> bool:
     """Whether a look is to be decided on: it changes something, the router is another, or more is declared than was kept."""
     router = todo.election.router
+    if paused(topology, todo.history, todo.observation.taken_at):
+        return False
     if todo.plan.changes:
         return True
     if router is None or todo.refusal or todo.election.sighting:
@@ -365,14 +367,13 @@ def _stopped(
 def _stages(plan: Plan[NetworkChange]) -> tuple[list[NetworkChange], ...]:
     """Part a plan: what other changes wait for, then all else, then the subnets whose tables get their way out."""
     needed = {dependency for change in plan.changes for dependency in depends_on(change)}
-    touched = {subject(change) for change in plan.changes}
     first: list[NetworkChange] = [
         c
         for c in plan.changes
         if isinstance(c, DisableSourceDestCheck | AssociateAddress) and subject(c) in needed
     ]
     last: list[NetworkChange] = [
-        c for c in plan.changes if isinstance(c, AssociateRouteTable) and touched.intersection(depends_on(c))
+        c for c in plan.changes if isinstance(c, AssociateRouteTable) and depends_on(c)
     ]
     return first, [c for c in plan.changes if c not in first and c not in last], last
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from chalicelib.core.machine import Machine
 from chalicelib.core.event import TOO_OLD
+from chalicelib.core.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable

@@ -103,12 +103,12 @@ def on_trial(history: History, order: Order) -> list[tuple[str, Trial]]:
 
 def relevant(topology: Topology, observation: Observation, history: History) -> History:
     """Give the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
+    history = history.surviving(observation)
     if topology.tunnel is None:
         return replace(history, machines=())
-    instances = {instance.id: instance for instance in observation.instances}
-    history = history.surviving(observation)
     for machine in history.machines:
-        box = box_of(topology, observation, instances[machine.instance_id]) if machine.setback else None
+        instance = observation.instance(machine.instance_id) if machine.setback else None
+        box = box_of(topology, observation, instance) if instance else None
         if box and machine.setback and machine.setback.digest != render(topology, box).digest:
             history = history.knows(replace(machine, setback=None))
     return history

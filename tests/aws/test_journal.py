@@ -21,7 +21,7 @@ from chalicelib.core.history import History, Pause
 from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
 from chalicelib.core.report import Failure, Outcome, Report, as_json
 from tests.aws.conftest import ONCE
-from tests.builders import NOON, ROUTER, ROUTER_ENI, STANDBY, STANDBY_ENI, an_id, instance, interface
+from tests.builders import NOON, ROUTER, ROUTER_ENI, STANDBY, STANDBY_ENI, an_id, instance, interface, standby
 from tests.network import JOURNAL, ROOT, deploy_journal
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def test_second_decision_on_one_history_is_refused_and_leaves_no_trace(world: Wo
 
 def test_decision_on_an_old_history_is_refused(journal: Journal) -> None:
     """An older plan never overwrites a newer one, however much older it is."""
-    second = FIRST.decided(STANDBY, NOON + MINUTE, counted=True)
+    second = FIRST.decided(standby(), NOON + MINUTE, "unwanted", insisted=False)
     journal.decide("office", History(), FIRST, _report())
     journal.decide("office", FIRST, second, _report(NOON + MINUTE))
     for old in (History(), FIRST):
@@ -242,7 +242,7 @@ def test_runs_are_entries_in_order(world: World, journal: Journal) -> None:
     """The timeline sorts by time."""
     history = History()
     for number in range(3):
-        after = history.decided(ROUTER, NOON, counted=False)
+        after = history.decided(instance(), NOON, "none", insisted=False)
         journal.decide("office", history, after, _report(NOON + number * MINUTE))
         history = after
     assert [e["entry"]["S"][-14:-9] for e in _entries(world)] == ["12:00", "12:01", "12:02"]

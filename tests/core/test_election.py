@@ -51,7 +51,7 @@ def elected(
 
 def who(election: Election) -> tuple[str | None, str | None, str]:
     """Give the router, the one before and the cause."""
-    return election.router and election.router.id, election.previous, election.cause
+    return election.router.id if election.router else None, election.previous, election.cause
 
 
 # -- the incumbent ------------------------------------------------------------------------------------

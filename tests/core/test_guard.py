@@ -63,7 +63,7 @@ from tests.core.model import Model
 from tests.histories import remembered
 
 TIGHT = topology(limits=Limits(changes=1, tables=1))
-ANEW = {"kept": "what was declared before"}
+ANEW = "what was declared before"
 GOOD = DisableSourceDestCheck(ROUTER_ENI, "")
 
 
@@ -133,7 +133,7 @@ def test_empty_plan_is_refused_by_nothing() -> None:
 
 def test_taking_over_more_than_is_declared_is_refused_and_the_rest_is_made() -> None:
     """What moves nobody's packets is no part of it: the bootstrap rule is closed all the same."""
-    judgement = judged(unmoored(), topology(limits=Limits(changes=5)), remembered(**ANEW))
+    judgement = judged(unmoored(), topology(limits=Limits(changes=5)), remembered(kept=ANEW))
 
     assert len(judgement.refused) == 6
     assert {r.guard for r in judgement.refused.values()} == {"blast-radius"}
@@ -156,7 +156,7 @@ def test_taking_over_more_than_is_declared_is_refused_and_the_rest_is_made() -> 
 )
 def test_limit_itself_is_still_allowed(limits: Limits, *, refused: bool) -> None:
     """Six changes in three tables."""
-    judgement = judged(unmoored(), topology(limits=limits), remembered(**ANEW))
+    judgement = judged(unmoored(), topology(limits=limits), remembered(kept=ANEW))
 
     assert (judgement.first is not None) is refused
     if judgement.first and limits.tables == 2:
@@ -170,7 +170,7 @@ def test_network_that_was_never_decided_on_is_taken_over() -> None:
 
 def test_operator_may_force_a_take_over() -> None:
     """The blast radius is a question to an operator, not a wall."""
-    assert judged(unmoored(), TIGHT, remembered(**ANEW), force=True) == Judgement()
+    assert judged(unmoored(), TIGHT, remembered(kept=ANEW), force=True) == Judgement()
 
 
 def test_mending_what_was_decided_is_no_blast_however_much_drifted() -> None:
@@ -189,7 +189,7 @@ def test_failover_is_no_blast_also_when_more_is_declared_since(end: str) -> None
     if end == "shutting-down":  # EC2 lists it for a while, without what it had
         vpc.instances[ROUTER] = replace(instance(state=end), interfaces=())
 
-    assert judged(vpc.observe(topology(), NOON), TIGHT, remembered(TIGHT, **ANEW)) == Judgement()
+    assert judged(vpc.observe(topology(), NOON), TIGHT, remembered(TIGHT, kept=ANEW)) == Judgement()
 
 
 def test_what_a_failover_takes_from_others_is_a_blast() -> None:
@@ -200,7 +200,7 @@ def test_what_a_failover_takes_from_others_is_a_blast() -> None:
             if route.target == ROUTER_ENI:
                 observation = routed(observation, table_id, replace(route, target=an_id("nat", 1)))
 
-    judgement = judged(observation, TIGHT, remembered(TIGHT, **ANEW))
+    judgement = judged(observation, TIGHT, remembered(TIGHT, kept=ANEW))
 
     assert {name.split()[1] for name in judgement.refused} == {PRIVATE_A, PUBLIC}
     assert len(judgement.refused) == 4
@@ -242,7 +242,7 @@ def test_failover_of_two_hundred_tables_by_tag_is_made() -> None:
 def test_only_what_moves_packets_is_a_take_over(change: Change, *, counts: bool) -> None:
     """A check, a rule and a configuration move none to another place."""
     declared = topology(limits=Limits(changes=0), dhcp_options=OPTIONS)
-    judgement = judged(seen(declared), declared, remembered(**ANEW), plan=Plan((change,)))
+    judgement = judged(seen(declared), declared, remembered(kept=ANEW), plan=Plan((change,)))
 
     assert (subject(change) in judgement.refused) is counts
 

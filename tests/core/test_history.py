@@ -29,6 +29,18 @@ def test_decision_for_another_router_begins_its_time() -> None:
     assert after.revision == 2
 
 
+@pytest.mark.parametrize("launched", [NOON - 9 * DAY, NOON - MINUTE])
+def test_launch_that_is_known_is_that_of_the_router(launched: datetime) -> None:
+    """Not that of the one before, which may have been launched later: what is seen of an older router would be outdated."""
+    chosen = replace(standby(), launched_at=launched)
+    after = remembered().decided(chosen, NOON, "operator", insisted=False)
+
+    assert after.launched_at == launched
+    assert not after.outdates(chosen)
+    unseen = replace(chosen, state="stopped")
+    assert remembered().decided(unseen, NOON, "operator", insisted=False).launched_at is None
+
+
 def test_decision_for_the_same_router_keeps_its_time() -> None:
     """A repair is a decision; the router is the router since before."""
     after = remembered().decided(instance(), NOON, "none", insisted=False)
@@ -139,6 +151,12 @@ def test_pause_holds_until_its_end(until: datetime | None, *, paused: bool) -> N
     pause = Pause("maintenance", until)
     assert remembered(pause=pause).paused(NOON) == (pause if paused else None)
     assert remembered().paused(NOON) is None
+
+
+def test_pause_outlives_a_decision() -> None:
+    """A decision never resumes what an operator paused."""
+    pause = Pause("maintenance")
+    assert remembered(pause=pause).decided(standby(), NOON, "dead", insisted=False).paused(NOON) == pause
 
 
 def test_pause_says_why_and_until_when() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,7 +49,7 @@ def elected(history: History, observation: Observation | None = None) -> Electio
     return elect(topology(), observation or moved(), history, Readiness())
 
 
-def sighted(ago: timedelta, router: str = STANDBY, **other: object) -> History:
+def sighted(ago: timedelta, router: str = STANDBY, **other: Any) -> History:  # noqa: ANN401 - of History's fields
     """Give a history in which an earlier look saw it."""
     return remembered(sighting=Sighting(router, NOON - ago), **other)
 

@@ -11,11 +11,13 @@ import pytest
 from chalicelib.core.event import TOO_OLD
 from chalicelib.core.history import NOTICED, SCHEDULED, History
 from chalicelib.core.observation import Instance, ScheduledEvent
+from chalicelib.core.push import relevant
 from chalicelib.core.wake import Hook, Notice
-from tests.builders import NOON, ROUTER, STANDBY, instance, seen, standby
+from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
 from tests.histories import remembered
 
 if TYPE_CHECKING:
+    from chalicelib.core.topology import Topology
     from chalicelib.core.wake import NoticeKind
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -239,3 +241,11 @@ def test_completed_hook_is_waited_for_no_more_and_its_word_stands() -> None:
     other = replace(HOOK, token="00000000-0000-0000-0000-000000000002")
     kept = told(word("termination", hook=HOOK))
     assert kept.completed(other) == kept
+
+
+@pytest.mark.parametrize("declared", [topology(), topology(tunnel=TUNNEL)], ids=["no tunnel", "tunnel"])
+def test_run_forgets_what_is_over_whether_or_not_machines_are_its_own(declared: Topology) -> None:
+    """A journal without a tunnel must not grow with every notice there ever was."""
+    history = told(word("interruption", NOON - timedelta(hours=1)))
+
+    assert relevant(declared, seen(declared), history).notices == ()

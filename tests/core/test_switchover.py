@@ -26,7 +26,7 @@ def elected(*instances: Instance, to: str, said: Readiness | None = None, force:
 
 def who(election: Election) -> tuple[str | None, str | None, str]:
     """Give the router, the one before and the cause."""
-    return election.router and election.router.id, election.previous, election.cause
+    return election.router.id if election.router else None, election.previous, election.cause
 
 
 def test_switchover_to_an_eligible_candidate_moves() -> None:

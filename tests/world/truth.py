@@ -22,6 +22,7 @@ from tests.world import (  # noqa: F401 - each import adds its patches to `truth
     truth_queues,
     truth_routes,
     truth_rules,
+    truth_statuses,
     truth_tables,
 )
 from tests.world.patches import truth
