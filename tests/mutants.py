@@ -518,6 +518,36 @@ MUTANTS = (
         'verdict = "drifting" if any(failures) else "pending"',
         'verdict = "drifting" if any(failures) else verdict',
     ),
+    Mutant(
+        "core/concern.py",
+        "lets what cannot be found wake nobody",
+        "    if not missing and sign.ids:\n",
+        "    if sign.ids:\n",
+    ),
+    Mutant(
+        "core/concern.py",
+        "takes an address for a thing of the VPC that its interface is in",
+        'anywhere = not vpcs or not missing.isdisjoint({"address", "eipassoc"})',
+        "anywhere = not vpcs",
+    ),
+    Mutant(
+        "core/concern.py",
+        "judges an instance that lost its tag by the tags it has left",
+        "if found.vpc_id is not None and (edit or found.tags is None):",
+        "if found.vpc_id is not None and found.tags is None:",
+    ),
+    Mutant(
+        "core/event.py",
+        "reads the first thing of a list alone",
+        'rest += [(name, item) for item in cast("list[object]", inner)]',
+        'rest += [(name, item) for item in cast("list[object]", inner)[:1]]',
+    ),
+    Mutant(
+        "core/event.py",
+        "takes what is launched into a warm pool for in service",
+        'if kind == "EC2 Instance Launch Successful" and detail.get("Destination") in _IN_SERVICE:',
+        'if kind == "EC2 Instance Launch Successful":',
+    ),
 )
 
 

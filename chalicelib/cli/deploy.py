@@ -389,8 +389,12 @@ def deploy(aws: Aws, wish: Wish, build: Path) -> int:
     """Make or update the stack, and say what came of it."""
     status = run(aws, wish, plan_deploy(aws, wish, Package.at(build)))
     if status == 0:
-        made = aws.read("cloudformation", "describe-stacks", "--stack-name", wish.stack)["Stacks"][0]
-        say(*_told({output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", [])}))
+        try:
+            made = aws.read("cloudformation", "describe-stacks", "--stack-name", wish.stack)["Stacks"][0]
+        except ControllerError as error:  # what was to be done is done
+            say(f"{wish.stack} is deployed; its outputs could not be read: {error.message}")
+        else:
+            say(*_told({output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", [])}))
     return status
 
 

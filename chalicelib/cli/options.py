@@ -99,5 +99,9 @@ Name = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Force = Annotated[
-    bool, typer.Option("--force", help="Overrule the guards that may be overruled, and what AWS or a machine says against an instance.")
+    bool,
+    typer.Option(
+        "--force",
+        help="Overrule the guards that may be overruled, and what AWS or a machine says against an instance.",
+    ),
 ]

@@ -127,11 +127,11 @@ def test_request_is_running_while_it_runs(functions: Functions, office: Office) 
     """Between queued and done, who asks is told that the worker has it."""
     request_id = functions.call("POST", f"{HERE}/reconcile").body["request_id"]
     seen: list[str] = []
-    read = functions.app.edge.topologies.document
+    document = functions.app.edge.bench.document
 
     def reading(name: str) -> object:
         seen.append(functions.call("GET", f"/requests/{request_id}").body["state"])
-        return read(name)
+        return document(name)
 
     bench = replace(functions.app.edge.bench, document=reading)
     assert take(functions.waiting(), bench) == []
@@ -182,6 +182,15 @@ def test_switchover_to_an_ineligible_instance_is_refused(
     assert _problem(reply) == (409, "NoEligibleRouter")
     assert to in reply.body["message"]
     assert functions.waiting() == []
+
+
+def test_switchovers_of_an_operator_are_never_held_down(functions: Functions, office: Office) -> None:
+    """The hold-down counts what Mooring does by itself: a rehearsal of the failover is repeated as often as it is asked for."""
+    for _ in range(6):
+        standby = office.standby
+        assert functions.call("POST", f"{HERE}/switchover", {"to": standby}).status == 202
+        functions.work()
+        assert office.router == standby
 
 
 # -- pausing -----------------------------------------------------------------------------------------

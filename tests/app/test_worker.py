@@ -56,11 +56,26 @@ def test_notice_takes_the_network_off_a_router_that_still_runs(functions: Functi
     assert office.complaints() == []
     assert office.router != doomed
     assert _state(office, doomed) == "running"
-    assert f"because {doomed} {reason}" in office.runs()[0]["sentence"]
+    assert f"{doomed} {reason}" in office.runs()[0]["sentence"]
     (notice,) = office.history().notices
-    assert (notice.instance_id, notice.reason, notice.hook) == (doomed, reason, None)
+    assert (notice.instance_id, notice.reason, notice.kind, notice.hook) == (
+        doomed,
+        reason,
+        "interruption",
+        None,
+    )
     functions.tick()
     assert office.router != doomed
+
+
+def test_rebalance_recommendation_takes_nothing_off_a_router(functions: Functions, office: Office) -> None:
+    """It is an elevated risk with no date: it is noted, and what drifts is repaired where it was."""
+    router = office.router
+    functions.deliver(sample("spot-rebalance", instance_id=router))
+    assert [(n.instance_id, n.kind) for n in office.history().notices] == [(router, "rebalance")]
+    office.delete_default_route()
+    functions.tick()
+    assert (office.router, office.complaints()) == (router, [])
 
 
 def test_router_that_is_put_in_service_stays_the_router(functions: Functions, office: Office) -> None:
@@ -74,20 +89,20 @@ def test_router_that_is_put_in_service_stays_the_router(functions: Functions, of
     ] * 2
 
 
-def test_rebalance_recommendation_is_noted_and_moves_nobody(functions: Functions, office: Office) -> None:
-    """An elevated risk, and no end of it: the router stays, and others would be preferred to it."""
-    router = office.router
-    functions.deliver(sample("spot-rebalance", instance_id=router))
+def test_notice_of_an_instance_that_is_gone_holds_nothing_up(functions: Functions, office: Office) -> None:
+    """What was said of it is of no more consequence; the next decision is made and carried out."""
+    doomed = office.router
+    functions.deliver(sample("spot-interruption", instance_id=doomed))
+    office.terminate(doomed)
+    office.delete_default_route()
     functions.tick()
-    assert (office.router, office.complaints()) == (router, [])
-    (notice,) = office.history().notices
-    assert (notice.instance_id, notice.kind) == (router, "rebalance")
+    assert office.complaints() == []
 
 
 def test_notice_to_the_last_candidate_leaves_the_network_as_it_is(
     functions: Functions, office: Office
 ) -> None:
-    """With nowhere to go, what works goes on working, and the alarm is raised."""
+    """With nowhere to go the router stays the router, and an operator is told what AWS is about to do with it."""
     functions.deliver(sample("spot-interruption", instance_id=office.standby))
     before, doomed = office.facts(), office.router
     functions.forget()
