@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         TagTypeDef,
     )
 
+    from chalicelib.aws.query import Ec2Query
     from chalicelib.core.change import NetworkChange
     from chalicelib.core.report import Failure
     from chalicelib.core.topology import Topology
@@ -65,10 +66,11 @@ _DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "Destinatio
 class Ec2Network:
     """The controller's network port on EC2; implements `controller.Network`.
 
-    `reads` retries by itself; `writes` must not, since the order of retried writes is decided here.
+    `reads` retries by itself; `writes` does not, since the order of retried writes is decided here. Without `writes` it
+    is there to be looked at.
     """
 
-    def __init__(self, reads: EC2Client, writes: EC2Client) -> None:
+    def __init__(self, reads: EC2Client, writes: Ec2Query | None = None) -> None:
         self._reads, self._writes = reads, writes
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
@@ -118,6 +120,8 @@ class Ec2Network:
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
         """Attempt every change, most valuable first, many at a time; see `writes.write`."""
+        if self._writes is None:
+            raise TypeError("this network was opened to look at it only")
         return write(self._writes, changes, seconds)
 
     def locate(self, resource_id: str) -> Whereabouts | None:
