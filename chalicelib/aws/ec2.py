@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from chalicelib.aws.errors import AwsError, blind, code_of
-from chalicelib.aws.writes import write
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.observation import (
     ElasticIp,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
         TagTypeDef,
     )
 
-    from chalicelib.aws.query import Ec2Query
+    from chalicelib.aws.writes import Writes
     from chalicelib.core.change import NetworkChange
     from chalicelib.core.report import Failure
     from chalicelib.core.topology import Topology
@@ -70,7 +69,7 @@ class Ec2Network:
     is there to be looked at.
     """
 
-    def __init__(self, reads: EC2Client, writes: Ec2Query | None = None) -> None:
+    def __init__(self, reads: EC2Client, writes: Writes | None = None) -> None:
         self._reads, self._writes = reads, writes
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
@@ -119,10 +118,10 @@ class Ec2Network:
         return next((_instance(raw, {}) for r in reservations for raw in r["Instances"]), None)
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
-        """Attempt every change, most valuable first, many at a time; see `writes.write`."""
+        """Attempt every change, most valuable first, many at a time; see `Writes.write`."""
         if self._writes is None:
             raise TypeError("this network was opened to look at it only")
-        return write(self._writes, changes, seconds)
+        return self._writes.write(changes, seconds)
 
     def locate(self, resource_id: str) -> Whereabouts | None:
         """Find one instance, interface or route table with one call; None when AWS knows none of that id.

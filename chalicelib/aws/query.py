@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.wire import Wire
 
+USER_AGENT = "mooring"
+"""Who asks, in CloudTrail's `userAgent`."""
+
 _NOTHING = StructureShape("Nothing", {"type": "structure", "members": {}})
-_HEADERS = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "User-Agent": "mooring"}
+_HEADERS = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "User-Agent": USER_AGENT}
 
 
 class Ec2Query:
