@@ -98,7 +98,12 @@ class Edge:
     @cached_property
     def network(self) -> Ec2Network:
         """The network port."""
-        return Ec2Network(self.ec2, Writes(Ec2Query(self.ec2, self.session.get_credentials, self.wire)))
+        return Ec2Network(self.ec2, Writes(self.query))
+
+    @cached_property
+    def query(self) -> Ec2Query:
+        """EC2, for writing; `aws.writes` retries, since a retry in here would jump its queue."""
+        return Ec2Query(self.ec2, self.session.get_credentials, self.wire)
 
     @cached_property
     def journal(self) -> DynamoJournal:

@@ -7,12 +7,12 @@ parameters few, so they are spelled here as they go over the wire (Amazon EC2 AP
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ClientError, NoCredentialsError
+from botocore.exceptions import ClientError, ConnectionClosedError, NoCredentialsError
 from botocore.model import StructureShape
 from botocore.parsers import ResponseParserError, create_parser
 
@@ -49,7 +49,7 @@ class Ec2Query:
 
         Raises:
             ClientError: EC2 refused, with what botocore's own parser reads from its answer.
-            BotoCoreError: no answer, half an answer, or no credentials to ask with.
+            BotoCoreError: no answer, none that makes sense, or no credentials to ask with.
         """
         body = urlencode({"Action": operation, "Version": self._version, **params}).encode()
         request = AWSRequest("POST", self._url, _HEADERS, body)
@@ -60,7 +60,17 @@ class Ec2Query:
         patience = Patience(*(min(each, seconds) for each in self._patience))
         status, headers, content = self._wire.send("POST", self._url, request.headers, body, patience)
         if status >= 300:
-            answer = {"status_code": status, "headers": headers, "body": content}
-            raise ClientError(create_parser("ec2").parse(answer, _NOTHING), operation)
+            raise ClientError(self._refusal(status, headers, content), operation)
         if not content.rstrip().endswith(f"</{operation}Response>".encode()):
-            raise ResponseParserError(f"EC2's answer to {operation} has no end")
+            raise self._no_answer(f"what came is no {operation}Response")
+
+    def _refusal(self, status: int, headers: Mapping[str, str], content: bytes) -> Any:  # noqa: ANN401 - botocore's
+        try:
+            answer = {"status_code": status, "headers": headers, "body": content}
+            return create_parser("ec2").parse(answer, _NOTHING)
+        except ResponseParserError as error:
+            raise self._no_answer(str(error)) from error
+
+    def _no_answer(self, why: str) -> ConnectionClosedError:
+        """Make the error that botocore has for "closed before we received a valid response"; its parser's is none of its own."""
+        return ConnectionClosedError(endpoint_url=self._url, error=why)

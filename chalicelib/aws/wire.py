@@ -18,7 +18,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse, HeadersDict
 from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
@@ -114,7 +114,8 @@ class Wire:
         parts = urlsplit(url)
         host = parts.scheme, parts.netloc
         if proxies := self._proxies(host, url):
-            request = AWSPreparedRequest(method, url, headers, body, stream_output=False)
+            own: _Headers = HeadersDict(headers)
+            request = AWSPreparedRequest(method, url, own, body, stream_output=False)
             return self._send_by_proxy(request, proxies, patience)
         connection = self._reuse(host) or self._open(url, patience.connect)
         try:

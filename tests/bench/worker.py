@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -12,13 +13,11 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from chalicelib.aws.query import Ec2Query
 from chalicelib.aws.writes import PARALLEL, Writes
 from chalicelib.bootstrap import connect
 from chalicelib.controller import Request, preview, reconcile
 from chalicelib.core.change import ReplaceRoute
 from chalicelib.core.declaration import parse
-
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +66,8 @@ def mooring(topology: Topology, _: list[str]) -> Callable[[], str]:
     """Give a whole run of Mooring's, which a preview has warmed."""
     edge = connect()
     preview(topology, edge.ports, Request())
+    gc.collect()
+    gc.freeze()  # as `bootstrap.deployed` does
     return lambda: reconcile(topology, edge.ports, Request("bench")).sentence
 
 
@@ -130,7 +131,7 @@ def writes(topology: Topology, tables: list[str]) -> Callable[[], str]:
     """Give the writes of a failover alone, as Mooring makes them."""
     edge = connect()
     changes = _changes(edge.ec2, topology, tables)
-    ours = Writes(Ec2Query(edge.ec2, edge.session.get_credentials, edge.wire))
+    ours = Writes(edge.query)
     return lambda: _all_done(ours.write(changes, seconds=60))
 
 
