@@ -11,6 +11,7 @@ from __future__ import annotations
 import select
 import ssl
 import threading
+import time
 import weakref
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
 KEPT = 32
 """Connections to one host that stay open while nobody uses them."""
 
+IDLE = 20.0
+"""Seconds that they stay. A run's calls follow each other; the next run comes a minute later, to connections that AWS may have
+ended while the function was frozen, and one that turns out so takes a retry with its pause."""
+
 
 class Patience(NamedTuple):
     """Seconds to wait for a connection, and for each piece of an answer."""
@@ -69,7 +74,7 @@ class Wire:
     def __init__(self, bundle: str | None = None) -> None:
         """Name a file of certificates to trust in `bundle`; without one, botocore's own are trusted."""
         self._bundle = bundle
-        self._idle: dict[_Host, list[HTTPConnection]] = {}
+        self._idle: dict[_Host, list[tuple[float, HTTPConnection]]] = {}
         self._around: dict[_Host, dict[str, str]] = {}
         self._lock = threading.Lock()
         weakref.finalize(self, _end, self._idle)
@@ -166,8 +171,9 @@ class Wire:
                 idle = self._idle.get(host)
                 if not idle:
                     return None
-                connection = idle.pop()
-            if not _readable(connection):
+                since, connection = idle.pop()
+            # The clock on the wall: the other may stand still while a function is frozen.
+            if 0 <= time.time() - since < IDLE and not _readable(connection):
                 return connection
             connection.close()
 
@@ -175,7 +181,7 @@ class Wire:
         with self._lock:
             idle = self._idle.setdefault(host, [])
             if len(idle) < KEPT:
-                idle.append(connection)
+                idle.append((time.time(), connection))
                 return
         connection.close()
 
@@ -206,8 +212,8 @@ class _Content(BytesIO):
         yield self.read()
 
 
-def _end(idle: dict[_Host, list[HTTPConnection]]) -> None:
-    for connection in (one for kept in idle.values() for one in kept):
+def _end(idle: dict[_Host, list[tuple[float, HTTPConnection]]]) -> None:
+    for _, connection in (one for kept in idle.values() for one in kept):
         connection.close()
 
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from chalicelib.aws.errors import AwsError, code_of, message_of, transient
 from chalicelib.aws.query import USER_AGENT, Ec2Query
 from chalicelib.aws.wire import Answer, Patience, Wire, _Content
+from chalicelib.aws.writes import LEAST, Writes
+from chalicelib.core.change import ReplaceRoute
 from tests.app import sigv4
 
 if TYPE_CHECKING:
@@ -168,6 +170,16 @@ def test_call_waits_no_longer_than_it_may() -> None:
     for seconds in (60, 3, 1):
         _query(wire).call("ReplaceRoute", ROUTE, seconds=seconds)
     assert [sent.patience for sent in wire.sent] == [(2, 10), (2, 3), (1, 1)]
+
+
+def test_write_waits_for_what_is_left_of_its_run_and_never_for_less_than_an_answer_takes() -> None:
+    """A call that hangs must not outlast its run; one that is begun with the last second is heard all the same."""
+    wire = Deaf()
+    for seconds in (60, 5, 0.5):
+        change = ReplaceRoute("rtb-1", "10.0.0.0/8", "eni-1", "eni-2", "the test wants it")
+        assert Writes(_query(wire)).write([change], seconds) == [None]
+    reads = [sent.patience.read for sent in wire.sent if sent.patience]
+    assert reads == [10, pytest.approx(5, abs=1), LEAST]
 
 
 _ERROR = (

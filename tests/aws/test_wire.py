@@ -7,6 +7,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,14 @@ from botocore.exceptions import (
 )
 from cryptography import x509
 
-from chalicelib.aws.wire import KEPT, Patience, Wire
+from chalicelib.aws.wire import IDLE, KEPT, Patience, Wire
 from chalicelib.bootstrap import Edge, connect
 from chalicelib.core.errors import ControllerError
 from tests.pki import SERVER, ca, issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from http.client import HTTPConnection
     from pathlib import Path
 
     from tests.world import World
@@ -145,6 +147,17 @@ def test_connection_that_aws_has_ended_is_made_anew(peers: list[Peer]) -> None:
     assert (peer.connections, len(peer.heard)) == (2, 2)
 
 
+def test_connection_that_was_idle_for_long_is_not_trusted(
+    peers: list[Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a function is frozen nothing tells it of an end, and no clock but the wall's goes on."""
+    peer, wire, now = _peer(peers, OK, OK, OK, OK), Wire(), time.time()
+    for later in (0, IDLE - 1, 2 * IDLE, IDLE):  # the last goes back: a clock that was set
+        monkeypatch.setattr("chalicelib.aws.wire.time.time", lambda later=later: now + later)
+        _ask(wire, peer)
+    assert peer.connections == 3
+
+
 def test_connection_that_aws_will_end_is_not_kept(peers: list[Peer]) -> None:
     """It says so in its answer."""
     last = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
@@ -242,10 +255,14 @@ def test_clients_that_are_carried_share_their_connections(peers: list[Peer], wor
     """A client's requests are sent here, signed by botocore and answered to it; what one opened, another uses."""
     edge = Edge(world.session, world.endpoint_url)
     edge.ec2.describe_vpcs()
-    (kept,) = edge.wire._idle.values()
-    first = list(kept)
+    first = _kept(edge.wire)
     assert edge.cloudformation.describe_stacks()["Stacks"] == []
-    assert edge.wire._idle == {("http", world.endpoint_url.removeprefix("http://")): first}
+    assert list(first) == [("http", world.endpoint_url.removeprefix("http://"))]
+    assert _kept(edge.wire) == first
+
+
+def _kept(wire: Wire) -> dict[tuple[str, str], list[HTTPConnection]]:
+    return {host: [connection for _, connection in idle] for host, idle in wire._idle.items()}
 
 
 @pytest.mark.parametrize("call", ["read", "write"])

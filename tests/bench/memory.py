@@ -13,6 +13,7 @@ from tests.bench.cost import MINUTES, PRICES
 from tests.bench.failover import MOORING
 from tests.bench.share import Share
 from tests.bench.site import Site, by_tls
+from tests.bench.tls import Latency
 from tests.world.world import World
 
 if TYPE_CHECKING:
@@ -20,14 +21,12 @@ if TYPE_CHECKING:
 
 MEMORIES = (256, 512, 1024, 1769)
 SIZES = (1, 10, 100)
-LATENCY, ROUNDS = 0.03, 7
+LATENCY, ROUNDS = Latency(0.03, 0.03), 7
 
 
 def choices(world: World, tls: TlsServer) -> Grid:
     """Measure quiet runs and failovers on each share in turn; medians, and the month of quiet runs once a minute."""
-    grid = Grid(
-        title=f"The worker's memory, at {LATENCY * 1000:.0f} ms a call, every connection new", box=MARKDOWN
-    )
+    grid = Grid(title=f"The worker's memory, at {LATENCY} a call, every connection new", box=MARKDOWN)
     for column in (
         "private tables", "MB", "quiet run", "a month's GB-seconds", "$ a month", "last private default", "verified",
     ):  # fmt: skip

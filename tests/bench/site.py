@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.bench.share import Share
+    from tests.bench.tls import Latency
     from tests.world.wire import Call
     from tests.world.world import World
 
@@ -138,19 +139,19 @@ class Site:
             yield Worker(self, process)
             process.stdin.close()
 
-    def failover(self, worker: Worker, latency: float, share: Share) -> Measured:
+    def failover(self, worker: Worker, latency: Latency, share: Share) -> Measured:
         """Stop the router, and measure what a worker does about it."""
         router = self.repair()
         self.world.client("ec2").stop_instances(InstanceIds=[router])
         self.world.settle()
         return self.measure(worker, latency, share)
 
-    def quiet(self, worker: Worker, latency: float, share: Share) -> Measured:
+    def quiet(self, worker: Worker, latency: Latency, share: Share) -> Measured:
         """Measure a run in which nothing is to be done."""
         self.repair()
         return self.measure(worker, latency, share)
 
-    def measure(self, worker: Worker, latency: float, share: Share, *, cold: bool = True) -> Measured:
+    def measure(self, worker: Worker, latency: Latency, share: Share, *, cold: bool = True) -> Measured:
         """Measure one run, on connections that have all ended since the last where it is `cold`."""
         self._tls.latency = latency
         if cold:
@@ -166,7 +167,7 @@ class Worker:
         self._site, self._process = site, process
         self._expect_warm()
 
-    def go(self, share: Share, latency: float) -> Measured:
+    def go(self, share: Share, latency: Latency) -> Measured:
         """Have it run once, held to its share of a processor."""
         assert self._process.stdin
         assert self._process.stdout
@@ -175,7 +176,7 @@ class Worker:
             self._process.stdin.flush()
             answer = json.loads(self._process.stdout.readline())
         calls = [
-            replace(call, until=max(call.until, call.at + latency))
+            replace(call, until=max(call.until, call.at + latency.of(call)))
             for call in self._site.world.calls
             if call.by == "product"
         ]

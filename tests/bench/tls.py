@@ -8,7 +8,7 @@ import ssl
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.httpsession import DEFAULT_CA_BUNDLE
 from cryptography import x509
@@ -19,8 +19,24 @@ from tests.world.server import Server
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.world.wire import Reply
+    from tests.world.wire import Call, Reply
     from tests.world.world import World
+
+
+class Latency(NamedTuple):
+    """Seconds that a call takes in all."""
+
+    ec2: float
+    journal: float
+
+    def __str__(self) -> str:
+        """Name it as the tables do."""
+        alike = self.ec2 == self.journal
+        return f"{self.ec2 * 1000:.0f} ms" + ("" if alike else f", journal {self.journal * 1000:.0f} ms")
+
+    def of(self, call: Call) -> float:
+        """Give that of one call."""
+        return self.journal if call.service == "dynamodb" else self.ec2
 
 
 class TlsServer(Server):
@@ -28,7 +44,7 @@ class TlsServer(Server):
 
     def __init__(self, world: World, folder: Path) -> None:
         super().__init__(self._answer)
-        self._front, self.latency = world._front, 0.0
+        self._front, self.latency = world._front, Latency(0.0, 0.0)
         hosts = (x509.IPAddress(IPv4Address("127.0.0.1")),)
         server = issue("127.0.0.1", ca("aws"), uses=SERVER, hosts=hosts)
         pair, self.bundle = folder / "server.pem", folder / "bundle.pem"
@@ -52,7 +68,9 @@ class TlsServer(Server):
         """Answer when the latency is over: the embedded AWS's own work is within it, as AWS's is."""
         began = time.monotonic()
         reply = self._front.answer(method, path, headers, body)
-        time.sleep(max(0.0, began + self.latency - time.monotonic()))
+        journal = "/dynamodb/aws4_request" in headers.get("Authorization", "")
+        seconds = self.latency.journal if journal else self.latency.ec2
+        time.sleep(max(0.0, began + seconds - time.monotonic()))
         return reply
 
     def hang_up(self) -> None:

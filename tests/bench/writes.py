@@ -11,13 +11,14 @@ from rich.table import Table as Grid
 
 from tests.bench.share import WHOLE, Share
 from tests.bench.site import Site, by_tls
+from tests.bench.tls import Latency
 from tests.world.world import World
 
 if TYPE_CHECKING:
     from tests.bench.site import Worker
     from tests.bench.tls import TlsServer
 
-SIZES, ROUNDS, LATENCY = (1, 10, 100), 9, 0.03
+SIZES, ROUNDS, LATENCY = (1, 10, 100), 9, Latency(0.03, 0.03)
 
 
 def table_of_writes(world: World, tls: TlsServer) -> Grid:
