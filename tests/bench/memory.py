@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MEMORIES = (256, 512, 1024, 1769)
 SIZES = (1, 10, 100)
-LATENCY, ROUNDS = Latency(0.03, 0.03), 7
+LATENCY, ROUNDS = Latency(0.03, 0.03), 5
 
 
 def choices(world: World, tls: TlsServer) -> Grid:
