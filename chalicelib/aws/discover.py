@@ -79,7 +79,7 @@ class Discovery:
         Raises:
             ObservationError: any part of it could not be read.
         """
-        return Ec2Network(self._ec2, self._ec2, self._beside).observe(_bare(self._vpc_id))
+        return Ec2Network(self._ec2, self._beside).observe(_bare(self._vpc_id))
 
     def subnets(self) -> dict[str, str]:
         """Read its subnets' IPv4 ranges by id; one that is IPv6 only has none, and is left out.

@@ -14,7 +14,6 @@ from chalicelib.aws.answers import listing, tags, text
 from chalicelib.aws.errors import AwsError, MalformedAnswer, blind, code_of, message_of
 from chalicelib.aws.items import Items, elastic_ip, groups_of, ingress, subnet
 from chalicelib.aws.statuses import Statuses, statuses
-from chalicelib.aws.writes import write
 from chalicelib.core.concern import Whereabouts
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.observation import Observation
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef, PaginatorConfigTypeDef
 
     from chalicelib.aws.answers import Raw
+    from chalicelib.aws.writes import Writes
     from chalicelib.core.change import NetworkChange
     from chalicelib.core.observation import Instance
     from chalicelib.core.report import Failure
@@ -52,12 +52,13 @@ _RULES, _VPCS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"
 class Ec2Network:
     """The controller's network port on EC2; implements `controller.Network`.
 
-    `reads` retries by itself; `writes` must not, since the order of retried writes is decided here. `beside` must start
-    at once what it is given, whatever else still hangs: see `threads.Threads`.
+    `reads` retries by itself; `writes` does not, since the order of retried writes is decided here. Without `writes` it
+    is there to be looked at. `beside` must start at once what it is given, whatever else still hangs: see
+    `threads.Threads`.
     """
 
-    def __init__(self, reads: EC2Client, writes: EC2Client, beside: Executor) -> None:
-        self._reads, self._writes, self._beside = reads, writes, beside
+    def __init__(self, reads: EC2Client, beside: Executor, writes: Writes | None = None) -> None:
+        self._reads, self._beside, self._writes = reads, beside, writes
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Read the network: five calls at once, one more each for a managed group and for DHCP options, and where AWS pages.
@@ -103,8 +104,10 @@ class Ec2Network:
         raise blind(_INSTANCES, error) from error
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
-        """Attempt every change, most valuable first, many at a time; see `writes.write`."""
-        return write(self._writes, changes, seconds)
+        """Attempt every change, most valuable first, many at a time; see `Writes.write`."""
+        if self._writes is None:
+            raise TypeError("this network was opened to look at it only")
+        return self._writes.write(changes, seconds)
 
     def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
         """Find instances, interfaces, route tables and public addresses, with one call for each kind that is mentioned.

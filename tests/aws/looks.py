@@ -57,7 +57,7 @@ def answers() -> dict[str, Answer]:
 def look(**changed: Answer) -> Observation:
     """Look, in place, at these answers and at whole ones to all other calls."""
     client = canned("ec2", answers() | changed)
-    seen = Ec2Network(client, client, InPlace()).observe(DECLARED)
+    seen = Ec2Network(client, InPlace()).observe(DECLARED)
     return replace(seen, taken_at=NOON)
 
 

@@ -71,7 +71,7 @@ class Reader:
 
 
 def _network(client: Client) -> Ec2Network:
-    return Ec2Network(client, client, InPlace())
+    return Ec2Network(client, InPlace())
 
 
 def _discovery(client: Client) -> Discovery:

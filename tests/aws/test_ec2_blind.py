@@ -55,7 +55,7 @@ def hasty(embedded: World) -> Client:
 
 
 def _through(client: Client) -> Ec2Network:
-    return Ec2Network(client, client, Threads())
+    return Ec2Network(client, Threads())
 
 
 def _blind(office: Office, client: Client) -> ObservationError:

@@ -220,7 +220,7 @@ def test_answer_that_is_none_of_awss_is_an_error_that_names_the_calls(body: byte
     """A proxy's page, a body of another protocol, numbers that are none: with a success's status."""
     client, bodies = garbled("ec2")
     bodies.append(body)
-    network = Ec2Network(client, client, InPlace())
+    network = Ec2Network(client, InPlace())
     with pytest.raises(ObservationError):
         network.observe(DECLARED)
     with contextlib.suppress(ObservationError):
@@ -237,7 +237,7 @@ def test_pages_without_end_end_with_the_time_of_the_look(request: pytest.Fixture
 
     client.meta.events.register("after-call.ec2.DescribeRouteTables", endless)
     request.addfinalizer(lambda: client.meta.events.unregister("after-call.ec2.DescribeRouteTables", endless))
-    network = Ec2Network(client, client, InPlace())
+    network = Ec2Network(client, InPlace())
     with pytest.raises(
         ObservationError, match="ec2:DescribeRouteTables failed: TimeoutError: no answer in time"
     ):
