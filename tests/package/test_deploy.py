@@ -33,6 +33,8 @@ def aws(world: World, package: Package, tmp_path: Path, monkeypatch: pytest.Monk
     stand_in = AwsCli(world, package, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("AWS_REGION", world.region)
+    for named in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+        monkeypatch.delenv(named, raising=False)
     yield stand_in
     stand_in.close()
     assert all("--region eu-west-1" in shlex.join(words) for words in stand_in.asked)
