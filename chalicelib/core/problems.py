@@ -35,6 +35,10 @@ UNREAD = {
 """By the calls that may stand in `Observation.unread`: what could not be read, and what is not known then."""
 
 
+_PREFIXES = {"instance": "i", "route-table": "rtb", "security-group-rule": "sgr"}
+"""By the kinds of what may lack its id."""
+
+
 def find_problems(topology: Topology, observation: Observation) -> tuple[str, ...]:
     """List what is declared and cannot be kept or relied on, in a fixed order, each once and with what to do."""
     found = [
@@ -62,7 +66,7 @@ def is_ours(topology: Topology, skipped: Skipped) -> bool:
 
     Of rules only those of the declared security group are read.
     """
-    prefix = skipped.id.partition("-")[0]
+    prefix = _prefix(skipped)
     named = {
         topology.elastic_ip,
         topology.internet_gateway,
@@ -78,6 +82,11 @@ def is_ours(topology: Topology, skipped: Skipped) -> bool:
     }
     chosen = selectors.get(prefix, [])
     return prefix == "sgr" or skipped.id in named or any(tags.match(skipped.tags) for tags in chosen)
+
+
+def _prefix(skipped: Skipped) -> str:
+    """Give what its id begins with, or would begin with if it had one."""
+    return skipped.id.partition("-")[0] or _PREFIXES.get(skipped.kind, "")
 
 
 def _unread(observation: Observation) -> Iterator[str]:
@@ -174,7 +183,7 @@ def _held_elsewhere(topology: Topology, observation: Observation) -> Iterator[st
         return
     holder = elastic_ip.interface_id
     routed = any(route.target == holder for table in observation.tables for route in table.routes)
-    unclear = any(skipped.id.startswith("i-") for skipped in observation.skipped)
+    unclear = any(_prefix(skipped) == "i" for skipped in observation.skipped)
     if observation.owner_of(holder) is None and not routed and not unclear:
         yield (
             f"elastic ip {elastic_ip.allocation_id} ({elastic_ip.public_address}) sits on {holder}, which belongs to no "

@@ -241,6 +241,9 @@ def test_association_that_ends_because_another_took_its_place_is_no_problem() ->
         ),
         pytest.param(Skipped("internet gateway", GATEWAY, "odd"), id="gateway by id"),
         pytest.param(Skipped("instance", STANDBY, "odd", ROUTER_TAGS), id="candidate by its tags"),
+        pytest.param(Skipped("instance", "", "odd", ROUTER_TAGS), id="candidate that has no id"),
+        pytest.param(Skipped("route-table", "", "odd", {"role": "private"}), id="table that has no id"),
+        pytest.param(Skipped("security-group-rule", "", "odd"), id="rule that has no id"),
         pytest.param(
             Skipped("route table", an_id("rtb", 77), "odd", {"role": "private"}), id="table by its tags"
         ),
@@ -253,7 +256,7 @@ def test_thing_of_ours_that_cannot_be_understood_is_told_by_name(skipped: Skippe
     observation = replace(seen(declared), skipped=(skipped,))
 
     assert find_problems(declared, observation) == (
-        f"{skipped.kind} {skipped.id} is declared and cannot be understood: odd; it is left alone",
+        f"{skipped} is declared and cannot be understood: odd; it is left alone",
     )
 
 
