@@ -17,6 +17,7 @@ from tests.bench.tls import Latency
 from tests.world.world import World
 
 if TYPE_CHECKING:
+    from tests.bench.site import Measured
     from tests.bench.tls import TlsServer
 
 MEMORIES = (256, 512, 1024, 1769)
@@ -29,20 +30,20 @@ def choices(world: World, tls: TlsServer) -> Grid:
     grid = Grid(title=f"The worker's memory, at {LATENCY} a call, every connection new", box=MARKDOWN)
     for column in (
         "private tables", "MB", "quiet run", "a month's GB-seconds", "$ a month", "last private default", "verified",
+        "processor time / share: quiet", "failover",
     ):  # fmt: skip
         grid.add_column(column, justify="right")
     for size in SIZES:
         site = Site(world, tls, size)
-        quiet: dict[int, list[float]] = {memory: [] for memory in MEMORIES}
-        moved: dict[int, list[tuple[float, float]]] = {memory: [] for memory in MEMORIES}
+        quiet: dict[int, list[Measured]] = {memory: [] for memory in MEMORIES}
+        moved: dict[int, list[Measured]] = {memory: [] for memory in MEMORIES}
         with site.worker(MOORING) as worker:
             for _ in range(ROUNDS):
                 for memory in MEMORIES:
-                    quiet[memory].append(site.quiet(worker, LATENCY, Share(memory)).verified)
-                    run = site.failover(worker, LATENCY, Share(memory))
-                    moved[memory].append((run.last_default(site.tables), run.verified))
+                    quiet[memory].append(site.quiet(worker, LATENCY, Share(memory)))
+                    moved[memory].append(site.failover(worker, LATENCY, Share(memory)))
         for memory in MEMORIES:
-            seconds = median(quiet[memory])
+            seconds = median(run.verified for run in quiet[memory])
             taken = MINUTES * seconds * memory / 1024
             grid.add_row(
                 str(size),
@@ -50,7 +51,12 @@ def choices(world: World, tls: TlsServer) -> Grid:
                 f"{seconds:.2f} s",
                 f"{taken:,.0f}",
                 f"{PRICES['Lambda GB-seconds'].of(taken, free=False):.3f}",
-                *(f"{median(column):.2f} s" for column in zip(*moved[memory], strict=True)),
+                f"{median(run.last_default(site.tables) for run in moved[memory]):.2f} s",
+                f"{median(run.verified for run in moved[memory]):.2f} s",
+                *(
+                    f"{median(run.processor for run in runs) / Share(memory).part:.2f} s"
+                    for runs in (quiet[memory], moved[memory])
+                ),
             )
     return grid
 
