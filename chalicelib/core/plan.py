@@ -201,7 +201,11 @@ def _carries(pins: _Pins, present: Route) -> bool:
     if present.state == "blackhole":
         return False
     owner = pins.observation.owner_of(present.target)
-    return owner is None or pins.topology.preference(owner.tags) is None
+    if (
+        owner is None
+    ):  # an interface of no instance here is a dead router's, whatever an old listing calls its route
+        return not present.target.startswith("eni-")
+    return pins.topology.preference(owner.tags) is None
 
 
 def _elastic_ip(

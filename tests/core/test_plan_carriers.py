@@ -93,9 +93,7 @@ def waits(plan: Plan[NetworkChange]) -> dict[str, str | None]:
 # -- what carries -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "carrier", [NAT, GATEWAY, an_id("tgw", 1), "vpce-00000000000000001", "eni-of-nobody-in-this-vpc"]
-)
+@pytest.mark.parametrize("carrier", [NAT, GATEWAY, an_id("tgw", 1), "vpce-00000000000000001"])
 def test_route_leaves_what_carries_only_for_a_router_that_has_its_address(carrier: str) -> None:
     """A NAT gateway carries; a router without a public address does not: the address comes first, then the route."""
     plan = plan_for(nowhere(carried(carrier)))
@@ -103,6 +101,11 @@ def test_route_leaves_what_carries_only_for_a_router_that_has_its_address(carrie
     assert waits(plan) == {PRIVATE_A: ADDRESS}
     (route,) = (c for c in plan.changes if isinstance(c, ReplaceRoute))
     assert depends_on(route) == (f"source/dest check {ROUTER_ENI}", ADDRESS)
+
+
+def test_route_to_an_interface_of_no_instance_is_taken_at_once() -> None:
+    """It was a router's that has ended, though an old listing of the tables still calls its route active."""
+    assert waits(plan_for(nowhere(carried("eni-of-nobody-in-this-vpc")))) == {PRIVATE_A: None}
 
 
 def test_route_leaves_somebody_elses_instance_only_for_a_router_that_has_its_address() -> None:
