@@ -1,0 +1,188 @@
+"""What routers' operating systems are given, and what they say: pushes, words, change windows."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+MACHINES = (
+    Mutant(
+        "core/push.py",
+        "pushes the router outside of its change window",
+        "and declared_anew and not window.contains(now):",
+        "and declared_anew and not window:",
+    ),
+    Mutant(
+        "core/push.py",
+        "lets a standby wait for the change window",
+        "if seat.current and window and",
+        "if window and",
+    ),
+    Mutant(
+        "core/push.py",
+        "lets what nobody declared wait for the change window",
+        "declared_anew = word.digest is not None and not word.drift",
+        "declared_anew = True",
+    ),
+    Mutant(
+        "core/push.py",
+        "leans on a stale word",
+        "elif machine.fresh(now) is None:",
+        "elif machine.fresh(word.at) is None:",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes to a machine that nobody has asked",
+        'yield _mute(machine, now) or _Waiting(f"{seat.instance.id} has yet to say how it stands")',
+        'yield _push(seat, word, "nobody knows")',
+    ),
+    Mutant(
+        "core/push.py",
+        "waits for ever for a machine that does not say how it stands",
+        "if machine.silence is None or now - machine.silence.since <= SETTLES:",
+        "if machine.silence is None or now:",
+    ),
+    Mutant(
+        "core/push.py",
+        "takes a word from before the instance was started",
+        "return None if word is None or word.at < instance.launched_at else word",
+        "return word",
+    ),
+    Mutant(
+        "core/push.py",
+        "remembers a failed push of what nobody declares any more",
+        "if box and machine.setback and machine.setback.digest != render(topology, box).digest:",
+        "if box and not box:",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes without its condition what was confirmed too late",
+        "setback.secrets in (None, stored)",
+        "setback.secrets == stored",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes over what is on trial",
+        "    elif machine.trial and now < machine.trial.until + INSPECTED:",
+        "    elif machine.trial and machine.setback:",
+    ),
+    Mutant(
+        "core/push.py",
+        "has a trial hide that a machine fell silent",
+        "    elif machine.trial and now < machine.trial.until + INSPECTED:",
+        "    elif machine.trial:",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes again at once what a machine did not take",
+        "(setback.again_at is None or now < setback.again_at)",
+        "setback.again_at is None",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes again what only an operator may",
+        "(setback.again_at is None or now < setback.again_at)",
+        "(setback.again_at and now < setback.again_at)",
+    ),
+    Mutant(
+        "core/push.py",
+        "takes no notice of drift on a machine",
+        "    if word.drift:\n",
+        "    if word.drift and not word.digest:\n",
+    ),
+    Mutant(
+        "core/push.py",
+        "pushes again while an answer is awaited",
+        'if machine.command and machine.command.kind == "push":',
+        'if machine.command and machine.command.kind == "confirm":',
+    ),
+    Mutant(
+        "core/push.py",
+        "confirms where nothing is on trial",
+        'if order.kind == "confirm" and not on_trial(history, order):',
+        'if order.kind == "confirm" and order.to and not on_trial(history, order):',
+    ),
+    Mutant(
+        "core/push.py",
+        "plans with what is known of instances that are gone",
+        "    history = history.surviving(observation)\n",
+        "",
+    ),
+    Mutant(
+        "core/machine.py",
+        "takes a push that was refused for one that was applied",
+        "        if result not in _TAKEN:",
+        "        if result is None:",
+    ),
+    Mutant(
+        "core/machine.py",
+        "never sees that a trial was given up",
+        "if trial and word.digest != trial.digest:",
+        "if trial and word.digest is None:",
+    ),
+    Mutant(
+        "core/machine.py",
+        "keeps a setback though the machine has what it did not take",
+        "if setback and word.digest == setback.digest and not word.drift:",
+        "if setback and not setback:",
+    ),
+    Mutant(
+        "core/machine.py",
+        "pushes secrets that a machine went back from for ever",
+        "if setback.secrets in (None, self.secrets):",
+        "if setback:",
+    ),
+    Mutant(
+        "core/machine.py",
+        "takes a machine that was busy for a bare one",
+        'if "digest" not in said:',
+        'if "digests" in said:',
+    ),
+    Mutant(
+        "core/machine.py",
+        "forgets drift that no push has mended",
+        'if before and not (command.kind == "push" and result in _TAKEN):',
+        "if before and not before:",
+    ),
+    Mutant(
+        "core/machine.py",
+        "forgets the condition of a push whose answer was lost",
+        "final=command.confirm_within is not None",
+        "final=False",
+    ),
+    Mutant(
+        "core/machine.py",
+        "forgets what is on trial when something else is pushed",
+        "waits = self.trial if self.trial and self.trial.digest == word.digest else None",
+        "waits = None",
+    ),
+    Mutant(
+        "core/router.py",
+        "lets the server steer packets",
+        "'pull-filter ignore \"\"',",
+        "'pull-filter ignore \"route\"',",
+    ),
+    Mutant(
+        "core/router.py",
+        "sends office traffic out translated",
+        '*(f"{nat} {some} -j ACCEPT" for some in _between(vpc, remote)),',
+        "",
+    ),
+    Mutant(
+        "core/router.py",
+        "takes a secondary range of the VPC for a stranger's",
+        "vpc, private, remote = topology.cidrs,",
+        "vpc, private, remote = (topology.cidr,),",
+    ),
+    Mutant(
+        "core/router.py",
+        "digests a bundle without its modes",
+        '{"mode": f"{f.mode:04o}", "text": f.text}',
+        '{"text": f.text}',
+    ),
+    Mutant(
+        "core/window.py",
+        "closes a window at midnight",
+        "or (yesterday in self.days and now < self.closes)",
+        "or (today in self.days and now < self.closes)",
+    ),
+)

@@ -1,0 +1,28 @@
+"""Whether the bugs that `make mutants` plants can still be planted: a text that has moved on plants nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import MUTANTS, Mutant
+
+SOURCES = Path(__file__).parents[1] / "chalicelib"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_text_of_every_planted_bug_stands_once_and_leaves_python(mutant: Mutant) -> None:
+    """The old text is there exactly once, and what the new one makes of the file is a program that says something else."""
+    text = (SOURCES / mutant.file).read_text()
+    assert text.count(mutant.old) == 1
+    planted = text.replace(mutant.old, mutant.new)
+    compile(planted, mutant.file, "exec", dont_inherit=True)
+    assert planted != text
+
+
+def test_no_bug_is_planted_twice() -> None:
+    """Every bug has a name of its own, and no two are one change of the same text."""
+    for of in ([m.name for m in MUTANTS], [(m.file, m.old, m.new) for m in MUTANTS]):
+        assert [twice for twice, count in Counter(of).items() if count > 1] == []
