@@ -16,6 +16,9 @@ from tests.oracle import judge
 from tests.scenes import moored
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.core.history import History
     from tests.fakes import Scene
 
 MINUTE = timedelta(minutes=1)
@@ -122,6 +125,23 @@ def test_router_that_dies_while_a_move_is_looked_at_is_left_for_whom_the_network
     report = scene.reconcile()
 
     assert (report.router_id, scene.network.writes) == (STANDBY, [])
+
+
+def test_sighting_is_not_kept_over_what_another_run_decided_meanwhile() -> None:
+    """It is evidence against a router that is the router no more."""
+    scene = moored()
+    move(scene)
+    amend = scene.journal.amend
+
+    def overtaken(name: str, change: Callable[[History], History]) -> History:
+        scene.journal.histories[name] = replace(scene.history, router=STANDBY)
+        return amend(name, change)
+
+    scene.journal.amend = overtaken  # type: ignore[method-assign]
+
+    scene.reconcile()
+
+    assert (scene.history.router, scene.history.sighting) == (STANDBY, None)
 
 
 def test_sighting_that_cannot_be_kept_is_said_and_stops_nothing() -> None:

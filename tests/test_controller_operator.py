@@ -101,6 +101,15 @@ def test_preview_never_writes() -> None:
     assert scene.history.revision == 1
 
 
+def test_network_is_called_moored_only_where_every_pin_leads_to_the_router() -> None:
+    """What waits for that, such as a terminating router's hook, does not go by the most of it."""
+    scene = moored()
+    assert preview(scene.topology, scene.ports, Request()).moored
+    scene.model.route(PRIVATE_A, DEFAULT, STANDBY_ENI)
+
+    assert not preview(scene.topology, scene.ports, Request()).moored
+
+
 # -- another router ---------------------------------------------------------------------------------------
 
 

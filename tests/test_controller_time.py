@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from chalicelib.controller import Request, preview
 from chalicelib.controller.look import PROOF_SECONDS, RUN_SECONDS
 from chalicelib.controller.ports import LOOK_SECONDS
-from chalicelib.core.change import ReplaceRoute
-from chalicelib.core.machine import Agent, Order
+from chalicelib.core.change import ReplaceRoute, subject
+from chalicelib.core.machine import Agent, Inspection, Machine, Order
 from tests.builders import PRIVATE_A, PRIVATE_B, ROUTER, STANDBY, TUNNEL, topology
 from tests.fakes import Beside, Decided, FakeNetwork, Fault, Write
+from tests.histories import remembered
 from tests.scenes import moored, results
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.core.change import NetworkChange
+    from chalicelib.core.history import History
     from chalicelib.core.report import Failure
     from tests.fakes import Scene
 
@@ -222,6 +224,74 @@ def test_deadline_of_a_request_is_that_of_the_run() -> None:
     report = scene.reconcile(Request(deadline=until))
 
     assert report.finished_at == until
+
+
+def test_router_that_is_not_listed_is_looked_for_no_longer_than_there_is_time() -> None:
+    """Of the five seconds that a run has, the look before took two."""
+    scene = moored()
+    scene.network.look_seconds = 2
+    scene.model.terminate(ROUTER)
+    allowed: list[float] = []
+
+    def missing(_: str, seconds: float) -> None:
+        allowed.append(seconds)
+
+    scene.network.instance = missing  # type: ignore[method-assign, assignment]
+
+    scene.reconcile(Request(deadline=scene.clock.now() + timedelta(minutes=1, seconds=5)))
+
+    assert allowed == [3.0]
+
+
+def test_journal_that_hangs_is_blindness_in_time() -> None:
+    """What is not known is not decided on, and the next tick asks again."""
+    scene = moored()
+    scene.beside = Beside(scene.clock)
+    remember = scene.journal.read
+
+    def read(name: str) -> History:
+        scene.clock.sleep(1000)
+        return remember(name)
+
+    scene.journal.read = read  # type: ignore[method-assign]
+
+    report = scene.reconcile()
+
+    assert (report.verdict, scene.network.writes) == ("blind", [])
+    assert "the journal did not answer in time" in report.sentence
+    assert report.finished_at - report.started_at == timedelta(seconds=RUN_SECONDS)
+
+
+def bare(scene: Scene) -> Scene:
+    """Have the standby say that it has another configuration than is declared: it is pushed where there is time."""
+    word = Inspection(scene.clock.now(), "0" * 64, forwarding=True)
+    scene.journal.histories["office"] = remembered(MANAGED, machines=(Machine(STANDBY, inspection=word),))
+    return scene
+
+
+def test_push_that_finds_no_time_is_not_sent_and_told() -> None:
+    """The network's writes took it all; the next run pushes."""
+    scene = bare(managed())
+    scene.model.terminate(ROUTER)
+    scene.network.write_seconds = RUN_SECONDS
+
+    report = scene.reconcile()
+
+    codes = {subject(o.change): o.failure.code for o in report.outcomes if o.failure}
+    assert codes[f"configuration {STANDBY}"] == "OutOfTime"
+    assert scene.machines.sent == []
+
+
+def test_move_is_counted_once_though_its_pushes_are_decided_on_after_it() -> None:
+    """One run writes two decisions: one for the network at once, one for machines when they have been heard."""
+    scene = bare(managed())
+    scene.model.become(ROUTER, checks="impaired")
+
+    report = scene.reconcile()
+
+    assert len([entry for entry in scene.network.log if isinstance(entry, Decided)]) == 2
+    assert "push" in [sent.kind for sent in scene.machines.sent]
+    assert (report.router_id, len(scene.history.leaves)) == (STANDBY, 1)
 
 
 @given(

@@ -11,12 +11,12 @@ import pytest
 
 from chalicelib.core.declaration import Kept, parse
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.wake import Wake
+from chalicelib.core.wake import Hook, Notice, Wake
 from chalicelib.worker import Bench, serve, take
 from tests.builders import EIP, NOON, ROUTER, STANDBY, instance, seen, standby
 from tests.core.documents import written
 from tests.core.model import Model
-from tests.fakes import Scene
+from tests.fakes import Fault, Scene
 from tests.histories import remembered
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from chalicelib.core.history import History
     from chalicelib.core.report import Report
-    from chalicelib.core.wake import Hook
 
 VALID = written()
 LIMITED = VALID + b'\n[limits]\nrequest_age = "10m"\n'
@@ -46,6 +45,7 @@ class Surroundings:
     told: list[Report] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
+    let_go: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.topology = parse(VALID)
@@ -88,7 +88,8 @@ class Surroundings:
         return self.kept_before
 
     def complete(self, hook: Hook, instance_id: str) -> None:
-        """No hook waits here."""
+        """Note who was let go."""
+        self.let_go.append(instance_id)
 
     def postpone(self, receipt: str) -> None:
         """Nothing fails here."""
@@ -181,6 +182,55 @@ def test_age_of_a_request_is_told_by_the_queues_clock() -> None:
     fresh = Wake("office", "anna", NOON, to=ROUTER, request_id=ASKED)
     assert take([record | {"body": fresh.dumps(), "attributes": old}], around.bench) == []
     assert (around.told[-1].verdict, around.scene.history.router) == ("expired", STANDBY)
+
+
+@pytest.mark.parametrize(("received", "told"), [("1", False), ("2", True)])
+def test_request_that_comes_again_too_late_is_told_that_a_run_of_it_was_cut_off(
+    received: str, *, told: bool
+) -> None:
+    """Nobody knows what that run did: the one who asked is sent to look."""
+    around = Surroundings()
+    sent = str(int((NOON - timedelta(minutes=3)).timestamp() * 1000))
+    queue = {"MessageGroupId": "office", "SentTimestamp": sent, "ApproximateReceiveCount": received}
+    body = Wake("office", "anna", NOON, to=STANDBY, request_id=ASKED).dumps()
+
+    take([{"messageId": "m", "receiptHandle": "r", "body": body, "attributes": queue}], around.bench)
+
+    assert around.told[-1].verdict == "expired"
+    assert ("an earlier run of it was cut off" in around.told[-1].sentence) is told
+
+
+# -- instances that wait to be let go -------------------------------------------------------------------------
+
+
+def ending(instance_id: str) -> Notice:
+    """Give the notice that an instance's group is ending it, and waits."""
+    hook = Hook("routers", "mooring", str(uuid.UUID(int=2)))
+    return Notice(instance_id, "is being terminated by its group", NOON, hook, "termination")
+
+
+def test_terminating_router_is_let_go_when_nothing_leads_to_it_any_more() -> None:
+    """A failed write keeps it for a run longer."""
+    around = Surroundings()
+    around.scene.script.faults = (Fault("write", 0, "refuse"),)
+
+    around.serve(notice=ending(ROUTER))
+    assert around.let_go == []
+    around.serve()
+
+    assert around.let_go == [ROUTER]
+    assert [notice.hook for notice in around.scene.history.notices] == [None]
+
+
+def test_terminating_router_that_nobody_can_follow_is_kept() -> None:
+    """It is the router for as long as the group's own timeout lets it."""
+    around = Surroundings()
+    around.scene.model.terminate(STANDBY)
+
+    report = around.serve(notice=ending(ROUTER))
+
+    assert report
+    assert (report.router_id, report.moored, around.let_go) == (ROUTER, True, [])
 
 
 # -- declarations that cannot be read -----------------------------------------------------------------------------

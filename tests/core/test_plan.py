@@ -276,6 +276,18 @@ def test_dhcp_options_are_associated_when_declared() -> None:
     assert plan.changes == (AssociateDhcpOptions(VPC, OPTIONS, "dopt-other", reason),)
 
 
+def test_what_could_not_be_read_is_neither_changed_nor_called_missing() -> None:
+    """An empty answer and none at all look the same; only the first says that something is not as declared."""
+    declared = topology(dhcp_options=OPTIONS)
+    unread = dict.fromkeys(("ec2:DescribeVpcs", "ec2:DescribeSecurityGroupRules"), "AccessDenied")
+    observation = replace(seen(declared), dhcp_options=None, group_seen=False, unread=unread)
+
+    plan = plan_for(observation, declared)
+
+    assert plan.changes == ()
+    assert not any("does not exist" in problem for problem in plan.problems)
+
+
 def test_failover_moves_every_pin_for_one_reason() -> None:
     """When the router dies, each pin's change says so."""
     plan = plan_for(seen(None, instance(state="stopped"), standby()))

@@ -233,6 +233,17 @@ def test_subnet_waits_for_its_tables_default_route() -> None:
     assert depends_on(mended.changes[1]) == (f"route {PRIVATE_B} {DEFAULT}",)
 
 
+def test_subnet_does_not_wait_where_its_table_keeps_a_way_out() -> None:
+    """The default route waits for the Elastic IP; a subnet does not, since what the route leads to until then carries."""
+    observation = nowhere(carried(NAT))
+    observation = with_table(observation, replace(table_in(observation, PRIVATE_A), associations={}))
+
+    plan = plan_for(observation)
+
+    assert waits(plan)[PRIVATE_A] == ADDRESS
+    assert [depends_on(c) for c in plan.changes if isinstance(c, AssociateRouteTable)] == [()]
+
+
 def test_default_route_of_another_table_is_none_of_a_subnets() -> None:
     """Each table has its own way out."""
     observation = unrouted(unrouted(orphaned(), PRIVATE_B, DEFAULT), PUBLIC, DEFAULT)

@@ -133,6 +133,28 @@ def test_incumbent_is_not_left_by_an_old_word_or_one_of_before_its_configuration
     assert not elect(DECLARED, observation, history).moved
 
 
+@pytest.mark.parametrize(("minutes", "counts"), [(0, False), (2, True)])
+def test_operator_who_insists_has_heard_what_the_router_said_by_then(minutes: int, *, counts: bool) -> None:
+    """It said a minute ago that it does not forward: before the operator insisted, or after."""
+    insisted = NOON - timedelta(minutes=minutes)
+    history = replace(
+        _history(_as_declared(ROUTER, **IDLE), _as_declared(STANDBY)), router=ROUTER, insisted_at=insisted
+    )
+    observation = _seen(router=True)
+
+    assert forwards(DECLARED, observation, history, instance()) is (False if counts else None)
+    assert elect(DECLARED, observation, history).moved is counts
+
+
+def test_word_of_another_launch_says_nothing_of_forwarding() -> None:
+    """A machine that was started since may forward, or not."""
+    history = _history(_as_declared(STANDBY, **IDLE))
+    started = replace(standby(), launched_at=NOON - timedelta(seconds=30))
+
+    assert forwards(DECLARED, _seen(), history, standby()) is False
+    assert forwards(DECLARED, _seen(), history, started) is None
+
+
 def test_operator_cannot_choose_one_that_does_not_forward() -> None:
     """While another does; the error says what it said."""
     history = _history(_as_declared(ROUTER), _as_declared(STANDBY, **IDLE))
