@@ -211,6 +211,17 @@ def test_write_that_is_never_seen_is_not_called_done() -> None:
     assert scene.reconcile().verdict == "converged"
 
 
+def test_look_after_writing_that_fails_is_made_again() -> None:
+    """One throttled reading takes nothing from what was done."""
+    scene = moored(faults=(Fault("observe", 1, "refuse"),))
+    scene.model.terminate(ROUTER)
+
+    report = scene.reconcile()
+
+    assert (report.verdict, report.error) == ("repaired", None)
+    assert set(results(report).values()) == {"verified"}
+
+
 def test_blind_after_writing_claims_nothing() -> None:
     """If the network cannot be looked at again, nothing is called done."""
     scene = moored(faults=(Fault("observe", 1, "refuse", times=len(VERIFY_PAUSES)),))

@@ -175,6 +175,17 @@ def test_router_that_stays_contradictory_stays_with_a_problem() -> None:
     assert DOUBT_PAUSES == (1.0, 2.0)
 
 
+def test_doubt_is_told_where_no_time_is_left_to_look_again() -> None:
+    """Of five seconds, none is spent on waiting: what is left proves what is written."""
+    scene = moored()
+    shown(scene, *[as_router(state="stopping")] * 5)
+
+    report = scene.reconcile(Request(deadline=scene.clock.now() + timedelta(minutes=1, seconds=5)))
+
+    assert (report.router_id, len(scene.network.sights)) == (ROUTER, 1)
+    assert report.finished_at == report.started_at
+
+
 def test_preview_looks_once_and_tells_the_doubt() -> None:
     """A look is a look: it waits for nothing."""
     scene = moored()

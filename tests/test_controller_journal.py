@@ -14,6 +14,7 @@ from tests.builders import (
     STANDBY,
 )
 from tests.fakes import Decided, FakeClock, FakeJournal, FakeNetwork, Fault, Scene
+from tests.histories import remembered
 from tests.oracle import judge
 from tests.scenes import moored
 
@@ -34,6 +35,15 @@ def test_decision_that_cannot_be_recorded_is_not_carried_out() -> None:
     assert report.error
     assert scene.network.writes == []
     assert scene.reconcile().verdict == "repaired"
+
+
+def test_decision_without_a_change_that_cannot_be_recorded_is_no_convergence() -> None:
+    """All is as it is declared by now; the journal holds to what was declared before until it can be written."""
+    scene = moored(faults=(Fault("decide", 0, "refuse"),))
+    scene.journal.histories["office"] = remembered(kept="what was declared before")
+
+    assert scene.reconcile().verdict == "drifting"
+    assert scene.reconcile().verdict == "converged"
 
 
 def test_decision_on_record_names_every_change_and_its_reason() -> None:

@@ -96,6 +96,18 @@ ELECTING = (
         '    if router.state == "" and not history.outdates(router):',
     ),
     Mutant(
+        "core/election.py",
+        "leaves a dead router for the best though all follow another",
+        "best = followed or next((c for",
+        "best = next((c for",
+    ),
+    Mutant(
+        "core/election.py",
+        "elects the best for a network that follows another already",
+        "    if most and pins(most) and most in eligible:",
+        "    if most and pins(most) and most in eligible[:1]:",
+    ),
+    Mutant(
         "core/candidates.py",
         "elects an instance that is stopping",
         'if instance.state != "running":',
@@ -148,6 +160,12 @@ ELECTING = (
         "ignores which candidates one listing does not show running",
         "            instance.listed is False,\n",
         "",
+    ),
+    Mutant(
+        "core/candidates.py",
+        "counts no pin that is missing",
+        'target = route.target if route else ""',
+        'target = route.target if route else next(iter(held), "")',
     ),
     Mutant(
         "core/history.py",
@@ -250,6 +268,24 @@ ELECTING = (
         "trusts a reading that may be from before the router was the router",
         "at - self.since >= READ_LAG",
         "at >= self.since",
+    ),
+    Mutant(
+        "core/history.py",
+        "keeps a sighting beyond the next decision",
+        "            sighting=None,\n",
+        "",
+    ),
+    Mutant(
+        "core/history.py",
+        "believes that a router which has run is pending",
+        'return earlier or (instance.launched_at == self.launched_at and instance.state == "pending")',
+        "return earlier",
+    ),
+    Mutant(
+        "core/history.py",
+        "forgets in which launch the router runs",
+        "return replace(self, launched_at=router.launched_at)",
+        "return self",
     ),
     Mutant(
         "core/configuration.py",

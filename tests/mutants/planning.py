@@ -180,6 +180,24 @@ PLANNING = (
         "return None",
     ),
     Mutant(
+        "core/guard.py",
+        "forgets for which tables was decided",
+        '        parts.append(f"{declared.kind} {tables} {destinations} {',
+        '        parts.append(f"{declared.kind} {destinations} {',
+    ),
+    Mutant(
+        "core/guard.py",
+        "takes a move off the router before for a take-over",
+        "*(interface.id for interface in (left.interfaces if left else ()))}",
+        "}",
+    ),
+    Mutant(
+        "core/guard.py",
+        "takes a failover off a dead router for a take-over",
+        "return {None, *dead, *(",
+        "return {None, *(",
+    ),
+    Mutant(
         "core/topology.py",
         "forgets the VPN clients' network",
         "return (*self.office_networks, self.vpn_clients)",

@@ -78,6 +78,18 @@ RUNNING = (
         "held = hold_down(",
     ),
     Mutant(
+        "controller/look.py",
+        "repairs nothing of a router that it holds on to",
+        "return replace(stays, held=held, problems=()) if stays else election",
+        "return replace(election, held=held) if held else election",
+    ),
+    Mutant(
+        "controller/look.py",
+        "looks again in doubt until no time is left",
+        " and left(ports, deadline) >= PROOF_SECONDS + pause:",
+        ":",
+    ),
+    Mutant(
         "controller/run.py",
         "counts a move once more when its pushes are decided on",
         'cause = "none" if self.decided else seen.election.cause',
@@ -198,6 +210,30 @@ RUNNING = (
         "if latest\n",
     ),
     Mutant(
+        "controller/run.py",
+        "gives up at the first look after writing that fails",
+        "            if wanted is not None and not done & wanted:\n",
+        "            if wanted is None or not done & wanted:\n",
+    ),
+    Mutant(
+        "controller/run.py",
+        "does not decide for what is declared anew",
+        "anew = router.id != todo.history.router or scope(topology, todo.observation) != todo.history.kept",
+        "anew = router.id != todo.history.router",
+    ),
+    Mutant(
+        "controller/run.py",
+        "pushes what is not on record",
+        "        if self.seen.allowed.pushes.changes:\n            self._decide()\n",
+        "",
+    ),
+    Mutant(
+        "controller/run.py",
+        "forgets in a pause who moved the network",
+        "sighting = seen.recorded.sighting if adopted else seen.election.sighting",
+        "sighting = seen.election.sighting",
+    ),
+    Mutant(
         "controller/outcome.py",
         "calls a change verified without looking",
         'return "verified" if wanted is False else "unseen"',
@@ -220,6 +256,12 @@ RUNNING = (
         "calls a network moored that nobody looked at",
         "interface is not None and set(follows(topology, seen.observation)) == {interface.id}",
         "interface is not None",
+    ),
+    Mutant(
+        "controller/outcome.py",
+        "forgets a failure that stands beside a router",
+        "problems or (error and router)),",
+        "problems),",
     ),
     Mutant(
         "core/report.py",
@@ -292,5 +334,11 @@ RUNNING = (
         "lets the router go",
         "if notice.hook is None or notice.instance_id == report.router_id:",
         "if notice.hook is None:",
+    ),
+    Mutant(
+        "worker.py",
+        "lets a request expire that is just young enough",
+        "    if age <= limit:",
+        "    if age < limit:",
     ),
 )
