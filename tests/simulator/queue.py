@@ -122,6 +122,8 @@ class Parameters:
         run = self._course.running[-1]
         run.topology = self.last
         if kind := self._course.call("GetParameter", name):
+            if not self.last.paused and self._course.running[-1].topology is not self.declared:
+                run.paused = False  # a pause that nobody could read is none
             raise ObservationError(f"ssm:GetParameter failed: {kind}")
         run.topology = self.last = self.declared
         return document(self.declared)
