@@ -13,7 +13,7 @@ CODE := app.py chalicelib tests
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help demo test lab routers tools lint check format bench mutants package deploy undeploy audit sbom lock clean
+.PHONY: help demo test lab routers tools lint check format bench simulate mutants package deploy undeploy audit sbom lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -67,6 +67,10 @@ format: $(READY)  ## format and mend what the linter can
 
 bench: $(READY)  ## failovers on Lambda's share of a processor, beside two loops; writes; memory; cold starts; a fleet; a month's cost
 	@$(BIN)/python -m tests.bench
+
+N ?= 100000
+simulate: $(READY)  ## play N schedules of trouble (make simulate N=1000000) against the controller, on every core
+	@$(BIN)/python -m tests.simulator $(N)
 
 mutants: $(READY)  ## plant known bugs one at a time; every one must turn the tests red
 	@$(BIN)/python -m tests.mutants

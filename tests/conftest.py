@@ -40,11 +40,20 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa: ANN401 - xdist has no types
-    """Send a file's tests to one worker, and all of the lab's: two labs at once would disturb each other."""
+    """Send a file's tests to one worker, and all of the lab's: two labs at once would disturb each other.
+
+    The simulator's schedules are parted between the workers: each of its tests takes seconds.
+    """
     from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - the workers need it not
 
-    lab = "tests/lab/"
+    lab, schedules = "tests/lab/", "tests/simulator/test_schedules.py"
     scheduler = LoadFileScheduling(config, log)
     by_file = scheduler._split_scope
-    scheduler._split_scope = lambda nodeid: lab if nodeid.startswith(lab) else by_file(nodeid)
+
+    def scope(nodeid: str) -> str:
+        if nodeid.startswith(schedules):
+            return nodeid
+        return lab if nodeid.startswith(lab) else str(by_file(nodeid))
+
+    scheduler._split_scope = scope
     return scheduler

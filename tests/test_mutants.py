@@ -1,4 +1,4 @@
-"""Whether the bugs that `make mutants` plants can still be planted: a text that has moved on plants nothing."""
+"""Whether the bugs that `make mutants` and the simulator plant can still be planted: a text that moved on plants nothing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.mutants import MUTANTS, Mutant
+from tests.simulator.planted import BESIDE, ONCE_SO
 
 SOURCES = Path(__file__).parents[1] / "chalicelib"
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *ONCE_SO, *BESIDE], ids=lambda mutant: mutant.name)
 def test_text_of_every_planted_bug_stands_once_and_leaves_python(mutant: Mutant) -> None:
     """The old text is there exactly once, and what the new one makes of the file is a program that says something else."""
     text = (SOURCES / mutant.file).read_text()

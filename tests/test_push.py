@@ -138,6 +138,27 @@ def test_drift_on_a_machine_is_pushed_over_and_the_reason_says_what_was_changed(
     ]
 
 
+def test_rule_of_somebody_else_that_stops_traffic_is_a_problem_and_is_not_pushed_over() -> None:
+    """A push mends nothing there: it is told, machine and rule, for as long as the machine says so."""
+    scene = settled()
+    run(scene, INSPECTED)
+    line = "table inet firewalld, chain filter_FORWARD, `reject` stops 10.0.1.0/24 to the internet"
+    own = digest(scene.topology, ROUTER)
+    scene.machines.say(2, ROUTER, digest=own, forwarding=True, hooks=[line])
+    scene.machines.say(2, STANDBY, digest=digest(scene.topology, STANDBY), forwarding=True)
+
+    report = run(scene)
+
+    assert report.outcomes == ()
+    assert [p for p in report.problems if line in p] == [
+        f"{ROUTER} does not carry all of it: {line}; Mooring leaves other people's rules alone"
+    ]
+    run(scene, INSPECTED)
+    scene.machines.say(3, ROUTER, digest=own, forwarding=True, hooks=[])
+    scene.machines.say(3, STANDBY, digest=digest(scene.topology, STANDBY), forwarding=True)
+    assert run(scene).problems == ()
+
+
 def test_what_is_declared_anew_waits_for_the_window_on_the_router_alone() -> None:
     """A standby carries no traffic; the router is pushed once its window opens."""
     scene = settled(managed("Mon 13:00-14:00"))

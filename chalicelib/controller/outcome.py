@@ -72,7 +72,7 @@ def report_of(
         error=error,
         notices=seen.history.notices,
         waiting=waiting,
-        machines=seen.history.machines,
+        machines=tuple(m for m in seen.history.machines if seen.observation.instance(m.instance_id)),
         certificate_ends=seen.observation.certificate.ends if seen.observation.certificate else None,
         moored=interface is not None and set(follows(topology, seen.observation)) == {interface.id},
         pause=_pause(topology, seen),

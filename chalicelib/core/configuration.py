@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,13 @@ def router_interface(topology: Topology, instance: Instance) -> Interface | None
 
 def pinned_address(topology: Topology, interface: Interface) -> IPv4Address:
     """Give the private address that the Elastic IP belongs on, and that NAT leaves from."""
-    return topology.private_address or IPv4Address(interface.addresses[0])
+    return topology.private_address or _address(interface.addresses[0])
+
+
+@lru_cache(maxsize=256)
+def _address(text: str) -> IPv4Address:
+    """Read an address as AWS lists it: a look asks for the same few many times."""
+    return IPv4Address(text)
 
 
 def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
@@ -34,7 +41,7 @@ def box_of(topology: Topology, observation: Observation, instance: Instance) -> 
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     if interface is None or elastic_ip is None or not interface.addresses:
         return None
-    return Box(pinned_address(topology, interface), IPv4Address(elastic_ip.public_address))
+    return Box(pinned_address(topology, interface), _address(elastic_ip.public_address))
 
 
 def wanted(topology: Topology, observation: Observation, instance: Instance) -> Bundle | None:

@@ -150,6 +150,8 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
     machine = history.machine(seat.instance.id)
     ordered = order if order and order.kind == "push" and order.to in (None, seat.instance.id) else None
     word, now = _word(machine, seat.instance), seat.observation.taken_at
+    for stopping in word.hooks if word else ():
+        yield f"{seat.instance.id} does not carry all of it: {stopping}; Mooring leaves other people's rules alone"
     if machine.command and machine.command.kind == "push":
         yield _Waiting(
             f"{seat.instance.id} has been sent {short(machine.command.digest)}; its answer is awaited"

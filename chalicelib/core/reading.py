@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from datetime import timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from chalicelib.core.errors import Flaw
+from chalicelib.core.topology import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,12 +156,13 @@ def read_network(value: object) -> Read[IPv4Network]:
         return None, why
     if not slash or not (length.isascii() and length.isdigit() and len(length) <= 2 and int(length) <= 32):
         return None, "must end in a prefix length from /0 to /32, such as /24"
-    network = IPv4Network(value, strict=False)
+    network = Network(value, strict=False)
     if str(network.network_address) != address:
         return None, f"has host bits set; the network is {network}"
     return network, ""
 
 
+@lru_cache(maxsize=1024)
 def as_network(text: str) -> IPv4Network | None:
     """Read a range as AWS lists it; None when it is none of IPv4, such as an IPv6 range or a prefix list."""
     try:

@@ -276,6 +276,7 @@ def _machine_json(machine: Machine) -> dict[str, object]:
             "at": word.at.isoformat(),
             "digest": word.digest,
             "drift": list(word.drift),
+            "hooks": list(word.hooks),
             "forwarding": word.forwarding,
             "holds_address": word.holds_address,
             "tunnel": word.tunnel,

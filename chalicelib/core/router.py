@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,9 +78,16 @@ class Bundle:
     @property
     def digest(self) -> str:
         """The SHA-256 of the canonical form, in hexadecimal."""
-        return hashlib.sha256(self.canonical).hexdigest()
+        return _digest(self)
 
 
+@lru_cache(maxsize=64)
+def _digest(bundle: Bundle) -> str:
+    """Work a digest out once: a look compares each candidate's several times."""
+    return hashlib.sha256(bundle.canonical).hexdigest()
+
+
+@lru_cache(maxsize=64)
 def render(topology: Topology, box: Box) -> Bundle:
     """Render the files of one candidate.
 

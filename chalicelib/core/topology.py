@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from chalicelib.core.window import Window
 
-DEFAULT_ROUTE = IPv4Network("0.0.0.0/0")
+
+class Network(IPv4Network):
+    """A declared network, which knows how it is written: a run prints each of them many times."""
+
+    @cached_property
+    def _written(self) -> str:
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return self._written
+
+
+DEFAULT_ROUTE = Network("0.0.0.0/0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +55,7 @@ class Table:
 
     kind: Literal["public", "private"]
     selector: TableSelector
-    subnets: dict[str, IPv4Network] = field(default_factory=dict)
+    subnets: dict[str, IPv4Network] = field(default_factory=dict, hash=False)
     office_routes: bool = True
     follow: bool = False
 

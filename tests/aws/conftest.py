@@ -10,6 +10,7 @@ from botocore.config import Config
 from chalicelib.bootstrap import Edge
 from tests.aws.office import Office, deploy_office
 from tests.aws.stages import Ec2Stage, FakeStage, Stage
+from tests.simulator.stage import SimulatedStage
 
 if TYPE_CHECKING:
     from tests.world import Client, World
@@ -35,9 +36,11 @@ def once(embedded: World) -> Client:
     return embedded.client("ec2", ONCE, by="product")
 
 
-@pytest.fixture(params=["fake", "ec2"])
+@pytest.fixture(params=["fake", "simulated", "ec2"])
 def stage(request: pytest.FixtureRequest) -> Stage:
-    """A network as declared, on the fake and on the embedded AWS in turn."""
+    """A network as declared, on the fake, in the simulator and on the embedded AWS in turn."""
     if request.param == "fake":
         return FakeStage()
+    if request.param == "simulated":
+        return SimulatedStage()
     return Ec2Stage(request.getfixturevalue("world"), request.getfixturevalue("edge"))

@@ -108,6 +108,24 @@ MACHINES = (
         "",
     ),
     Mutant(
+        "core/push.py",
+        "does not tell of a rule that stops what a router is there for",
+        "    for stopping in word.hooks if word else ():",
+        "    for stopping in ():",
+    ),
+    Mutant(
+        "core/machine.py",
+        "forgets what other people's rules stop once a push was refused",
+        "            word = replace(word, hooks=before.hooks)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "core/machine.py",
+        "takes no word from a script whose output somebody held",
+        '_SPOKEN = frozenset({"Success", "Failed", "ExecutionTimedOut", "TimedOut"})',
+        '_SPOKEN = frozenset({"Success", "Failed"})',
+    ),
+    Mutant(
         "core/machine.py",
         "takes a push that was refused for one that was applied",
         "        if result not in _TAKEN:",

@@ -1,0 +1,168 @@
+"""What people do to the network by hand: drift, things that are not ours, and the network moved whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.core.observation import IngressRule
+from tests.builders import (
+    BOOTSTRAP,
+    EIP,
+    FOREIGN_ENI,
+    GATEWAY,
+    MAIN,
+    PRIVATE_A,
+    PRIVATE_SUBNET_B,
+    an_id,
+)
+from tests.simulator import declared
+from tests.simulator.deeds import candidates, chosen
+from tests.simulator.truth import INFINITE, is_candidate, pinned
+from tests.simulator.vpc import NAT, NAT_CARD
+
+if TYPE_CHECKING:
+    from tests.simulator.schedule import Schedule
+
+DESTINATIONS = ("0.0.0.0/0", "10.100.100.0/24", "192.168.0.0/24", "172.31.0.0/16")
+
+
+def delete_route(s: Schedule) -> None:
+    """Delete a route that somebody created."""
+    table = s.course.pick(list(s.vpc.tables.values()))
+    created = [r for r in table.routes if r.origin == "CreateRoute"]
+    if created:
+        route = s.course.pick(created)
+        s.course.say(f"somebody deletes {table.id} {route.destination}")
+        s.vpc.unroute(table.id, route.destination)
+
+
+def point_route(s: Schedule) -> None:
+    """Point a route elsewhere, or add one."""
+    table, destination = s.course.pick(list(s.vpc.tables)), s.course.pick(DESTINATIONS)
+    cards = [card.id for i in candidates(s, "running", "stopped") for card in i.interfaces]
+    target = s.course.pick([GATEWAY, NAT, an_id("eni", 0xDEAD), FOREIGN_ENI, *cards, *cards])
+    s.course.say(f"somebody points {table} {destination} at {target}")
+    s.vpc.route(table, destination, target)
+
+
+def take_address(s: Schedule) -> None:
+    """Take the Elastic IP away: nowhere, or onto some candidate."""
+    cards = [c for i in candidates(s, "running", "stopped") for c in i.interfaces if c.addresses]
+    card = s.course.pick([None, *cards])
+    s.course.say(f"somebody puts the elastic ip on {card.id if card else 'nothing'}")
+    s.vpc.put_address(EIP, card.id if card else None, card.addresses[0] if card else None)
+
+
+def switch_check(s: Schedule) -> None:
+    """Switch a source/dest check on."""
+    instance = chosen(s, "running", "stopped")
+    if instance and instance.interfaces:
+        s.course.say(f"somebody switches the check of {instance.id} on")
+        s.vpc.check(instance.interfaces[0].id, on=True)
+
+
+def move_subnet(s: Schedule) -> None:
+    """Associate a subnet with another table, or with none."""
+    subnets = [n for t in s.vpc.tables.values() for n in t.associations]
+    if subnets:
+        subnet, table = s.course.pick(subnets), s.course.pick([None, *s.vpc.tables])
+        s.course.say(f"somebody associates {subnet} with {table}")
+        s.vpc.associate(subnet, table)
+
+
+def open_ssh(s: Schedule) -> None:
+    """Open ssh to the world, or to an office."""
+    rule_id = BOOTSTRAP if BOOTSTRAP not in s.vpc.rules else s.vpc.next_id("sgr")
+    source = s.course.pick(("0.0.0.0/0", "0.0.0.0/0", "10.100.100.0/24"))
+    s.course.say(f"somebody opens ssh to {source}")
+    s.vpc.rule(IngressRule(rule_id, "tcp", 22, 22, source))
+
+
+def use_options(s: Schedule) -> None:
+    """Give the VPC other DHCP options."""
+    s.vpc.use_options(declared.other_options())
+
+
+# -- what is not ours ------------------------------------------------------------------------------------
+
+
+def foreign_address(s: Schedule) -> None:
+    """Put an Elastic IP of somebody's on a standby, or release one."""
+    foreign = [a for a in s.vpc.elastic_ips if a != EIP]
+    if foreign and s.course.chance(0.4):
+        s.course.say("a foreign elastic ip is released")
+        s.vpc.release(s.course.pick(foreign))
+        return
+    instance = chosen(s, "running", "stopped")
+    if (
+        instance
+        and instance.id != s.judge.router
+        and instance.interfaces
+        and instance.interfaces[0].addresses
+    ):
+        card = instance.interfaces[0]
+        s.course.say(f"somebody puts an elastic ip on {instance.id}")
+        s.vpc.new_address(card.id, card.addresses[0])
+
+
+def to_nat(s: Schedule) -> None:
+    """Give the Elastic IP to a NAT gateway, and the private subnets with it; or end that."""
+    elastic_ip = s.vpc.elastic_ips[EIP]
+    if elastic_ip.interface_id == NAT_CARD:
+        s.course.say("the NAT gateway gives the elastic ip up")
+        s.vpc.put_address(EIP, None)
+        return
+    s.course.say("somebody gives the elastic ip to a NAT gateway, and the private default routes too")
+    s.vpc.put_address(EIP, NAT_CARD, "10.0.0.200")
+    for entry, table_id in s.truth.writable(s.truth.declared):
+        if entry.kind == "private":
+            s.vpc.route(table_id, "0.0.0.0/0", NAT)
+
+
+def delete_table(s: Schedule) -> None:
+    """Delete a private table."""
+    if PRIVATE_A in s.vpc.tables and s.course.chance(0.3):
+        s.course.say(f"somebody deletes {PRIVATE_A}")
+        s.liveness.redeclared = s.vpc.now
+        s.vpc.delete_table(PRIVATE_A)
+
+
+def tag_main(s: Schedule) -> None:
+    """Tag the VPC's main table as one that is declared by its tag, or take the tag away."""
+    s.course.say("somebody changes the main table's tags")
+    s.liveness.redeclared = s.vpc.now
+    tags = {} if s.vpc.tables[MAIN].tags else dict(declared.PRIVATE.pairs)
+    s.vpc.tag_table(MAIN, tags)
+
+
+def delete_subnet(s: Schedule) -> None:
+    """Delete a private subnet that is declared."""
+    if PRIVATE_SUBNET_B in s.vpc.subnets and s.course.chance(0.3):
+        s.course.say(f"somebody deletes {PRIVATE_SUBNET_B}")
+        s.vpc.delete_subnet(PRIVATE_SUBNET_B)
+
+
+def move_whole(s: Schedule) -> None:
+    """Move the whole network to another candidate by hand."""
+    others = [
+        i
+        for i in candidates(s, "running")
+        if i.id != s.judge.router
+        and is_candidate(i, s.truth.declared)
+        and not s.truth.useless(i, s.truth.declared)
+    ]
+    if not others:
+        return
+    instance = s.course.pick(others)
+    card = pinned(instance, s.truth.declared)
+    if card is None:
+        return
+    s.course.say(f"somebody moves the whole network to {instance.id}")
+    s.truth.whole.setdefault(instance.id, -INFINITE)
+    s.vpc.check(card.id, on=False)
+    for what, _ in list(s.truth.pins(s.truth.declared)):
+        if what == EIP:
+            s.vpc.put_address(EIP, card.id, card.addresses[0])
+        else:
+            table_id, destination = what.split(" ")
+            s.vpc.route(table_id, destination, card.id)

@@ -1,0 +1,184 @@
+"""The way to the worker: events that may be lost, doubled, late; a FIFO queue whose group is blocked by what is in flight."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.core.concern import Whereabouts
+from chalicelib.core.declaration import Kept
+from chalicelib.core.errors import ApplyError, ObservationError
+from chalicelib.core.event import Ignored
+from chalicelib.wakeups import Doorbell, ring
+from tests.builders import VPC
+from tests.simulator.declared import document
+from tests.simulator.vpc import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from chalicelib.core.topology import Topology
+    from chalicelib.core.wake import Wake
+    from tests.simulator.course import Course
+
+ACCOUNT, REGION = "111122223333", "eu-central-1"
+_CHALICE = Path(__file__).parents[2] / ".chalice"
+_CONFIG = json.loads((_CHALICE / "config.json").read_text(encoding="utf-8"))
+_TEMPLATE = (_CHALICE / "resources.yaml").read_text(encoding="utf-8")
+FUNCTION_SECONDS = float(_CONFIG["stages"]["prod"]["lambda_functions"]["reconcile"]["lambda_timeout"])
+"""The worker's timeout, as it is deployed."""
+VISIBILITY = float(_found[1] if (_found := re.search(r"VisibilityTimeout: (\d+)", _TEMPLATE)) else 0)
+"""The queue's visibility timeout, as it is deployed."""
+MOST = 5
+"""How often a message is received before it goes to the dead letters."""
+
+AGAIN = 5.0
+"""Seconds until a message that could not be served comes again."""
+
+
+class SimulatedQueue:
+    """Implements the queue of `wakeups` and of `worker`, and serves nobody while a message is in flight."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self.messages: list[tuple[int, str, Wake]] = []
+        self._once: set[str] = set()
+        self._received: dict[int, int] = {}
+        self.blocked_until = 0.0
+        self._number = 0
+
+    def send(self, wakes: Sequence[Wake], once: str | None = None) -> None:
+        """Put every wake-up on the queue, of the same `once` one."""
+        self._fail("SendMessageBatch")
+        if once is not None and once in self._once:
+            return
+        self._once.add(once or "")
+        for wake in wakes:
+            self.put(wake)
+
+    def put(self, wake: Wake) -> None:
+        """Put one on the queue, without a call that could fail."""
+        self._number += 1
+        self.messages.append((self._number, wake.dumps(), wake))
+
+    def postpone(self, _: str) -> None:
+        """Have the message in flight come again soon."""
+        self._fail("ChangeMessageVisibility")
+        self.blocked_until = self._course.vpc.now + AGAIN
+
+    def received(self) -> tuple[dict[str, Any], Wake] | None:
+        """Receive the next message; until it is deleted, or its time is over, nobody else of its group is served."""
+        if not self.messages or self._course.vpc.now < self.blocked_until:
+            return None
+        number, body, wake = self.messages[0]
+        self._received[number] = self._received.get(number, 0) + 1
+        if self._received[number] > MOST:
+            self._course.say(f"message {number} goes to the dead letters")
+            del self.messages[0]
+            return self.received()
+        self.blocked_until = self._course.vpc.now + VISIBILITY
+        sent = str(int(wake.at.timestamp() * 1000))
+        attributes = {"MessageGroupId": "office", "SentTimestamp": sent}
+        record = {
+            "messageId": str(number),
+            "receiptHandle": str(number),
+            "body": body,
+            "attributes": attributes,
+        }
+        return record, wake
+
+    def delete(self, message_id: str) -> None:
+        """Delete a message that was served."""
+        self.messages = [m for m in self.messages if str(m[0]) != message_id]
+        self.blocked_until = self._course.vpc.now
+
+    def _fail(self, api: str) -> None:
+        course = self._course
+        if course.running and (kind := course.call(api)):
+            raise ApplyError(f"sqs:{api} failed: {kind}")
+
+
+class Parameters:
+    """Implements `wakeups.Declared`, and reads for the worker what is declared.
+
+    `known_here` is what the worker's process knows of it; a process that is killed forgets it.
+    """
+
+    def __init__(self, course: Course, declared: Topology) -> None:
+        self._course, self.declared, self.last = course, declared, declared
+        self.known_here = {"office": (Kept(document(declared), moment(0.0)), declared)}
+
+    def known(self, *, fresh: bool = False) -> Mapping[str, Topology | None]:
+        """Give the one topology."""
+        return {"office": self.declared}
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+    def document(self, name: str) -> bytes | None:
+        """Read it for the worker, as it is written; what cannot be read leaves the worker with what it read last."""
+        run = self._course.running[-1]
+        run.topology = self.last
+        if kind := self._course.call("GetParameter", name):
+            if not self.last.paused and self._course.running[-1].topology is not self.declared:
+                run.paused = False  # a pause that nobody could read is none
+            raise ObservationError(f"ssm:GetParameter failed: {kind}")
+        run.topology = self.last = self.declared
+        return document(self.declared)
+
+
+class Events:
+    """EventBridge and `on_event`: an event becomes wake-ups on the queue, by `wakeups.ring`."""
+
+    def __init__(self, course: Course, parameters: Parameters, queue: SimulatedQueue) -> None:
+        self._course, self.queue = course, queue
+        self._bell = Doorbell(parameters, self, queue, self, ACCOUNT, REGION)
+        self.fate = (0.0, 0.0, 0.0)
+        """How often an event is lost, doubled, and late."""
+
+    def now(self) -> Any:  # noqa: ANN401 - a datetime, for `controller.Clock`
+        """Give the time."""
+        return moment(self._course.vpc.now)
+
+    def sleep(self, seconds: float) -> None:
+        """Nobody waits here."""
+
+    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
+        """Find instances, as they are."""
+        vpc = self._course.vpc
+        found = {name: vpc.by_id(name, vpc.now) for name in sorted(mentioned)}
+        return {name: Whereabouts(VPC, instance.tags) for name, instance in found.items() if instance}
+
+    def emit(self, source: str, kind: str, detail: dict[str, Any]) -> None:
+        """Have AWS tell of something: soon, late, twice, never."""
+        course = self._course
+        event = {
+            "account": ACCOUNT,
+            "region": REGION,
+            "source": source,
+            "detail-type": kind,
+            "time": moment(course.vpc.now).isoformat(),
+            "detail": detail,
+        }
+        lost, doubled, late = self.fate
+        if course.chance(lost):
+            course.say(f"the event is lost: {kind}")
+            return
+        for _ in range(2 if course.chance(doubled) else 1):
+            delay = course.between(1, 800) if course.chance(late) else course.between(0.5, 5)
+            course.at(course.vpc.now + delay, lambda: self.deliver(event))
+
+    def deliver(self, event: dict[str, Any]) -> None:
+        """Pass an event on as the deployed function does."""
+        try:
+            ring(event, self._bell)
+        except Ignored as reason:
+            self._course.say(f"an event wakes nobody: {reason}")
+
+    def tick(self) -> None:
+        """Have the minute's schedule ring."""
+        at = moment(self._course.vpc.now)
+        event = {"account": ACCOUNT, "region": REGION, "source": "aws.events", "time": at.isoformat()}
+        self.deliver(event | {"detail-type": "Scheduled Event", "detail": {}})

@@ -1,0 +1,239 @@
+"""One schedule: a network, its controller, and a course of things that one seed decides."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+from chalicelib.controller import Ports, Request, reconcile
+from chalicelib.core.errors import ApplyError, ControllerError
+from chalicelib.core.history import History
+from chalicelib.worker import Bench, take
+from tests.builders import ROUTER
+from tests.simulator import declared, nemesis
+from tests.simulator.course import Clock, Course, CutOff, InPlace, InTurn, Run
+from tests.simulator.journal import Desk, SimulatedJournal
+from tests.simulator.judge import Judge
+from tests.simulator.liveness import RUN_SECONDS, Liveness
+from tests.simulator.machines import SimulatedMachines
+from tests.simulator.network import SimulatedNetwork
+from tests.simulator.queue import FUNCTION_SECONDS, Events, Parameters, SimulatedQueue
+from tests.simulator.truth import Truth
+from tests.simulator.vpc import moment, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from typing import Any
+
+    from chalicelib.core.report import Report
+    from chalicelib.core.wake import Hook, Wake
+
+REQUEST_AGE = 120.0
+"""Seconds that a request may wait for; what is a few seconds older or younger is not judged by it."""
+
+FOREVER = float("inf")
+
+
+class Schedule:
+    """A stage for one schedule; the ports, what is judged, and what happens."""
+
+    def __init__(self, seed: int, *, trace: bool = False) -> None:
+        random = Random(seed)  # noqa: S311 - no secret
+        self.features = nemesis.features(random)
+        tunnel = "machines" in self.features
+        places = len(declared.tunnelled() if tunnel else declared.topologies())
+        place, standbys = int(random.random() ** 2 * places), int(random.random() * 3)
+        topology, vpc = declared.network(place, tunnel=tunnel, standbys=standbys)
+        self.vpc = vpc
+        self.course = Course(random, vpc, trace=trace)
+        self.truth = Truth(vpc, topology)
+        self.judge = Judge(self.course, self.truth)
+        self.journal = SimulatedJournal(self.course, self.judge)
+        self.desk = Desk(self.journal)
+        self.liveness = Liveness(self.course, self.judge, self.journal)
+        self.machines = SimulatedMachines(self.course, self.judge)
+        self.network = SimulatedNetwork(self.course, self.judge)
+        self.queue = SimulatedQueue(self.course)
+        self.parameters = Parameters(self.course, topology)
+        self.events = Events(self.course, self.parameters, self.queue)
+        self.first = topology
+        self.hooks: dict[str, str] = {}
+        self.flight: tuple[dict[str, Any], Wake] | None = None
+        self.deeds: list[Callable[[Schedule], None]] = []
+        self.runs = self.writes = 0
+        self.skew = 0.0
+        self._blocked = self.over = False
+        self.course.idle = self.drain
+        if random.random() < 0.95:
+            self._begin_settled(declared.kept(place, tunnel=tunnel, standbys=standbys))
+        else:
+            self.liveness.redeclared = 0.0
+
+    def _begin_settled(self, kept: str) -> None:
+        """Begin as a network that has been kept for a while."""
+        since = moment(-86400.0)
+        self.journal.histories["office"] = History(1, ROUTER, since, decided_at=since, kept=kept)
+        self.judge.router, self.judge.since, self.judge.decided_at = ROUTER, -86400.0, -86400.0
+
+    # -- runs ----------------------------------------------------------------------------------------
+
+    def ports(self, run: Run) -> Ports:
+        """Give what a run works with, on its own clock; what may run at the same time runs at once or when it is needed."""
+        run.in_turn, skew = self.course.chance(0.5), run.skew
+        beside = InTurn(self.course) if run.in_turn else InPlace()
+        return Ports(self.network, self.journal, Clock(self.course, skew), self.machines, beside)
+
+    def drain(self) -> None:
+        """Serve what is on the queue; what is blocked comes when it may."""
+        while received := self.queue.received():
+            self.serve(*received)
+        if self.queue.messages and not self._blocked:
+            self._blocked = True
+            self.course.at(self.queue.blocked_until, self._unblock)
+
+    def _unblock(self) -> None:
+        self._blocked = False
+
+    def serve(self, record: dict[str, Any], wake: Wake) -> None:
+        """Have the worker serve a message."""
+        now = self.vpc.now
+        run = Run(self._number(), "worker", self._drawn_skew(), now, now + FUNCTION_SECONDS, wake, to=wake.to)
+        age = now - seconds(wake.at)
+        run.expired = wake.request_id is not None and age > REQUEST_AGE + 10
+        self.course.say(f"run {run.number}: the worker, woken by {wake.woken_by}")
+        document = self.parameters.document
+        bench = Bench(
+            self.ports(run), self.journal, self, self.queue, self, document, self.parameters.known_here
+        )
+        deadline = moment(now + run.skew + RUN_SECONDS)
+        failed: list[str] = []
+        self.flight = (record, wake)
+
+        def work() -> None:
+            failed.extend(take([record], bench, deadline))
+
+        if self._go(run, work) and not failed:
+            self.queue.delete(record["messageId"])
+
+    def here(self, request: Request) -> None:
+        """Have an operator reconcile from where they sit."""
+        now = self.vpc.now
+        run = Run(self._number(), "here", self._drawn_skew(), now, FOREVER, to=request.to)
+        run.topology = self.parameters.declared
+        self.course.say(f"run {run.number}: {request.woken_by}, here")
+
+        def work() -> None:
+            run.report = reconcile(self.parameters.declared, self.ports(run), request)
+
+        self._go(run, work)
+
+    def _go(self, run: Run, work: Callable[[], None]) -> bool:
+        """Run something to its end; says whether it reached it."""
+        course, outer = self.course, self.course.running[-1] if self.course.running else None
+        run.version = self.vpc.version
+        run.noted = self.judge.noted
+        run.paused, run.maybe_paused = self._paused()
+        run.calm = outer is None
+        self.judge.forgetful |= outer is not None
+        course.running.append(run)
+        whole = False
+        try:
+            work()
+            whole = True
+        except CutOff:
+            self.parameters.known_here.clear()
+            self.judge.forgetful = True
+        except Exception as error:  # noqa: BLE001 - that one gets out is what is judged
+            self.judge.blame("I10 an exception gets out of a run", f"{type(error).__name__}: {error}")
+        finally:
+            if whole:
+                course.say(f"ends: {run.report.sentence}" if run.report else "ends")
+            course.running.pop()
+            if outer:
+                outer.stolen += self.vpc.now - run.started
+                outer.calm = False
+        self.writes += run.writes
+        if whole:
+            self.liveness.ended(run)
+        else:
+            self.liveness.cut()
+        return whole
+
+    def _paused(self) -> tuple[bool, bool]:
+        """Say whether a pause is in force for as long as a run may take, and whether one is for a part of it."""
+        pause, declared = self.journal.history("office").pause, self.parameters.declared.paused
+        later = moment(self.vpc.now + FUNCTION_SECONDS + 10)
+        whole = pause is not None and (pause.until is None or pause.until > later)
+        return whole or declared, pause is not None or declared
+
+    def _number(self) -> int:
+        self.runs += 1
+        return self.runs
+
+    def _drawn_skew(self) -> float:
+        return self.course.between(-self.skew, self.skew) if self.skew else 0.0
+
+    # -- the worker's other ports ----------------------------------------------------------------------
+
+    def complete(self, hook: Hook, instance_id: str) -> None:
+        """Let a terminating instance go: Auto Scaling ends it."""
+        if kind := self.course.call("CompleteLifecycleAction", instance_id):
+            raise ApplyError(f"autoscaling:CompleteLifecycleAction failed: {kind}")
+        self.judge.completed(instance_id)
+        if self.hooks.pop(hook.token, None):
+            self.course.at(self.vpc.now + 2, lambda: nemesis.end(self, instance_id))
+
+    def tell(self, report: Report, _: datetime) -> None:
+        """Hear what a run reports."""
+        self.course.running[-1].report = report
+
+    def drop(self, what: str, reason: str) -> None:
+        """Hear that something asks for nothing."""
+        self.course.say(f"{what}: {reason}")
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Hear what went wrong; what is no error of Mooring's own got out of a run."""
+        self.course.say(f"{what}: {error}")
+        if not isinstance(error, ControllerError):
+            self.judge.blame("I10 an exception gets out of a run", f"{type(error).__name__}: {error}")
+
+    # -- the course ------------------------------------------------------------------------------------
+
+    def play(self) -> Schedule:
+        """Let everything happen, then have trouble stop and see that all is well."""
+        course = self.course
+        nemesis.begin(self)
+        for _ in range(1 + int(course.random.random() * 3.5)):
+            gap = 60.0 if course.chance(0.7) else course.pick((180.0, 400.0, 1200.0, 4000.0, 8000.0))
+            until = self.vpc.now + gap
+            nemesis.minute(self, until)
+            course.wait(until)
+            if course.chance(0.9) or not self.features & nemesis.LOSSES:
+                self.tick()
+        if "comeback" in self.features:
+            course.wait(self.vpc.now + 200.0)  # its story takes longer than a minute
+        self._settle()
+        return self
+
+    def tick(self) -> None:
+        """Have the minute's schedule ring, and the queue served."""
+        self.events.tick()
+        self.drain()
+
+    def _settle(self) -> None:
+        """Stop all trouble: one tick after the lag has passed converges, and one more finds nothing to do."""
+        course = self.course
+        course.say("all trouble stops")
+        lagged = course.lag is not None
+        nemesis.stop(self)
+        course.wait(self.vpc.now + (310.0 if lagged or course.chance(0.5) else 60.0))
+        while self.queue.messages and self.vpc.now < self.queue.blocked_until:
+            course.wait(self.queue.blocked_until)
+        self.tick()
+        if course.chance(0.5):
+            course.wait(self.vpc.now + 60.0)
+            self.tick()
+        if self.vpc.now - self.judge.since < 310.0:
+            course.wait(self.judge.since + 310.0)
+            self.tick()
