@@ -15,7 +15,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import ParseError, fromstring
 
 from chalicelib.cli.errors import FileUnusable
-from chalicelib.core.backup import PRESENT_ONLY, READ, Backup, Entry
+from chalicelib.office.backup import PRESENT_ONLY, READ, Backup, Entry
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

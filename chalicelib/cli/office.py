@@ -14,12 +14,12 @@ from chalicelib.cli.named import declared
 from chalicelib.cli.options import Name
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
-from chalicelib.core.finding import Finding
-from chalicelib.core.findings import check
-from chalicelib.core.office import Line, Office
-from chalicelib.core.office import office as render_office
-from chalicelib.core.pfsense import Field, override_fields, rule_fields, server_fields
 from chalicelib.core.topology import Topology, Tunnel
+from chalicelib.office.fields import Field, override_fields, rule_fields, server_fields
+from chalicelib.office.finding import Finding
+from chalicelib.office.findings import check
+from chalicelib.office.required import Line, Office
+from chalicelib.office.required import office as render_office
 
 Format = Literal["text", "openvpn", "pfsense-xml", "json"]
 

@@ -45,7 +45,7 @@ TARGET = {"platform_machine": "aarch64", "platform_system": "Linux", "sys_platfo
 """What a requirement's marker sees on Lambda's arm64."""
 
 _SHIPPED = ("app.py", "requirements.txt", ".chalice", "chalicelib")
-_LEFT_OUT = ("cli", "command", "tests", "__pycache__", "deployments", "deployed")
+_LEFT_OUT = ("cli", "command", "office", "tests", "__pycache__", "deployments", "deployed")
 _PIPS_OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 

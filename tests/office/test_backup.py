@@ -11,14 +11,14 @@ import pytest
 
 from chalicelib.cli.backup import MOST, read_backup
 from chalicelib.cli.errors import FileUnusable
-from chalicelib.core.findings import check
+from chalicelib.office.findings import check
 from tests.office.backups import CONFIG, changed
 from tests.router.rendered import declared
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chalicelib.core.finding import Finding
+    from chalicelib.office.finding import Finding
 
 LAUGHS = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">' + "".join(
     f'<!ENTITY {new} "{f"&{old};" * 10}">' for old, new in zip("abcdefgh", "bcdefghi", strict=True)

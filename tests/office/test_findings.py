@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.cli.backup import read_backup
-from chalicelib.core.findings import check
+from chalicelib.office.findings import check
 from tests.builders import topology
 from tests.office.backups import CONFIG, changed
 from tests.router.rendered import declared
@@ -15,7 +15,7 @@ from tests.router.rendered import declared
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chalicelib.core.finding import Finding
+    from chalicelib.office.finding import Finding
 
 MODE = "<mode>server_tls</mode>"
 PORT = "<local_port>1194</local_port>\n\t\t\t<description><![CDATA[Laptops and AWS]]>"

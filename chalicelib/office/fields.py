@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.office import dotted
+from chalicelib.office.required import dotted
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network

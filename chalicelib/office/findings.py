@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.finding import Asked, Finding, named, overlap, port, protocol, spoken, uncovered
-from chalicelib.core.office import dotted
-from chalicelib.core.overrides import override_findings
-from chalicelib.core.pfsense import CIPHERS, SERVERS, listed
+from chalicelib.office.fields import CIPHERS, SERVERS, listed
+from chalicelib.office.finding import Asked, Finding, named, overlap, port, protocol, spoken, uncovered
+from chalicelib.office.overrides import override_findings
+from chalicelib.office.required import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.backup import Backup, Entry
     from chalicelib.core.topology import Topology
+    from chalicelib.office.backup import Backup, Entry
 
 _OLD = ("BF-", "DES", "CAST", "RC2", "IDEA", "SEED", "NONE")
 _CBC = ("-CBC", "-CFB", "-OFB")

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from ipaddress import IPv4Network
 
-    from chalicelib.core.backup import Backup, Entry
     from chalicelib.core.topology import Topology, Tunnel
+    from chalicelib.office.backup import Backup, Entry
 
 Kind = Literal["missing", "wrong", "shadowed", "weak"]
 

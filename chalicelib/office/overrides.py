@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.finding import Finding, named, overlap, uncovered
-from chalicelib.core.pfsense import OVERRIDES, listed
+from chalicelib.office.fields import OVERRIDES, listed
+from chalicelib.office.finding import Finding, named, overlap, uncovered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.backup import Entry
-    from chalicelib.core.finding import Asked
+    from chalicelib.office.backup import Entry
+    from chalicelib.office.finding import Asked
 
 
 def override_findings(asked: Asked, server: Entry) -> Iterator[Finding]:
