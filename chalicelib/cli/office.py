@@ -2,28 +2,25 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Annotated, Literal
 from xml.sax.saxutils import escape
 
 import typer
-from rich.text import Text
 
-from chalicelib.cli.errors import NoTunnel
+from chalicelib.cli.check import effective_json, effective_lines, judged_json, judged_lines
+from chalicelib.cli.errors import NoTunnel, UsageError
 from chalicelib.cli.named import declared
 from chalicelib.cli.options import Name
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.topology import Topology, Tunnel
-from chalicelib.office.fields import Field, override_fields, rule_fields, server_fields
-from chalicelib.office.finding import Finding
-from chalicelib.office.findings import check
+from chalicelib.office.fields import CHOSEN, Field, override_fields, rule_fields, server_fields, unseen
 from chalicelib.office.required import Line, Office
 from chalicelib.office.required import office as render_office
 
 Format = Literal["text", "openvpn", "pfsense-xml", "json"]
-
-_COLOURS = {"missing": "red", "wrong": "red", "shadowed": "yellow", "weak": "yellow"}
 
 
 def tunnel_of(topology: Topology) -> Tunnel:
@@ -54,25 +51,44 @@ def office(
             show_default=False,
         ),
     ] = None,
+    effective: Annotated[
+        bool,
+        typer.Option(
+            "--effective",
+            help="With --check: print what pfSense writes of the backup, server.conf and the router's file.",
+        ),
+    ] = False,
 ) -> int:
     """Print what the office's firewall must hold, or check a backup of it.
 
     Ready to paste, with a sentence of why for each: pfSense's fields, or lines of plain OpenVPN. Writes nothing anywhere.
 
+    A backup is judged by the files that its release of pfSense writes of it, and by what OpenVPN does with those.
     Exit status: 0 printed, or the backup lacks nothing; 2 it does; 1 it could not be read.
     """
+    if effective and backup is None:
+        raise UsageError("--effective is for a backup", hint="name it: --check config.xml --effective")
     topology = declared(shell.edge, name)
     tunnel_of(topology)
     if backup is not None:
-        from chalicelib.cli.backup import read_backup  # noqa: PLC0415 - cryptography takes longer than --help may
-
-        findings = check(topology, read_backup(backup))
-        shell.show(_finding_lines(topology, findings), _findings_json(topology, findings))
-        return 2 if findings else 0
+        return _check(shell, topology, backup, effective=effective)
     document = _document(render_office(topology))
     printed = json.dumps(document, indent=2).splitlines() if form == "json" else lines(topology, form)
     shell.show(map(line, printed), document)
     return 0
+
+
+def _check(shell: Shell, topology: Topology, backup: str, *, effective: bool) -> int:
+    # cryptography takes longer than --help may
+    from chalicelib.cli.backup import read_backup  # noqa: PLC0415
+    from chalicelib.office.findings import check  # noqa: PLC0415
+
+    judged = check(topology, read_backup(backup), datetime.now(UTC))
+    if effective:
+        shell.show(effective_lines(topology, judged), effective_json(topology, judged))
+    else:
+        shell.show(judged_lines(topology, judged), judged_json(topology, judged))
+    return 2 if judged.findings else 0
 
 
 def lines(topology: Topology, form: Literal["text", "openvpn", "pfsense-xml"]) -> Iterator[str]:
@@ -125,12 +141,14 @@ def _commented(lines: tuple[Line, ...]) -> Iterator[str]:
 
 def _xml(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
     """Print the OpenVPN area of a pfSense configuration; what only the firewall has is left for it to be chosen there."""
-    yield '<?xml version="1.0"?>'
+    yield f'<?xml version="1.0"?> <!-- {REPLACES} -->'
     yield "<openvpn>"
     yield "  <openvpn-server>"
     yield "    <vpnid>1</vpnid>"
-    yield "    <!-- choose in the GUI afterwards: interface, certificate authority (caref), certificate (certref), TLS key (tls) -->"
+    yield "    <!-- a TLS key is needed before the first save: <tls>, base64 of the key's file; without it the form makes it tls-auth -->"
+    yield "    <!-- choose in the GUI afterwards: certificate authority (caref) and server certificate (certref) -->"
     yield from _elements(server_fields(topology, tunnel))
+    yield from (f"    <{name}>{value}</{name}>" for name, value in unseen())
     yield "  </openvpn-server>"
     yield "  <openvpn-csc>"
     yield "    <server_list>1</server_list>"
@@ -139,8 +157,16 @@ def _xml(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
     yield "</openvpn>"
 
 
+REPLACES = (
+    "Restoring the area OpenVPN REPLACES all of it: every other server, client and override is gone. "
+    "For a firewall that has any, do not restore this: enter the fields that `mooring office` lists."
+)
+
+
 def _elements(fields: list[Field]) -> Iterator[str]:
     for field in fields:
+        if field.element in CHOSEN:
+            continue
         first, *more = f"<{field.element}>{escape(field.stored)}</{field.element}>".splitlines()
         yield f"    <!-- {field.why.replace('--', '-')} -->"
         yield f"    {first}"
@@ -170,22 +196,4 @@ def _document(rendered: Office) -> dict[str, object]:
             ]
             for key, found in fields.items()
         },
-    }
-
-
-def _finding_lines(topology: Topology, findings: tuple[Finding, ...]) -> Iterator[Text]:
-    for finding in findings:
-        yield line((f"{finding.kind:<9}", _COLOURS[finding.kind]), finding.what)
-        yield line(f"         {finding.page}")
-        yield line(f"         enter: {finding.mend}")
-    if not findings:
-        yield line(("the backup has all that ", "green"), (topology.name, "green"), (" needs", "green"))
-    else:
-        yield line(f"{len(findings)} finding{'s' * (len(findings) != 1)} for {topology.name}")
-
-
-def _findings_json(topology: Topology, findings: tuple[Finding, ...]) -> dict[str, object]:
-    return {
-        "topology": topology.name,
-        "findings": [{"kind": f.kind, "what": f.what, "page": f.page, "mend": f.mend} for f in findings],
     }

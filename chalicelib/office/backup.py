@@ -1,4 +1,4 @@
-"""A pfSense backup as far as it concerns the tunnel: its OpenVPN entries, with PHP's idea of what is on.
+"""A firewall's backup as far as it concerns the tunnel: the entries of its lists, with PHP's idea of what is on.
 
 pfSense mixes two ways to store a flag: present at all (`isset`), or a text that PHP takes for true. An empty
 `<duplicate_cn></duplicate_cn>` is on, an empty `<client2client></client2client>` off (`openvpn.inc`).
@@ -6,36 +6,28 @@ pfSense mixes two ways to store a flag: present at all (`isset`), or a text that
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Interface, IPv4Network, NetmaskValueError
-from typing import TYPE_CHECKING
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    NetmaskValueError,
+    summarize_address_range,
+)
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
-READ = {
-    "openvpn-server": (
-        "vpnid", "disable", "mode", "protocol", "dev_mode", "local_port", "custom_options", "tls_type", "data_ciphers",
-        "data_ciphers_fallback", "ncp_enable", "tunnel_network", "remote_network", "local_network", "gwredir", "duplicate_cn",
-        "remote_cert_tls", "allow_compression", "compression", "compression_push", "topology", "exit_notify", "ping_method",
-        "ping_seconds", "ping_push", "ping_action", "ping_action_seconds", "ping_action_push", "keepalive_interval",
-        "keepalive_timeout",
-    ),
-    "openvpn-csc": (
-        "common_name", "server_list", "disable", "block", "tunnel_network", "remote_network", "push_reset", "custom_options",
-    ),
-    "openvpn-client": ("vpnid", "disable", "remote_network"),
-}  # fmt: skip
-"""The elements that are read; all others, keys and passwords among them, never leave the parser."""
-
-PRESENT_ONLY = ("tls",)
-"""Read as present or not: its text is a key."""
+MOST_NESTED = 8
+"""How deep an alias may name aliases; pfSense refuses loops, a file from elsewhere may hold one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a list, element to text; what is absent is not in it."""
+    """One entry of a list: element to text, `source/network` for an element within one; what is absent is not in it."""
 
     elements: Mapping[str, str]
 
@@ -51,62 +43,117 @@ class Entry:
         """Say whether PHP takes an element's text for true."""
         return self.elements.get(name, "") not in ("", "0")
 
-    def networks(self, name: str) -> list[IPv4Network]:
-        """Read the networks of a comma-separated element; aliases and IPv6 are left out."""
-        return [one.network for one in _interfaces(self.text(name))]
 
-    def interface(self, name: str) -> IPv4Interface | None:
-        """Read an address with its prefix length; None when it is something else."""
-        found = list(_interfaces(self.text(name)))
-        return found[0] if len(found) == 1 else None
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate of the backup, without its key: whose it is, how long it is good, what it may be used for.
 
-    def understood(self, name: str) -> bool:
-        """Say whether everything in an element is a network: an alias hides what it holds."""
-        parts = [part for part in self.text(name).split(",") if part.strip()]
-        return len(parts) == len(self.networks(name))
+    `uses` is None where it names no use at all; `authority` is the reference of the CA that the backup says signed it.
+    """
 
-    def directives(self) -> list[list[str]]:
-        """Split the custom options into words, a directive each; their arguments may be secret, and are not to be shown."""
-        text = self.elements.get("custom_options", "")
-        return [words for line in re.split(r"[;\r\n]", text) if (words := line.replace('"', " ").split())]
+    reference: str
+    common_name: str
+    begins: datetime
+    ends: datetime
+    serial: int
+    uses: frozenset[Literal["server", "client", "other"]] | None
+    authority: str = ""
 
-    def routes(self, *directive: str) -> list[IPv4Network]:
-        """Read the networks of the custom options' `route` lines, or of another directive such as `push route`."""
-        named = list(directive or ("route",))
-        rest = [words[len(named) :] for words in self.directives() if words[: len(named)] == named]
-        return [
-            n
-            for words in rest
-            if words
-            for n in _network(words[0], words[1] if len(words) > 1 else "255.255.255.255")
-        ]
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """A revocation list: the certificates on it, by the backup's references and by serial number."""
+
+    reference: str
+    references: frozenset[str]
+    serials: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """The lists that concern the tunnel, in the order in which pfSense works on them.
+    """The lists that concern the tunnel, each in the order in which the firewall works on it.
 
-    `names` maps a server's place in the list to its certificate's common name, where it could be read.
+    `version` is the configuration's, which tells the release; None where the backup does not say. `whole` is whether it is
+    more than the OpenVPN area. Interfaces are by the firewall's own name for them: wan, lan, opt1.
     """
 
     servers: tuple[Entry, ...]
     overrides: tuple[Entry, ...] = ()
     clients: tuple[Entry, ...] = ()
-    static_routes: tuple[IPv4Network, ...] = ()
-    names: Mapping[int, str] = field(default_factory=dict)
+    lists: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    interfaces: Mapping[str, Entry] = field(default_factory=dict)
+    certificates: tuple[Certificate, ...] = ()
+    revocations: tuple[Revocations, ...] = ()
+    version: tuple[int, int] | None = None
+    product: Literal["pfSense", "OPNsense"] = "pfSense"
+    whole: bool = True
+
+    def of(self, name: str) -> tuple[Entry, ...]:
+        """Give the entries of a list by its path, such as `filter/rule`."""
+        return self.lists.get(name, ())
+
+    def certificate(self, reference: str) -> Certificate | None:
+        """Give the certificate of a reference."""
+        return next((c for c in self.certificates if reference and c.reference == reference), None)
+
+    def alias(self, name: str) -> Entry | None:
+        """Give the alias of a name."""
+        return next((a for a in self.of("aliases/alias") if a.text("name") == name), None)
+
+    def networks(self, text: str) -> list[IPv4Network]:
+        """Read comma-separated networks, aliases by what they hold; what is none of IPv4 is left out."""
+        return [found.network for part in _parts(text) for found in self._interfaces(part, 0)]
+
+    def interface(self, text: str) -> IPv4Interface | None:
+        """Read one address with its prefix length, or the alias of one; None when it is something else."""
+        found = [one for part in _parts(text) for one in self._interfaces(part, 0)]
+        return found[0] if len(found) == 1 else None
+
+    def unknown(self, text: str) -> bool:
+        """Say whether part of a text is neither a network nor an alias whose content is all here."""
+        return any(not self._known(part, 0) for part in _parts(text))
+
+    def _interfaces(self, part: str, depth: int) -> Iterator[IPv4Interface]:
+        alias = self.alias(part)
+        if alias is None:
+            yield from _read(part)
+        elif depth < MOST_NESTED:
+            for inner in _members(alias):
+                yield from self._interfaces(inner, depth + 1)
+
+    def _known(self, part: str, depth: int) -> bool:
+        alias = self.alias(part)
+        if alias is None:
+            return bool(list(_read(part))) or ":" in part
+        inside = _members(alias)
+        return depth < MOST_NESTED and all(self._known(inner, depth + 1) for inner in inside)
 
 
-def _interfaces(text: str) -> Iterator[IPv4Interface]:
-    for part in text.split(","):
-        try:
-            if "/" in part:
-                yield IPv4Interface(part.strip())
-        except (AddressValueError, NetmaskValueError, ValueError):
-            continue
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _network(address: str, mask: str) -> Iterator[IPv4Network]:
+def _members(alias: Entry) -> list[str]:
+    """List what an alias holds: pfSense parts it by blanks, OPNsense by lines."""
+    return (alias.text("address") or alias.text("content")).split()
+
+
+def _read(part: str) -> Iterator[IPv4Interface]:
+    """Read a network, a single address or a range of addresses."""
     try:
-        yield IPv4Network(f"{address}/{mask}", strict=False)
-    except (AddressValueError, NetmaskValueError, ValueError):
+        begin, dash, end = part.partition("-")
+        if dash:
+            ranged = summarize_address_range(IPv4Address(begin.strip()), IPv4Address(end.strip()))
+            yield from (IPv4Interface(network) for network in ranged)
+        else:
+            yield IPv4Interface(part)
+    except (AddressValueError, NetmaskValueError, ValueError, TypeError):
         return
+
+
+def network(address: str, mask: str) -> IPv4Network | None:
+    """Read a network as OpenVPN writes it; None when it is none."""
+    try:
+        return IPv4Network(f"{address}/{mask}", strict=False)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        return None

@@ -1,4 +1,4 @@
-"""What is found in a backup, and the questions that every judgement of it asks."""
+"""What is found, what it means for packets, and the questions that every judgement asks."""
 
 from __future__ import annotations
 
@@ -10,52 +10,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from ipaddress import IPv4Network
 
-    from chalicelib.core.topology import Topology, Tunnel
-    from chalicelib.office.backup import Backup, Entry
+    from chalicelib.office.effective import Effective
 
-Kind = Literal["missing", "wrong", "shadowed", "weak"]
+Kind = Literal["missing", "wrong", "shadowed", "blocked", "weak", "unclear"]
+Verdict = Literal["works", "works, weakly", "does not work"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as it must be: what, where in pfSense's pages, and what to enter there."""
+    """One thing that is not as it must be: what, on which page, what to enter there, and the line and field it is about.
+
+    `weakly` is set where packets pass all the same.
+    """
 
     kind: Kind
     what: str
     page: str
     mend: str
+    line: str = ""
+    field: str = ""
+    weakly: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Whether the tunnel, or part of its traffic, does not work because of it."""
+        return self.kind not in ("weak", "unclear") and not self.weakly
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked of a backup."""
+class Judged:
+    """A server judged: what it runs with, None where there is none; what was found; and what cannot be told from here."""
 
-    topology: Topology
-    tunnel: Tunnel
-    backup: Backup
+    effective: Effective | None
+    findings: tuple[Finding, ...]
+    unclear: tuple[Finding, ...] = ()
 
+    @classmethod
+    def of(cls, effective: Effective | None, found: Iterable[Finding]) -> Judged:
+        """Sort what was found, each once."""
+        every = tuple(dict.fromkeys(found))
+        clear = tuple(finding for finding in every if finding.kind != "unclear")
+        return cls(effective, clear, tuple(finding for finding in every if finding.kind == "unclear"))
 
-def spoken(tunnel: Tunnel) -> tuple[str, str]:
-    """Give the protocols of pfSense that answer the router's; without a number it listens on IPv4 and IPv6."""
-    return ("UDP4", "UDP") if tunnel.protocol == "udp4" else ("TCP4", "TCP")
-
-
-def port(server: Entry) -> int:
-    """Give the port a server listens on; without one it is OpenVPN's."""
-    text = server.text("local_port")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1194
-
-
-def protocol(server: Entry) -> str:
-    """Give the protocol a server speaks, in pfSense's words."""
-    return server.text("protocol").upper() or "UDP"
-
-
-def named(server: Entry) -> str:
-    """Name a server without its description, which is free text."""
-    number = server.text("vpnid")
-    shown = number if number.isascii() and number.isalnum() and len(number) < 6 else "without a number"
-    return f"server {shown}"
+    @property
+    def verdict(self) -> Verdict:
+        """What packets do: pass, pass for now, or do not."""
+        if any(finding.stops for finding in self.findings):
+            return "does not work"
+        return "works, weakly" if self.findings else "works"
 
 
 def uncovered(wanted: Iterable[IPv4Network], given: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
@@ -68,3 +70,9 @@ def overlap(some: Iterable[IPv4Network], others: Iterable[IPv4Network]) -> bool:
     """Say whether any of the one overlaps any of the other."""
     rest = list(others)
     return any(a.overlaps(b) for a in some for b in rest)
+
+
+def takes(rivals: Iterable[IPv4Network], routes: Iterable[IPv4Network]) -> bool:
+    """Say whether a rival is as exact as a route it overlaps, or more so: the most exact route gets a packet."""
+    mine = list(routes)
+    return any(r.overlaps(m) and r.prefixlen >= m.prefixlen for r in rivals for m in mine)

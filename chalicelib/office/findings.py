@@ -1,322 +1,181 @@
-"""Holds a pfSense backup against what the office must hold: missing, wrong, shadowed or weak, each with the way to mend it."""
+"""Holds a pfSense backup against what the office must hold: by what pfSense would write of it, and OpenVPN do with that."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chalicelib.office.fields import CIPHERS, SERVERS, listed
-from chalicelib.office.finding import Asked, Finding, named, overlap, port, protocol, spoken, uncovered
-from chalicelib.office.overrides import override_findings
-from chalicelib.office.required import dotted
+from chalicelib.office.backup import Entry
+from chalicelib.office.case import Case, Config
+from chalicelib.office.certificates import certificates
+from chalicelib.office.csc import TLS_MODES, applies
+from chalicelib.office.elsewhere import elsewhere
+from chalicelib.office.finding import Finding, Judged
+from chalicelib.office.judge import judge
+from chalicelib.office.pfsense import effective
+from chalicelib.office.places import Pages
+from chalicelib.office.release import release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
-    from chalicelib.core.topology import Topology
-    from chalicelib.office.backup import Backup, Entry
+    from chalicelib.core.topology import Topology, Tunnel
+    from chalicelib.office.backup import Backup
+    from chalicelib.office.effective import Effective
 
-_OLD = ("BF-", "DES", "CAST", "RC2", "IDEA", "SEED", "NONE")
-_CBC = ("-CBC", "-CFB", "-OFB")
+_OLD_WORDS = frozenset(("ncp-disable",))
 
 
-def check(topology: Topology, backup: Backup) -> tuple[Finding, ...]:
-    """Find everything in a backup that keeps the tunnel from working, or from being safe.
+def check(topology: Topology, backup: Backup, at: datetime) -> Judged:
+    """Find everything in a backup that keeps the tunnel from working, or from being relied on.
+
+    Args:
+        topology: with a tunnel.
+        backup: of pfSense.
+        at: when certificates must be good.
 
     Raises:
         ValueError: the topology has no tunnel.
     """
-    if topology.tunnel is None:
+    tunnel = topology.tunnel
+    if tunnel is None:
         raise ValueError(f"{topology.name} declares no tunnel")
-    asked = Asked(topology, topology.tunnel, backup)
-    server = _server(asked)
+    server = dialled(topology, tunnel, backup)
     if server is None:
-        return tuple(_no_server(asked))
+        return Judged.of(None, [_no_server(topology, tunnel, backup)])
+    enabled = Entry({k: v for k, v in server.elements.items() if k != "disable"})
+    written = effective(backup, enabled)
+    case = _case(topology, tunnel, backup, enabled, written)
     found = [
-        *_server_findings(asked, server),
-        *_route_findings(asked, server),
-        *_weak(server),
-        *_other_servers(asked, server),
-        *override_findings(asked, server),
+        *_state(case, backup, server),
+        *judge(case),
+        *certificates(case, backup, server, at),
+        *elsewhere(case, backup, server),
     ]
-    return tuple(dict.fromkeys(found))
+    return Judged.of(written, [_explained(finding, backup, server, case) for finding in found])
 
 
-def _server(asked: Asked) -> Entry | None:
+def dialled(topology: Topology, tunnel: Tunnel, backup: Backup) -> Entry | None:
     """Find the server the router dials: by port, protocol and tunnel network, else by less; one that is on, if any is."""
-    wanted = (lambda *both: _listens(*both) and _serves(*both), _serves, _listens)
+
+    def listens(server: Entry) -> bool:
+        port = server.text("local_port") or "1194"
+        spoken = server.text("protocol").upper() or "UDP"
+        return port == str(tunnel.port) and spoken in (tunnel.protocol.upper(), tunnel.protocol.upper()[:3])
+
+    def serves(server: Entry) -> bool:
+        return topology.vpn_clients in backup.networks(server.text("tunnel_network"))
+
     for on in (True, False):
-        for fits in wanted:
-            for server in asked.backup.servers:
-                if fits(asked, server) and server.is_set("disable") is not on:
+        for fits in (lambda s: listens(s) and serves(s), serves, listens):
+            for server in backup.servers:
+                if fits(server) and server.is_set("disable") is not on:
                     return server
     return None
 
 
-def _listens(asked: Asked, server: Entry) -> bool:
-    return port(server) == asked.tunnel.port and protocol(server) in spoken(asked.tunnel)
-
-
-def _serves(asked: Asked, server: Entry) -> bool:
-    return asked.topology.vpn_clients in server.networks("tunnel_network")
-
-
-def _no_server(asked: Asked) -> Iterator[Finding]:
-    wanted = asked.topology.vpn_clients
-    many = len(asked.backup.servers)
-    has = (
-        f"{many} OpenVPN server{'s' * (many != 1)}, none with port {asked.tunnel.port}"
-        if many
-        else f"no OpenVPN server with port {asked.tunnel.port}"
+def _case(topology: Topology, tunnel: Tunnel, backup: Backup, server: Entry, written: Effective) -> Case:
+    release = release_of(backup.version)
+    mine = written.override(tunnel.common_name)
+    others = {name: Config.of(file.lines) for name, file in written.overrides.items() if file is not mine}
+    return Case(
+        topology,
+        tunnel,
+        _named(server),
+        Config.of(written.server.lines),
+        Config.of(mine.lines) if mine else None,
+        Pages(release, tunnel.protocol == "udp4", server.text("mode").startswith("p2p")),
+        others,
+        _OLD_WORDS if release.may_not_negotiate else frozenset(),
+        release.modern,
     )
-    yield Finding(
-        "missing", f"the backup has {has} or the tunnel network {wanted}", "VPN > OpenVPN > Servers > Add",
-        "enter what `mooring office` lists",
-    )  # fmt: skip
 
 
-def _server_findings(asked: Asked, server: Entry) -> Iterator[Finding]:
-    """Judge the fields that have one right value."""
-    tunnel, name = asked.tunnel, named(server)
-    mode, end = f"{SERVERS} > Mode Configuration", f"{SERVERS} > Endpoint Configuration"
-    client = f"{SERVERS} > Client Settings"
+def _named(server: Entry) -> str:
+    """Name a server without its description, which is free text."""
+    number = server.text("vpnid")
+    shown = number if number.isascii() and number.isalnum() and len(number) < 6 else "without a number"
+    return f"server {shown}"
+
+
+def _no_server(topology: Topology, tunnel: Tunnel, backup: Backup) -> Finding:
+    many = len(backup.servers)
+    has = (
+        f"{many} OpenVPN server{'s' * (many != 1)}, none with port {tunnel.port}"
+        if many
+        else f"no OpenVPN server with port {tunnel.port}"
+    )
+    what = f"the backup has {has} or the tunnel network {topology.vpn_clients}"
+    return Finding("missing", what, "VPN > OpenVPN > Servers > Add", "enter what `mooring office` lists")
+
+
+def _state(case: Case, backup: Backup, server: Entry) -> Iterator[Finding]:
+    """Judge whether the server and the router's override are in force at all."""
     if server.is_set("disable"):
-        yield Finding(
-            "missing", f"{name} is disabled", f"{SERVERS} > General Information > Disabled", "untick it"
-        )
-    yield from _mode_findings(server, f"{mode} > Server mode")
-    if server.text("dev_mode") not in ("tun", ""):
-        yield Finding("wrong", f"{name} bridges (tap)", f"{mode} > Device mode", "tun - Layer 3 Tunnel Mode")
-    if protocol(server) not in spoken(tunnel):
-        yield Finding(
-            "wrong",
-            f"{name} does not speak {tunnel.protocol}",
-            f"{end} > Protocol",
-            f"{tunnel.protocol.upper()[:3]} on IPv4 only",
-        )
-    if port(server) != tunnel.port:
-        yield Finding(
-            "wrong",
-            f"{name} listens on port {port(server)}, the router dials {tunnel.port}",
-            f"{end} > Local port",
-            str(tunnel.port),
-        )
-    if not _serves(asked, server):
-        wanted = str(asked.topology.vpn_clients)
-        yield Finding(
-            "wrong",
-            f"{name} has another tunnel network than {wanted}",
-            f"{SERVERS} > Tunnel Settings > IPv4 Tunnel Network",
-            wanted,
-        )
-    if server.text("topology") != "subnet" or ["topology", "net30"] in server.directives():
-        yield Finding(
-            "wrong",
-            f"{name} has a topology in which the router's address is another",
-            f"{client} > Topology",
-            "Subnet -- One IP address per client in a common subnet",
-        )
-    yield from _key_findings(asked, server, f"{SERVERS} > Cryptographic Settings")
-
-
-def _key_findings(asked: Asked, server: Entry, crypto: str) -> Iterator[Finding]:
-    """Judge keys, certificate and ciphers."""
-    tunnel, name = asked.tunnel, named(server)
-    if not server.is_set("tls"):
-        yield Finding(
-            "missing",
-            f"{name} has no TLS key; the router speaks tls-crypt",
-            f"{crypto} > TLS Configuration",
-            "tick Use a TLS Key",
-        )
-    elif server.text("tls_type") != "crypt":
-        yield Finding(
-            "wrong",
-            f"{name} speaks tls-auth, the router tls-crypt: neither hears the other",
-            f"{crypto} > TLS Key Usage Mode",
-            "TLS Encryption and Authentication",
-        )
-    certificate = asked.backup.names.get(asked.backup.servers.index(server))
-    if certificate is not None and certificate != tunnel.server_name:
-        yield Finding(
-            "wrong",
-            f"{name} has a certificate of another name than {tunnel.server_name}, and the router will refuse it",
-            f"{crypto} > Server certificate",
-            f"choose the one named {tunnel.server_name}, or declare the name of this one as tunnel.server_name",
-        )
-    if not _accepted(server):
-        yield Finding(
-            "wrong",
-            f"{name} offers no cipher that the router accepts",
-            f"{crypto} > Data Encryption Algorithms",
-            ", ".join(CIPHERS),
+        yield case.find("missing", f"{case.name} is disabled", "disable")
+    if server.text("mode") not in (
+        "server_tls",
+        "p2p_tls",
+        "server_user",
+        "server_tls_user",
+        "p2p_shared_key",
+    ):
+        yield case.find("wrong", f"{case.name} is in no mode that is known", "mode")
+    folder = case.server.last("client-config-dir")
+    if folder and folder.line.element == "custom_options":
+        what = f"{case.name} reads clients' files in another folder than pfSense writes them to"
+        yield case.find("wrong", what, "custom_options", line=folder)
+    name = case.tunnel.common_name
+    mine = [o for o in backup.overrides if o.text("common_name") == name]
+    applying = [o for o in mine if applies(o, server.text("vpnid"))]
+    enabled = [o for o in applying if not o.is_set("disable")]
+    if case.override is None and server.text("mode") in TLS_MODES:
+        yield _no_override(case, backup, mine, applying, enabled)
+    elif len(enabled) > 1:
+        what = f"{len(enabled)} overrides are named {name}: the last one alone is in force"
+        yield case.find(
+            "shadowed", what, "common_name", override=True, mend="delete all but one", weakly=True
         )
 
 
-def _mode_findings(server: Entry, page: str) -> Iterator[Finding]:
-    name, right = named(server), "Remote Access ( SSL/TLS )"
-    match server.text("mode"):
-        case "server_tls" | "p2p_tls":
-            return
-        case "p2p_shared_key":
-            yield Finding("weak", f"{name} uses a static key, which OpenVPN 2.7 no longer knows", page, right)
-        case "server_user" | "server_tls_user":
-            yield Finding("wrong", f"{name} asks for a user's password, and the router has none", page, right)
-        case _:
-            yield Finding("wrong", f"{name} is in no mode that is known", page, right)
+def _no_override(
+    case: Case, backup: Backup, mine: list[Entry], applying: list[Entry], enabled: list[Entry]
+) -> Finding:
+    name = case.tunnel.common_name
+    if enabled:
+        what = f"a disabled override of {name} comes after the other, and removes it"
+        return case.find("missing", what, "disable", override=True, mend="delete the disabled one")
+    if applying:
+        return case.find("missing", f"the override of {name} is disabled", "disable", override=True)
+    if mine:
+        what = f"the override of {name} is for other servers than {case.name}"
+        return case.find(
+            "wrong", what, "server_list", override=True, mend=f"choose {case.name}, or none for all"
+        )
+    near = any(o.text("common_name").lower() == name.lower() for o in backup.overrides)
+    why = "one differs by capital letters, which count" if near else "without it no packet finds the VPC"
+    return case.find(
+        "missing", f"there is no override of {name}; {why}", "common_name", override=True, mend=name
+    )
 
 
-def _accepted(server: Entry) -> list[str]:
-    """List the ciphers that both ends know; without a list OpenVPN offers its own, which are these."""
-    if server.text("ncp_enable") == "disabled":
-        return []
-    offered = [cipher.strip() for cipher in server.text("data_ciphers").upper().split(",")]
-    return [cipher for cipher in CIPHERS if not server.text("data_ciphers") or cipher in offered]
-
-
-def _route_findings(asked: Asked, server: Entry) -> Iterator[Finding]:
-    """Judge what the firewall sends into the tunnel, and what laptops are told."""
-    name, vpc = named(server), asked.topology.vpc_networks
+def _explained(finding: Finding, backup: Backup, server: Entry, case: Case) -> Finding:
+    """Add what else the backup says about a field: an alias that is not in it, remote networks that the mode ignores."""
+    if finding.kind != "missing":
+        return finding
     p2p = server.text("mode").startswith("p2p")
-    field = f"{SERVERS} > Tunnel Settings > IPv4 Remote network(s)"
-    options = f"{SERVERS} > Advanced Configuration > Custom options"
-    routed = [*server.routes(), *(server.networks("remote_network") if p2p else [])]
-    without = uncovered(vpc, routed)
-    if without:
-        unknown = (
-            ""
-            if server.understood("remote_network") or not p2p
-            else "; what an alias holds cannot be seen here"
-        )
-        ignored = (
-            ""
-            if p2p or not server.networks("remote_network")
-            else "; its remote networks are ignored in this mode"
-        )
-        mend = listed(without) if p2p else "".join(f"route {dotted(network)};" for network in without)
-        yield Finding(
-            "missing",
-            f"{name} does not route {listed(without)} into the tunnel{ignored}{unknown}",
-            field if p2p else options,
-            mend,
-        )
-    told = [*server.networks("local_network"), *server.routes("push", "route")]
-    everything = (*asked.topology.office_networks, *vpc)
-    untold = () if server.is_true("gwredir") else uncovered(everything, told)
-    if untold:
-        unknown = "" if server.understood("local_network") else "; what an alias holds cannot be seen here"
-        yield Finding(
-            "missing",
-            f"{name} does not tell laptops of {listed(untold)}{unknown}",
-            f"{SERVERS} > Tunnel Settings > IPv4 Local network(s)",
-            f"add {listed(untold)}",
-        )
-
-
-def _weak(server: Entry) -> Iterator[Finding]:
-    """Judge what works today, and should not be relied on."""
-    name, net, crypto = named(server), f"{SERVERS} > Tunnel Settings", f"{SERVERS} > Cryptographic Settings"
-    words = [directive[0] for directive in server.directives()]
-    none = "Refuse any non-stub compression (Most secure)"
-    compresses = server.text("compression") not in ("", "none") and server.text("allow_compression") != "no"
-    if compresses:
-        yield Finding(
-            "weak", f"{name} compresses: the router refuses that", f"{net} > Allow Compression", none
-        )
-    elif server.text("allow_compression") in ("yes", "asym"):
-        yield Finding("weak", f"{name} allows compression", f"{net} > Allow Compression", none)
-    options = f"{SERVERS} > Advanced Configuration > Custom options"
-    for word in ("comp-lzo", "compress", "cipher", "ncp-disable", "secret"):
-        if word in words:
-            yield Finding("weak", f"{name} has {word} among its custom options", options, f"remove {word}")
-    if server.is_set("duplicate_cn") or "duplicate-cn" in words:
-        yield Finding(
-            "weak",
-            f"{name} lets two clients of one name stay: two routers would share the VPC's packets",
-            f"{net} > Duplicate Connection",
-            "untick it",
-        )
-    if not server.is_set("remote_cert_tls") and ["remote-cert-tls", "client"] not in server.directives():
-        yield Finding(
-            "weak",
-            f"{name} takes a server's certificate for a client's",
-            f"{crypto} > Client Certificate Key Usage Validation",
-            "tick Enforce key usage",
-        )
-    ciphers = [*server.text("data_ciphers").upper().split(","), server.text("data_ciphers_fallback").upper()]
-    listed_old = [c for c in ciphers[:-1] if any(mark in c for mark in (*_OLD, *_CBC))]
-    if listed_old or any(mark in ciphers[-1] for mark in _OLD):
-        yield Finding(
-            "weak",
-            f"{name} offers old ciphers",
-            f"{crypto} > Data Encryption Algorithms",
-            f"{', '.join(CIPHERS)}; fallback AES-256-CBC",
-        )
-    yield from _slow(server)
-
-
-def _slow(server: Entry) -> Iterator[Finding]:
-    """Judge how soon a dead end is noticed; pfSense's own default is 10 and 60 seconds."""
-    if server.text("ping_method") == "ping":
-        seconds = server.text("ping_action_seconds") if server.is_true("ping_action_push") else ""
-    else:
-        seconds = server.text("keepalive_timeout") or "60"
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 6):
-        yield Finding(
-            "weak",
-            f"{named(server)} does not tell the router when to give a dead server up",
-            f"{SERVERS} > Ping settings",
-            "keepalive, interval 1, timeout 5",
-        )
-    elif int(seconds) > 15:
-        yield Finding(
-            "weak",
-            f"{named(server)} is given up for dead only after {int(seconds)} s",
-            f"{SERVERS} > Ping settings > Timeout",
-            "interval 1, timeout 5",
-        )
-
-
-def _other_servers(asked: Asked, server: Entry) -> Iterator[Finding]:
-    """Find what takes packets, an address or a port away from the server."""
-    vpc = asked.topology.vpc_networks
-    place = (port(server), protocol(server)[:3])
-    for other in asked.backup.servers:
-        if other is server or other.is_set("disable"):
-            continue
-        if (port(other), protocol(other)[:3]) == place:
-            yield Finding(
-                "shadowed",
-                f"{named(other)} has the same port and protocol as {named(server)}: one answers, if they share an address",
-                f"{SERVERS} > Endpoint Configuration",
-                "disable one, or give it another port",
-            )
-        if overlap(other.networks("tunnel_network"), [asked.topology.vpn_clients]):
-            yield Finding(
-                "shadowed",
-                f"{named(other)} has a tunnel network that overlaps {asked.topology.vpn_clients}",
-                f"{SERVERS} > Tunnel Settings > IPv4 Tunnel Network",
-                "give it another, or disable it",
-            )
-        p2p = other.text("mode").startswith("p2p")
-        if overlap([*other.routes(), *(other.networks("remote_network") if p2p else [])], vpc):
-            yield Finding(
-                "shadowed",
-                f"{named(other)} routes part of the VPC elsewhere",
-                f"{SERVERS} > Tunnel Settings > IPv4 Remote network(s)",
-                f"remove {listed(vpc)} there",
-            )
-    for client in asked.backup.clients:
-        if not client.is_set("disable") and overlap(client.networks("remote_network"), vpc):
-            yield Finding(
-                "shadowed",
-                "an OpenVPN client of the firewall routes part of the VPC elsewhere",
-                "VPN > OpenVPN > Clients > Edit > Tunnel Settings > IPv4 Remote network(s)",
-                f"remove {listed(vpc)} there",
-            )
-    if overlap(asked.backup.static_routes, vpc):
-        yield Finding(
-            "shadowed",
-            "a static route leads part of the VPC elsewhere",
-            "System > Routing > Static Routes",
-            f"remove what overlaps {listed(vpc)}",
-        )
+    if finding.field == "custom_options" and "does not route" in finding.what and not p2p:
+        if backup.networks(server.text("remote_network")):
+            return replace(finding, what=f"{finding.what}; its remote networks are ignored in this mode")
+        return finding
+    if finding.field not in ("remote_network", "local_network"):
+        return finding
+    mine = [o for o in backup.overrides if o.text("common_name") == case.tunnel.common_name]
+    texts = (
+        [server.text(finding.field)] if "does not" in finding.what else [o.text(finding.field) for o in mine]
+    )
+    if any(backup.unknown(text) for text in texts):
+        kind = finding.kind if backup.whole else "unclear"
+        return replace(finding, kind=kind, what=f"{finding.what}; what an alias holds cannot be seen here")
+    return finding
