@@ -11,8 +11,8 @@ import typer
 
 from chalicelib.cli.check import effective_json, effective_lines, judged_json, judged_lines
 from chalicelib.cli.errors import NoTunnel, UsageError
-from chalicelib.cli.named import declared
-from chalicelib.cli.options import Name
+from chalicelib.cli.named import given
+from chalicelib.cli.options import File, NameOrFile
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.topology import Topology, Tunnel
@@ -39,8 +39,9 @@ def tunnel_of(topology: Topology) -> Tunnel:
 
 def office(
     shell: Shell,
-    name: Name = None,
+    name: NameOrFile = None,
     *,
+    file: File = None,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = "text",
     backup: Annotated[
         str | None,
@@ -68,7 +69,7 @@ def office(
     """
     if effective and backup is None:
         raise UsageError("--effective is for a backup", hint="name it: --check config.xml --effective")
-    topology = declared(shell.edge, name)
+    topology = given(shell, name, file)
     tunnel_of(topology)
     if backup is not None:
         return _check(shell, topology, backup, effective=effective)

@@ -10,12 +10,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from chalicelib.core.declaration import parse
+from tests.cli.conftest import Mooring
+from tests.core.documents import tunnelled as document
 from tests.office.backups import CONFIG, changed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
 
 TUNNEL = """
 [tunnel]
@@ -200,3 +202,57 @@ def test_effective_without_a_backup_says_what_is_missing(tunnelled: Office, moor
 
     assert (ran.code, "--check config.xml --effective" in ran.err) == (1, True)
     assert tunnelled.writes == []
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Mooring:
+    """The command as an office's engineer has it: no credentials, no region, and nobody at AWS's end."""
+    return Mooring({"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, tmp_path)
+
+
+@pytest.mark.parametrize("how", [("{}",), ("--file", "{}")])
+@pytest.mark.parametrize("verb", [("office",), ("router",), ("office", "--check", str(CONFIG))])
+def test_topology_in_a_file_is_enough_without_aws(
+    alone: Mooring, tmp_path: Path, verb: tuple[str, ...], how: tuple[str, ...]
+) -> None:
+    """The office's engineer has a file and no account."""
+    file = tmp_path / "office.toml"
+    file.write_bytes(document())
+
+    ran = alone(verb[0], *(part.format(file) for part in how), *verb[1:])
+
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_router_of_a_file_takes_its_addresses_from_the_command_line(alone: Mooring, tmp_path: Path) -> None:
+    """What only AWS knows is given, or stands for an example that is named as such."""
+    file = tmp_path / "office.toml"
+    file.write_bytes(document())
+
+    example = alone("router", str(file))
+    given = alone("router", str(file), "--private-address", "10.0.0.9", "--elastic-ip", "203.0.113.9")
+
+    assert example.said[-1].startswith("a router at 10.0.0.4 with the Elastic IP 192.0.2.1: sha256 ")
+    assert given.said[-1].startswith("a router at 10.0.0.9 with the Elastic IP 203.0.113.9: sha256 ")
+    assert '  "elastic_ip": "203.0.113.9",' in given.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("office", "none.toml"), "cannot read none.toml"),
+        (("office", "office", "--file", "office.toml"), "office and --file office.toml are two topologies"),
+        (("office", "a.toml", "--file", "office.toml"), "a.toml and --file office.toml are two files"),
+        (("router", "office.toml", "--instance", "i-0123456789abcdef0"), "--instance is AWS's"),
+        (("router", "office.toml", "--elastic-ip", "1.2.3"), "--elastic-ip is '1.2.3'"),
+    ],
+)
+def test_file_that_cannot_be_meant_is_told_of(
+    alone: Mooring, tmp_path: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    """One clear line, and nothing is asked of AWS."""
+    (tmp_path / "office.toml").write_bytes(document())
+
+    ran = alone(*arguments)
+
+    assert (ran.code, why in ran.err) == (1, True), ran.err
