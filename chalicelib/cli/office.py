@@ -17,9 +17,12 @@ from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.topology import Topology, Tunnel
 from chalicelib.office.fields import CHOSEN, Field, override_fields, rule_fields, server_fields, unseen
+from chalicelib.office.release import RELEASES, V27
+from chalicelib.office.release import Release as Pages
 from chalicelib.office.required import Line, Office
 from chalicelib.office.required import office as render_office
 
+Release = Literal["2.4.5", "2.5.2", "2.6.0", "2.7.2", "2.8"]
 Format = Literal["text", "openvpn", "pfsense-xml", "json"]
 
 
@@ -37,7 +40,7 @@ def tunnel_of(topology: Topology) -> Tunnel:
     return topology.tunnel
 
 
-def office(
+def office(  # noqa: PLR0913 - one per option
     shell: Shell,
     name: NameOrFile = None,
     *,
@@ -49,6 +52,31 @@ def office(
             "--check",
             metavar="FILE",
             help="Hold a pfSense backup (config.xml) against it; - is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    release: Annotated[
+        Release,
+        typer.Option("--release", help="The release of pfSense whose pages the fields are on."),
+    ] = "2.7.2",
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            metavar="FILE",
+            help="Merge it into a pfSense backup and print that; what changes is shown on standard error.",
+            show_default=False,
+        ),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="With --into: print what would change, and not the backup.")
+    ] = False,
+    tls_crypt: Annotated[
+        str | None,
+        typer.Option(
+            "--tls-crypt",
+            metavar="FILE",
+            help="With --into: the tls-crypt key, for a server that has none.",
             show_default=False,
         ),
     ] = None,
@@ -73,8 +101,13 @@ def office(
     tunnel_of(topology)
     if backup is not None:
         return _check(shell, topology, backup, effective=effective)
-    document = _document(render_office(topology))
-    printed = json.dumps(document, indent=2).splitlines() if form == "json" else lines(topology, form)
+    if into is not None:
+        from chalicelib.cli.into import merged_into  # noqa: PLC0415 - same
+
+        return merged_into(shell, topology, into, tls_crypt, only_diff=diff)
+    pages = next(one for one in RELEASES if one.name == release)
+    document = _document(render_office(topology), pages)
+    printed = json.dumps(document, indent=2).splitlines() if form == "json" else lines(topology, form, pages)
     shell.show(map(line, printed), document)
     return 0
 
@@ -92,24 +125,26 @@ def _check(shell: Shell, topology: Topology, backup: str, *, effective: bool) ->
     return 2 if judged.findings else 0
 
 
-def lines(topology: Topology, form: Literal["text", "openvpn", "pfsense-xml"]) -> Iterator[str]:
+def lines(
+    topology: Topology, form: Literal["text", "openvpn", "pfsense-xml"], release: Pages = V27
+) -> Iterator[str]:
     """Print what the office must hold, in one of the forms for people."""
     tunnel = tunnel_of(topology)
     match form:
         case "text":
-            return _fields(topology, tunnel)
+            return _fields(topology, tunnel, release)
         case "openvpn":
             return _openvpn(render_office(topology))
         case "pfsense-xml":
             return _xml(topology, tunnel)
 
 
-def _fields(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
+def _fields(topology: Topology, tunnel: Tunnel, release: Pages) -> Iterator[str]:
     """Print pfSense's fields, page by page."""
-    yield f"What pfSense must hold for {topology.name}; create the certificates {tunnel.server_name} (server) and {tunnel.common_name} (client) first."
+    yield f"What pfSense must hold for {topology.name}; create the certificates {tunnel.server_name} (server) and {tunnel.common_name} (client) first, of one authority."
     fields = [
-        *server_fields(topology, tunnel),
-        *override_fields(topology, tunnel),
+        *server_fields(topology, tunnel, release),
+        *override_fields(topology, tunnel, release),
         *rule_fields(topology, tunnel),
     ]
     for page, on_it in groupby(fields, key=lambda field: field.page):
@@ -160,7 +195,7 @@ def _xml(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
 
 REPLACES = (
     "Restoring the area OpenVPN REPLACES all of it: every other server, client and override is gone. "
-    "For a firewall that has any, do not restore this: enter the fields that `mooring office` lists."
+    "For a firewall that has any, let mooring office NAME merge it into a backup of yours (option into)."
 )
 
 
@@ -174,11 +209,11 @@ def _elements(fields: list[Field]) -> Iterator[str]:
         yield from more
 
 
-def _document(rendered: Office) -> dict[str, object]:
+def _document(rendered: Office, release: Pages) -> dict[str, object]:
     topology, tunnel = rendered.topology, rendered.tunnel
     fields = {
-        "server": server_fields(topology, tunnel),
-        "override": override_fields(topology, tunnel),
+        "server": server_fields(topology, tunnel, release),
+        "override": override_fields(topology, tunnel, release),
         "rules": rule_fields(topology, tunnel),
     }
     return {

@@ -256,3 +256,48 @@ def test_file_that_cannot_be_meant_is_told_of(
     ran = alone(*arguments)
 
     assert (ran.code, why in ran.err) == (1, True), ran.err
+
+
+def test_merged_backup_is_printed_after_what_changes_in_it(alone: Mooring, tmp_path: Path) -> None:
+    """The backup goes to standard output byte for byte; the difference and what is left go to standard error."""
+    (tmp_path / "office.toml").write_bytes(document())
+    (tmp_path / "config.xml").write_text(changed(("<tls>CANARY-tls-key</tls>", "<tls></tls>")))
+    (tmp_path / "tls-crypt.key").write_text("-----BEGIN OpenVPN Static key V1-----\n00\n")
+
+    ran = alone("office", "office.toml", "--into", "config.xml", "--tls-crypt", "tls-crypt.key")
+    only = alone("office", "office.toml", "--into", "config.xml", "--diff")
+    (tmp_path / "new.xml").write_text(ran.out)
+
+    assert (ran.code, only.code) == (0, 0)
+    assert "<keepalive_timeout>5</keepalive_timeout>" in ran.err
+    assert "<keepalive_timeout>5</keepalive_timeout>" in only.out
+    assert "CANARY" not in ran.err + only.out
+    assert "LS0tLS1CRUdJTiBPcGVuVlBO" not in ran.err
+    assert "CANARY-server-key" in ran.out
+    assert alone("office", "office.toml", "--check", "new.xml").code == 0
+
+
+def test_merging_what_cannot_be_merged_is_one_clear_line(alone: Mooring, tmp_path: Path) -> None:
+    """Nothing is printed that somebody could restore."""
+    (tmp_path / "office.toml").write_bytes(document())
+    (tmp_path / "config.xml").write_text(changed(("<mode>server_tls</mode>", "<mode>server_user</mode>")))
+
+    ran = alone("office", "office.toml", "--into", "config.xml")
+    no_key = alone("office", "office.toml", "--into", "config.xml", "--tls-crypt", "config.xml")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert "config.xml has its laptops type passwords at that server" in ran.err
+    assert "config.xml is no tls-crypt key" in no_key.err
+
+
+def test_fields_are_on_the_pages_of_the_release_that_is_named(alone: Mooring, tmp_path: Path) -> None:
+    """Sections and labels differ from release to release."""
+    (tmp_path / "office.toml").write_bytes(document())
+
+    early = alone("office", "office.toml", "--release", "2.4.5").said
+    late = alone("office", "office.toml", "--release", "2.8").said
+
+    assert "VPN > OpenVPN > Servers > Edit > General Information" in early
+    assert any(line.strip().startswith("NCP Algorithms") for line in early)
+    assert "VPN > OpenVPN > Servers > Edit > Mode Configuration" in late
+    assert any(line.strip().startswith("Fallback Data Encryption Algorithm") for line in late)
