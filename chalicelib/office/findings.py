@@ -15,6 +15,7 @@ from chalicelib.office.judge import judge
 from chalicelib.office.pfsense import effective
 from chalicelib.office.places import Pages
 from chalicelib.office.release import release_of
+from chalicelib.office.rules import rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,7 @@ def check(topology: Topology, backup: Backup, at: datetime) -> Judged:
         *judge(case),
         *certificates(case, backup, server, at),
         *elsewhere(case, backup, server),
+        *rules(case, backup, server),
     ]
     return Judged.of(written, [_explained(finding, backup, server, case) for finding in found])
 

@@ -118,7 +118,9 @@ def _server(
         return {"vpnid": _next_number(backup)} | dict(unseen()) | wanted
     wanted["disable"] = None
     for kept in _KEPT:
-        if server.text(kept) and not server.text(kept).startswith(("BF", "DES", "CAST")):  # as good as ours, and the office's own
+        if server.text(kept) and not server.text(kept).startswith(
+            ("BF", "DES", "CAST")
+        ):  # as good as ours, and the office's own
             wanted.pop(kept, None)
     if server.text("mode") == "p2p_tls":
         del wanted["mode"], wanted["custom_options"]
