@@ -7,13 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.cli.errors import FileUnusable
+from chalicelib.office.case import Config
+from chalicelib.office.findings import check
+from chalicelib.office.language import Line
+from chalicelib.office.plain import check_plain, looks_plain
 from chalicelib.office.reading import NoBackup, read
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from chalicelib.core.topology import Topology
     from chalicelib.office.backup import Backup
+    from chalicelib.office.finding import Judged
 
 MOST = 32 << 20
 """Bytes read: far more than a firewall's settings take. Graphs (RRD data) can be left out of a backup."""
+
+_CLIENTS = 10_000
+"""Clients' files that are read: more than a server has."""
 
 HINT = "Diagnostics > Backup & Restore > Download configuration as XML, without encryption"
 
@@ -37,6 +48,43 @@ def parse_backup(name: str, document: bytes) -> Backup:
         return read(document)
     except NoBackup as error:
         raise FileUnusable(f"{shown(name)} {error}", hint=HINT) from None
+
+
+def judge_file(topology: Topology, name: str, ccd: str | None, at: datetime) -> Judged:
+    """Judge a backup, or a plain server's configuration with the folder of its clients' files.
+
+    Raises:
+        FileUnusable: it cannot be read.
+    """
+    document = read_document(name)
+    if ccd is None and not looks_plain(document):
+        return check(topology, parse_backup(name, document), at)
+    home = Path() if name == "-" else Path(name).parent
+    text = document.decode(errors="replace")
+    named = Config.of(Line(one) for one in text.splitlines()).value("client-config-dir", "ccd")
+    folder = Path(ccd) if ccd is not None else home / named
+    if ccd is not None and not folder.is_dir():
+        raise FileUnusable(f"{ccd} is no folder", hint="the one that client-config-dir names")
+    files = _files(folder) if folder.is_dir() else None
+    return check_plain(topology, shown(name), text, lambda other: _text(home / other), files)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    try:
+        paths = sorted(folder.iterdir())[:_CLIENTS]
+    except OSError as error:
+        raise FileUnusable(f"cannot read {folder}: {error.strerror}") from error
+    found = {path.name: _text(path) for path in paths}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def _text(path: Path) -> str | None:
+    """Read a file beside the one that was named; None when it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(1 << 20).decode(errors="replace") if path.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def read_document(name: str) -> bytes:

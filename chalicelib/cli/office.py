@@ -17,13 +17,14 @@ from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.core.topology import Topology, Tunnel
 from chalicelib.office.fields import CHOSEN, Field, override_fields, rule_fields, server_fields, unseen
+from chalicelib.office.instances import opnsense_xml
 from chalicelib.office.release import RELEASES, V27
 from chalicelib.office.release import Release as Pages
 from chalicelib.office.required import Line, Office
 from chalicelib.office.required import office as render_office
 
 Release = Literal["2.4.5", "2.5.2", "2.6.0", "2.7.2", "2.8"]
-Format = Literal["text", "openvpn", "pfsense-xml", "json"]
+Format = Literal["text", "openvpn", "pfsense-xml", "opnsense-xml", "json"]
 
 
 def tunnel_of(topology: Topology) -> Tunnel:
@@ -51,7 +52,7 @@ def office(  # noqa: PLR0913 - one per option
         typer.Option(
             "--check",
             metavar="FILE",
-            help="Hold a pfSense backup (config.xml) against it; - is standard input.",
+            help="Hold a backup of pfSense or OPNsense (config.xml), or a server.conf, against it; - is standard input.",
             show_default=False,
         ),
     ] = None,
@@ -80,6 +81,15 @@ def office(  # noqa: PLR0913 - one per option
             show_default=False,
         ),
     ] = None,
+    ccd: Annotated[
+        str | None,
+        typer.Option(
+            "--ccd",
+            metavar="DIR",
+            help="With --check server.conf: the folder of clients' files.",
+            show_default=False,
+        ),
+    ] = None,
     effective: Annotated[
         bool,
         typer.Option(
@@ -100,7 +110,7 @@ def office(  # noqa: PLR0913 - one per option
     topology = given(shell, name, file)
     tunnel_of(topology)
     if backup is not None:
-        return _check(shell, topology, backup, effective=effective)
+        return _check(shell, topology, backup, ccd, effective=effective)
     if into is not None:
         from chalicelib.cli.into import merged_into  # noqa: PLC0415 - same
 
@@ -112,12 +122,11 @@ def office(  # noqa: PLR0913 - one per option
     return 0
 
 
-def _check(shell: Shell, topology: Topology, backup: str, *, effective: bool) -> int:
+def _check(shell: Shell, topology: Topology, backup: str, ccd: str | None, *, effective: bool) -> int:
     # cryptography takes longer than --help may
-    from chalicelib.cli.backup import read_backup  # noqa: PLC0415
-    from chalicelib.office.findings import check  # noqa: PLC0415
+    from chalicelib.cli.backup import judge_file  # noqa: PLC0415
 
-    judged = check(topology, read_backup(backup), datetime.now(UTC))
+    judged = judge_file(topology, backup, ccd, datetime.now(UTC))
     if effective:
         shell.show(effective_lines(topology, judged), effective_json(topology, judged))
     else:
@@ -126,7 +135,7 @@ def _check(shell: Shell, topology: Topology, backup: str, *, effective: bool) ->
 
 
 def lines(
-    topology: Topology, form: Literal["text", "openvpn", "pfsense-xml"], release: Pages = V27
+    topology: Topology, form: Literal["text", "openvpn", "pfsense-xml", "opnsense-xml"], release: Pages = V27
 ) -> Iterator[str]:
     """Print what the office must hold, in one of the forms for people."""
     tunnel = tunnel_of(topology)
@@ -137,6 +146,8 @@ def lines(
             return _openvpn(render_office(topology))
         case "pfsense-xml":
             return _xml(topology, tunnel)
+        case "opnsense-xml":
+            return opnsense_xml(topology, tunnel)
 
 
 def _fields(topology: Topology, tunnel: Tunnel, release: Pages) -> Iterator[str]:

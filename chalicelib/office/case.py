@@ -26,8 +26,8 @@ class Places(Protocol):
     def page(self, element: str, *, override: bool) -> str:
         """Give the page and the label."""
 
-    def entry(self, element: str, *, override: bool) -> str:
-        """Give what to enter there; nothing where the judgement says it."""
+    def mend(self, element: str, text: str, *, override: bool) -> str:
+        """Give what to enter there: a text that a judgement gives, or a field's own."""
 
     def routed(self, networks: tuple[IPv4Network, ...]) -> tuple[str, str]:
         """Give the field that sends networks into the tunnel, and what to enter there."""
@@ -123,6 +123,8 @@ class Case:
         if line is not None and line.line.element == "custom_options":
             element = "custom_options"
             mend = mend or f"remove {line.shown}"
-        entry = mend or self.places.entry(element, override=override)
+        elif line is not None and element == "custom_options":
+            element = line.line.element or element
         page = self.places.page(element, override=override)
+        entry = self.places.mend(element, mend, override=override)
         return Finding(kind, what, page, entry, line.shown if line else "", element, weakly)

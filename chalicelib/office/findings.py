@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from chalicelib.office import opnsense
 from chalicelib.office.backup import Entry
 from chalicelib.office.case import Case, Config
 from chalicelib.office.certificates import certificates
 from chalicelib.office.csc import TLS_MODES, applies
 from chalicelib.office.elsewhere import elsewhere
 from chalicelib.office.finding import Finding, Judged
+from chalicelib.office.instances import Instances
 from chalicelib.office.judge import judge
 from chalicelib.office.pfsense import effective
 from chalicelib.office.places import Pages
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from chalicelib.core.topology import Topology, Tunnel
     from chalicelib.office.backup import Backup
+    from chalicelib.office.case import Places
     from chalicelib.office.effective import Effective
 
 _OLD_WORDS = frozenset(("ncp-disable",))
@@ -42,11 +45,14 @@ def check(topology: Topology, backup: Backup, at: datetime) -> Judged:
     tunnel = topology.tunnel
     if tunnel is None:
         raise ValueError(f"{topology.name} declares no tunnel")
+    if backup.product == "OPNsense":
+        backup = opnsense.normal(backup)
     server = dialled(topology, tunnel, backup)
     if server is None:
         return Judged.of(None, [_no_server(topology, tunnel, backup)])
     enabled = Entry({k: v for k, v in server.elements.items() if k != "disable"})
-    written = effective(backup, enabled)
+    write = opnsense.effective if backup.product == "OPNsense" else effective
+    written = write(backup, enabled)
     case = _case(topology, tunnel, backup, enabled, written)
     found = [
         *_state(case, backup, server),
@@ -78,7 +84,7 @@ def dialled(topology: Topology, tunnel: Tunnel, backup: Backup) -> Entry | None:
 
 
 def _case(topology: Topology, tunnel: Tunnel, backup: Backup, server: Entry, written: Effective) -> Case:
-    release = release_of(backup.version)
+    release, other = release_of(backup.version), backup.product != "pfSense"
     mine = written.override(tunnel.common_name)
     others = {name: Config.of(file.lines) for name, file in written.overrides.items() if file is not mine}
     return Case(
@@ -87,11 +93,18 @@ def _case(topology: Topology, tunnel: Tunnel, backup: Backup, server: Entry, wri
         _named(server),
         Config.of(written.server.lines),
         Config.of(mine.lines) if mine else None,
-        Pages(release, tunnel.protocol == "udp4", server.text("mode").startswith("p2p")),
+        _places(backup, tunnel, server),
         others,
-        _OLD_WORDS if release.may_not_negotiate else frozenset(),
-        release.modern,
+        _OLD_WORDS if release.may_not_negotiate and not other else frozenset(),
+        release.modern or other,
     )
+
+
+def _places(backup: Backup, tunnel: Tunnel, server: Entry) -> Places:
+    udp = tunnel.protocol == "udp4"
+    if backup.product == "OPNsense":
+        return Instances(udp)
+    return Pages(release_of(backup.version), udp, server.text("mode").startswith("p2p"))
 
 
 def _named(server: Entry) -> str:
@@ -109,7 +122,10 @@ def _no_server(topology: Topology, tunnel: Tunnel, backup: Backup) -> Finding:
         else f"no OpenVPN server with port {tunnel.port}"
     )
     what = f"the backup has {has} or the tunnel network {topology.vpn_clients}"
-    return Finding("missing", what, "VPN > OpenVPN > Servers > Add", "enter what `mooring office` lists")
+    page = (
+        "VPN > OpenVPN > Servers > Add" if backup.product == "pfSense" else "VPN > OpenVPN > Instances > Add"
+    )
+    return Finding("missing", what, page, "enter what `mooring office` lists")
 
 
 def _state(case: Case, backup: Backup, server: Entry) -> Iterator[Finding]:

@@ -127,9 +127,11 @@ class Pages:
             section = _GENERAL
         return section, label
 
-    def entry(self, element: str, *, override: bool) -> str:
+    def mend(self, element: str, text: str, *, override: bool) -> str:
         """Give what to enter."""
-        table = _OVERRIDE if override else _SERVER
+        if text:
+            return text
         if element == "protocol" and not self.udp:
             return "TCP on IPv4 only"
+        table = _OVERRIDE if override else _SERVER
         return table.get(element, ("", "", ""))[2]

@@ -301,3 +301,21 @@ def test_fields_are_on_the_pages_of_the_release_that_is_named(alone: Mooring, tm
     assert any(line.strip().startswith("NCP Algorithms") for line in early)
     assert "VPN > OpenVPN > Servers > Edit > Mode Configuration" in late
     assert any(line.strip().startswith("Fallback Data Encryption Algorithm") for line in late)
+
+
+def test_plain_server_is_checked_by_its_own_files(alone: Mooring, tmp_path: Path) -> None:
+    """What is printed for it has no finding; without the router's file it does not work."""
+    (tmp_path / "office.toml").write_bytes(document())
+    printed = alone("office", "office.toml", "--format", "openvpn").out
+    server, _, own = printed.partition("# client-config-dir, file aws-router")
+    (tmp_path / "server.conf").write_text(f"{server}\ntls-crypt tls.key\n")
+    (tmp_path / "ccd").mkdir()
+    (tmp_path / "ccd" / "aws-router").write_text(own)
+    (tmp_path / "none").mkdir()
+
+    whole = alone("office", "office.toml", "--check", "server.conf", "--ccd", "ccd")
+    without = alone("office", "office.toml", "--check", "server.conf", "--ccd", "none", "--json")
+
+    assert (whole.code, whole.said[-1]) == (0, "the backup has all that office needs")
+    assert (without.code, without.json["verdict"]) == (2, "does not work")
+    assert without.json["findings"][0]["page"] == "client-config-dir, file aws-router"

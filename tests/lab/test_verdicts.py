@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.core.router import CLIENT
+from tests.office import opnsense
 from tests.office.backups import judged
 from tests.office.shapes import SHAPES, Shape
 from tests.router.rendered import declared, rendered, text_of
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.lab.wire import Wire
+    from chalicelib.office.finding import Judged
+    from tests.lab.wire import Flow, Wire
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +31,27 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     made.close()
 
 
+def _run(wire: Wire, judged: Judged) -> Flow:
+    assert judged.effective is not None
+    overrides = {
+        name: [line.text for line in file.lines] for name, file in judged.effective.overrides.items()
+    }
+    return wire.run([line.text for line in judged.effective.server.lines], overrides)
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_packets_do_what_the_verdict_says(wire: Wire, shape: Shape) -> None:
     """Office, VPC, the router itself and a laptop reach what they must, or the verdict says that it does not work."""
-    effective = judged(*shape.changes).effective
-    assert effective is not None
-    overrides = {name: [line.text for line in file.lines] for name, file in effective.overrides.items()}
-
-    flow = wire.run([line.text for line in effective.server.lines], overrides)
+    flow = _run(wire, judged(*shape.changes))
 
     assert flow.whole == (shape.verdict != "does not work"), (flow, wire.log("server")[-2000:])
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in opnsense.SHAPES if "off" not in name and name != "override for another"]
+)
+def test_packets_do_what_the_verdict_says_of_opnsense(wire: Wire, name: str) -> None:
+    """The same of OPNsense's instances, and of its servers of before."""
+    flow = _run(wire, opnsense.judged(name))
+
+    assert flow.whole == (opnsense.SHAPES[name][2] != "does not work"), (flow, wire.log("server")[-2000:])

@@ -29,7 +29,7 @@ _WAN = {ROUTER: ("192.0.2.1", "192.0.2.2"), LAPTOP: ("192.0.2.5", "192.0.2.6")}
 _UP = "Initialization Sequence Completed"
 _ON_PFSENSE = (
     "dev-node", "writepid", "daemon", "up", "down", "client-connect", "client-disconnect", "tls-verify", "management",
-    "learn-address", "local", "crl-verify",
+    "learn-address", "local", "crl-verify", "multihome",
 )  # fmt: skip
 """Directives that name what only a firewall has."""
 
@@ -130,6 +130,7 @@ class Wire:
             "key": f"key {pem}/{self.tunnel.server_name}.key",
             "secret": f"secret {pem}/tls-crypt.key",
             "plugin": "auth-user-pass-verify /bin/false via-env",
+            "auth-user-pass-verify": "auth-user-pass-verify /bin/false via-env",
             "verb": "verb 3",
         }
         if word in here:
