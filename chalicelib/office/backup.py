@@ -151,6 +151,11 @@ def _read(part: str) -> Iterator[IPv4Interface]:
         return
 
 
+def number(text: str) -> int | None:
+    """Read a whole number of at most nine digits; None when it is something else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
 def network(address: str, mask: str) -> IPv4Network | None:
     """Read a network as OpenVPN writes it; None when it is none."""
     try:

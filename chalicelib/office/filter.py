@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from chalicelib.office.backup import number
 from chalicelib.office.finding import overlap, uncovered
 
 if TYPE_CHECKING:
@@ -151,8 +152,9 @@ def _port(backup: Backup, rule: Entry, flow: Flow) -> Match:
     unknown = False
     for port in ports:
         first, _, last = port.replace(":", "-").partition("-")
-        if not (first.isdigit() and (last or first).isdigit()):
+        begin, end = number(first), number(last or first)
+        if begin is None or end is None:
             unknown = True
-        elif int(first[:6]) <= flow.port <= int((last or first)[:6]):
+        elif begin <= flow.port <= end:
             return "all"
     return "some" if unknown else "none"

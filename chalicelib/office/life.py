@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.office.backup import number
 from chalicelib.office.pushes import general, taken_back, told
 
 if TYPE_CHECKING:
@@ -68,15 +69,13 @@ def _given_up(case: Case, last: Told) -> Iterator[Finding]:
 def _interval(case: Case) -> int | None:
     """Give how often the server pings."""
     found = case.server.last("keepalive", "ping")
-    number = found.value if found else ""
-    return int(number[:9]) if number.isascii() and number.isdigit() else None
+    return number(found.value) if found else None
 
 
 def _idle(case: Case) -> Iterator[Finding]:
     """Judge the limit on idleness: pings do not count as traffic."""
     limit = case.server.last("inactive")
-    if limit and limit.value.isascii() and limit.value.isdigit() and int(limit.value[:9]):
-        what = (
-            f"{case.name} drops a router that was idle for {int(limit.value[:9])} s; it is back seconds later"
-        )
+    seconds = number(limit.value) if limit else None
+    if seconds:
+        what = f"{case.name} drops a router that was idle for {seconds} s; it is back seconds later"
         yield case.find("weak", what, "inactive_seconds", line=limit)

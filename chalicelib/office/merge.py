@@ -6,6 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
+from chalicelib.office.backup import number
 from chalicelib.office.case import Config
 from chalicelib.office.csc import applies
 from chalicelib.office.fields import CHOSEN, override_fields, server_fields, unseen
@@ -56,16 +57,18 @@ def merge(
     if document[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise NoMerge("is written in UTF-16; pfSense writes UTF-8")
     root = spans(document)
+    if len(root.all("openvpn")) > 1:
+        raise NoMerge("has more than one OpenVPN section")
     openvpn = root.child("openvpn")
     server = dialled(topology, tunnel, backup)
     if server is not None and server.text("mode") in _ASKS:
         raise NoMerge(
             "has its laptops type passwords at that server; give the router a second one, with a port and a tunnel network of its own"
         )
-    number = server.text("vpnid") if server is not None else _next_number(backup)
+    vpnid = server.text("vpnid") if server is not None else _next_number(backup)
     wanted_server = _server(topology, tunnel, backup, server, key)
-    override = _override_of(tunnel, backup, number)
-    wanted_override = _override(topology, tunnel, backup, override, number)
+    override = _override_of(tunnel, backup, vpnid)
+    wanted_override = _override(topology, tunnel, backup, override, vpnid)
     if openvpn is None or openvpn.inner == openvpn.end:
         blocks = _block("openvpn-server", wanted_server) + _block("openvpn-csc", wanted_override)
         whole = b"\t<openvpn>\n" + blocks + b"\t</openvpn>\n"
@@ -85,16 +88,16 @@ def merge(
 def _next_number(backup: Backup) -> str:
     """Give the next free number: servers and clients share them."""
     taken = [e.text("vpnid") for e in (*backup.servers, *backup.clients)]
-    return str(max((int(n) for n in taken if n.isascii() and n.isdigit() and len(n) < 6), default=0) + 1)
+    return str(max((number(n) or 0 for n in taken), default=0) + 1)
 
 
 def _place(entries: tuple[Entry, ...], entry: Entry | None) -> int | None:
     return next((n for n, one in enumerate(entries) if one is entry), None)
 
 
-def _override_of(tunnel: Tunnel, backup: Backup, number: str) -> Entry | None:
+def _override_of(tunnel: Tunnel, backup: Backup, vpnid: str) -> Entry | None:
     """Find the override that is in force for the router, else the last of its name for that server."""
-    mine = [o for o in backup.overrides if o.text("common_name") == tunnel.common_name and applies(o, number)]
+    mine = [o for o in backup.overrides if o.text("common_name") == tunnel.common_name and applies(o, vpnid)]
     return mine[-1] if mine else None
 
 
@@ -150,13 +153,13 @@ def _routes(topology: Topology, server: Entry) -> str:
 
 
 def _override(
-    topology: Topology, tunnel: Tunnel, backup: Backup, override: Entry | None, number: str
+    topology: Topology, tunnel: Tunnel, backup: Backup, override: Entry | None, vpnid: str
 ) -> dict[str, str | None]:
     """Give the elements that the override must have."""
     release = release_of(backup.version)
     wanted: dict[str, str | None] = {f.element: f.stored for f in override_fields(topology, tunnel, release)}
     if override is None:
-        return {"server_list": number} | wanted
+        return {"server_list": vpnid} | wanted
     wanted["remote_network"] = _more(backup, override, "remote_network", topology.vpc_networks)
     wanted |= {"disable": None, "block": "" if override.is_set("block") else None}
     if release.present_is_on:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
-from chalicelib.office.backup import Entry
+from chalicelib.office.backup import Entry, number
 from chalicelib.office.csc import TLS_MODES, overrides
 from chalicelib.office.effective import Effective, File
 from chalicelib.office.language import Line
@@ -183,7 +183,7 @@ class _Server:
         depth = (
             server.text("cert_depth") if server.is_set("cert_depth") else ("1" if "tls" in self.mode else "")
         )
-        if depth.isdigit():
+        if number(depth) is not None:
             certificate = self.backup.certificate(server.text("certref"))
             name = quote_plus(certificate.common_name) if certificate else ""
             yield Line(f"tls-verify \"/usr/local/sbin/ovpn_auth_verify tls '{name}' {depth}\"", "cert_depth")
@@ -235,7 +235,9 @@ class _Server:
             yield Line(f"cert {self._file('cert')} ", "certref")
             yield Line(f"key {self._file('key')} ", "certref")
         length = server.text("dh_length")
-        yield Line(f"dh {f'/etc/dh-parameters.{length}' if length.isdigit() else length}", "dh_length")
+        yield Line(
+            f"dh {f'/etc/dh-parameters.{length}' if number(length) is not None else length}", "dh_length"
+        )
         if server.text("ecdh_curve") not in ("", "none"):
             yield Line(f"ecdh-curve {server.text('ecdh_curve')}", "ecdh_curve")
         if old and server.text("crlref"):
@@ -295,19 +297,12 @@ class _Server:
             yield Line(f"topology {server.text('topology') or 'subnet'}", "topology")
         yield from self._option("fast-io", "udp_fast_io", when=udp)
         notify = server.text("exit_notify")
-        if (
-            notify.isdigit()
-            and int(notify)
-            and udp
-            and self.mode != "p2p_shared_key"
-            and many
-            and not self.release.old_layout
-        ):
+        if number(notify) and udp and self.mode != "p2p_shared_key" and many and not self.release.old_layout:
             yield Line(f"explicit-exit-notify {notify}", "exit_notify")
         if not self.release.old_layout and self.mode != "p2p_shared_key" and many:
             yield from self._option("inactive {}", "inactive_seconds")
         buffer = server.text("sndrcvbuf")
-        if buffer.isdigit() and 0 < int(buffer[:9]) <= 2097152 and len(buffer) < 9:
+        if 0 < (number(buffer) or 0) <= 2097152:
             yield Line(f"sndbuf {buffer}", "sndrcvbuf")
             yield Line(f"rcvbuf {buffer}", "sndrcvbuf")
 

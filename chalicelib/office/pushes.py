@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.office.backup import number
 from chalicelib.office.language import split
 
 if TYPE_CHECKING:
@@ -23,8 +24,7 @@ class Told:
     @property
     def seconds(self) -> int | None:
         """Its number; None when it has none."""
-        number = self.words[1] if len(self.words) > 1 else ""
-        return int(number[:9]) if number.isascii() and number.isdigit() else None
+        return number(self.words[1]) if len(self.words) > 1 else None
 
 
 def general(case: Case) -> list[Told]:

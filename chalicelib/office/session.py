@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.office.backup import number
 from chalicelib.office.pushes import told
 from chalicelib.office.required import CIPHERS
 from chalicelib.office.starting import serves
@@ -67,9 +68,9 @@ def _link(case: Case) -> Iterator[Finding]:
             "wrong", f"{name} listens on an IPv6 address alone", "protocol", line=server.last("local")
         )
     port = server.last("lport", "port")
-    number = port.value if port else "1194"
-    if number.isdigit() and int(number) != tunnel.port:
-        what = f"{name} listens on port {int(number)}, the router dials {tunnel.port}"
+    listens = number(port.value) if port else 1194
+    if listens not in (None, tunnel.port):
+        what = f"{name} listens on port {listens}, the router dials {tunnel.port}"
         yield case.find("wrong", what, "local_port", line=port, mend=str(tunnel.port))
 
 

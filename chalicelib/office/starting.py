@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.office.backup import number
 from chalicelib.office.language import known
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _refused(directive: Directive, also: frozenset[str] | set[str]) -> str:
             if least != most
             else f"takes {name} with {least - 1} words"
         )
-    if name in _NUMBERS and not all(word.isascii() and word.isdigit() for word in words[1:]):
+    if name in _NUMBERS and not all(number(word) is not None for word in words[1:]):
         return f"takes {name} with numbers"
     if name == "keepalive" and int(words[2]) < 2 * int(words[1]):
         return "takes a keepalive whose timeout is at least twice its interval"

@@ -119,6 +119,9 @@ class Wire:
     def _here(self, line: str) -> str:
         """Give a line of the firewall's as it can be run here: files are this authority's, scripts are left out."""
         word = line.split(maxsplit=1)[0] if line.split() else ""
+        if word.startswith("</"):  # a block within the file is one of this authority's files
+            return ""
+        word = word.strip("<>")
         if word in _ON_PFSENSE:
             return f"# {line}"
         pem = self.folder / "pki"
