@@ -129,8 +129,8 @@ def _check(shell: Shell, topology: Topology, backup: str, ccd: str | None, *, ef
     judged = judge_file(topology, backup, ccd, datetime.now(UTC))
     if effective:
         shell.show(effective_lines(topology, judged), effective_json(topology, judged))
-    else:
-        shell.show(judged_lines(topology, judged), judged_json(topology, judged))
+        return 0
+    shell.show(judged_lines(topology, judged), judged_json(topology, judged))
     return 2 if judged.findings else 0
 
 

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from chalicelib.office.case import Places
     from chalicelib.office.effective import Effective
 
-_OLD_WORDS = frozenset(("ncp-disable",))
+_OLD_WORDS = frozenset(
+    ("ncp-disable", "keysize", "key-method", "no-iv", "ifconfig-pool-linear", "client-cert-not-required")
+)
+"""Directives of OpenVPN 2.4 and 2.5 that 2.6 no longer starts with."""
 
 
 def check(topology: Topology, backup: Backup, at: datetime) -> Judged:

@@ -63,6 +63,7 @@ _SERVER = {
     "udp_fast_io": (_MORE, "UDP Fast I/O", ""),
     "sndrcvbuf": (_MORE, "Send/Receive Buffer", ""),
     "custom_options": (_MORE, "Custom options", ""),
+    "maxclients": (_NET, "Concurrent connections", "leave it empty"),
     "client2client": (_NET, "Inter-client communication", "untick it"),
 }
 _OVERRIDE = {

@@ -168,6 +168,9 @@ def _verified(case: Case) -> Iterator[Finding]:
             "custom_options",
             line=strict,
         )
+    few = server.last("max-clients")
+    if few and (number(few.value) or 0) < 2:
+        yield case.find("wrong", f"{name} has no room for the router beside a laptop", "maxclients", line=few)
     eku = server.last("remote-cert-tls")
     if eku and eku.value == "server":
         yield case.find("wrong", f"{name} takes servers' certificates alone", "remote_cert_tls", line=eku)
@@ -193,6 +196,10 @@ def _framing(case: Case) -> Iterator[Finding]:
     allowed = server.last("allow-compression")
     if allowed and allowed.value in ("yes", "asym") and not framed and pushed is None:
         yield case.find("weak", f"{name} allows compression", "allow_compression", line=allowed)
+    unnumbered = server.last("no-replay") or server.last("replay-window")
+    if unnumbered and (unnumbered.name == "no-replay" or unnumbered.value == "0"):
+        what = f"{name} does not number packets as the router does: no packet is understood"
+        yield case.find("wrong", what, "custom_options", line=unnumbered)
     if cut := server.last("fragment"):
         what = f"{name} cuts packets into fragments, and the router does not: no packet is understood"
         yield case.find("wrong", what, "custom_options", line=cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from chalicelib.office.backup import number
@@ -59,9 +60,31 @@ def starting(case: Case) -> Iterator[Finding]:
     notify = server.last("explicit-exit-notify")
     if notify and server.value("proto", "udp").startswith("tcp"):
         yield _refusal(case, "does not start: explicit-exit-notify is for UDP alone", notify)
+    if server.last("port-share") and not server.value("proto", "udp").startswith("tcp"):
+        yield _refusal(case, "does not start: port-share is for TCP alone", server.all("port-share")[-1])
+    yield from _together(case)
     exclusive = server.last("client-config-dir", "ccd-exclusive")
     if exclusive and not serves(case):
         yield _refusal(case, "does not start: it has files for clients, and serves none", exclusive)
+
+
+def _together(case: Case) -> Iterator[Finding]:
+    """Find what OpenVPN takes each by itself, and not with the other."""
+    server = case.server
+    if server.last("server"):
+        for line in server.all("client", "tls-client", "pull", "remote"):
+            yield _refusal(case, f"does not start: {line.name} is a client's, and this is a server", line)
+        pool, network = server.last("ifconfig-pool"), server.all("server")[-1]
+        if pool and "nopool" not in network.words:
+            yield _refusal(
+                case, "does not start: it has a pool of its own beside that of its tunnel network", pool
+            )
+    unbound = server.last("nobind")
+    if unbound and server.last("lport", "local"):
+        yield _refusal(case, "does not start: it is to listen, and not to bind", unbound)
+    allowed = server.all("allow-compression")
+    if any(one.value == "no" and other.value in ("yes", "asym") for one, other in pairwise(allowed)):
+        yield _refusal(case, "does not start: it allows no compression first, and then some", allowed[-1])
 
 
 def serves(case: Case) -> bool:

@@ -39,6 +39,12 @@ def _network(case: Case) -> Iterator[Finding]:
     elif line.value != str(wanted.network_address):
         what = f"{case.name} does not start: its tunnel network is written as an address within it"
         yield case.find("wrong", what, "tunnel_network", line=line, mend=str(wanted))
+    if "nopool" in line.words and not case.server.last("ifconfig-pool"):
+        what = f"{case.name} has no pool: laptops get no address"
+        yield case.find("missing", what, "nopool", line=line, mend="name one: ifconfig-pool")
+    for idle in case.server.all("route-noexec", "ifconfig-noexec"):
+        what = f"{case.name} sets no {'routes' if idle.name == 'route-noexec' else 'address'} of its own"
+        yield case.find("wrong", what, "custom_options", line=idle)
 
 
 def _routes(case: Case) -> Iterator[Finding]:

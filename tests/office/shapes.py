@@ -183,8 +183,22 @@ SHAPES = (
     _shape("client's option in the server", BAD, "wrong: knows iroute in a client's file alone", _custom("iroute 10.0.0.0 255.255.0.0")),
     _shape("quotation without an end", BAD, "wrong: has no end of a quotation", _custom('push "route 10.9.0.0 255.255.0.0')),
     _shape("quoted and commented", GOOD, "", _custom('push "dhcp-option DOMAIN office.example.com" # names;# nothing')),
+    _shape("packets without numbers", BAD, "wrong: does not number packets", _custom("no-replay")),
+    _shape("room for one client", BAD, "wrong: has no room for the router beside a laptop", ("<maxclients></maxclients>", "<maxclients>1</maxclients>")),
+    _shape("no bind", BAD, "wrong: is to listen, and not to bind", _custom("nobind")),
+    _shape("client's directive", BAD, "wrong: remote is a client's", _custom("remote 203.0.113.1")),
+    _shape("pool beside the pool", BAD, "wrong: has a pool of its own", _custom("ifconfig-pool 192.168.0.100 192.168.0.200")),
+    _shape("no pool", BAD, "missing: has no pool", _custom("server 192.168.0.0 255.255.255.0 nopool"), (LAPTOPS_OWN, "")),
+    _shape("routes not set", BAD, "wrong: sets no routes of its own", _custom("route-noexec")),
+    _shape("compression allowed after all", BAD, "wrong: allows no compression first | weak: allows compression", _custom("allow-compression asym")),
+    _shape("port shared over UDP", BAD, "wrong: port-share is for TCP alone", _custom("port-share 10.100.100.1 443")),
+    _shape("removed option", BAD, "wrong: knows no option of that name", _custom("client-cert-not-required")),
+    _shape("option of 2.4, of 2.4.5", WEAK, "weak: takes a server's certificate", *V24, _custom("key-method 2")),
     _shape("TLS 1.1 at most", BAD, "wrong: speaks TLS below 1.2", _custom("tls-version-max 1.1")),
 )  # fmt: skip
 """All of them; what is found is of each every finding."""
 
 BY_NAME = {shape.name: shape for shape in SHAPES}
+
+OF_ITS_TIME = ("option of 2.4, of 2.4.5",)
+"""Shapes that the OpenVPN of their own release takes, and 2.6 does not."""

@@ -21,7 +21,8 @@ BY_HAND = {
     "fragments", "disabled by hand", "route past the tunnel", "clients' files elsewhere", "another name asked for",
     "unknown option", "client's option in the server", "quotation without an end", "TLS 1.1 at most", "two overrides",
     "a disabled override comes last", "no override of that name", "capital letters", "override for everybody",
-    "two of a name may stay", "CBC, good fallback",
+    "two of a name may stay", "CBC, good fallback", "packets without numbers", "room for one client", "no bind", "client's directive",
+    "pool beside the pool", "no pool", "routes not set", "compression allowed after all", "port shared over UDP", "removed option",
 }  # fmt: skip
 """What an engineer wrote there by hand, or another client's, is left to be mended by hand."""
 
