@@ -65,7 +65,7 @@ format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
-bench: $(READY)  ## count calls and rounds beside a sequential loop; cold starts; a fleet; a month's cost
+bench: $(READY)  ## failovers on Lambda's share of a processor, beside two loops; writes; memory; cold starts; a fleet; a month's cost
 	@$(BIN)/python -m tests.bench
 
 mutants: $(READY)  ## plant known bugs one at a time; every one must turn the tests red

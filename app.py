@@ -8,13 +8,14 @@ them, so that every minute's tick keeps the function that a failover needs first
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, ConvertToMiddleware, IAMAuthorizer, Response
 
 from chalicelib import api
 from chalicelib.bootstrap import deployed
-from chalicelib.core.wake import Ignored
+from chalicelib.core.event import Ignored
 from chalicelib.wakeups import ring
 from chalicelib.worker import take
 
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chalice.app import Request, SQSEvent
+
+LONGEST = timedelta(seconds=45)
+"""How long the worker's run may take, whatever its timeout is."""
+
+RESERVE = timedelta(seconds=12)
+"""What a run leaves of the worker's timeout: for a call that hangs at its very end, the report and the answer."""
 
 app = Chalice(app_name="mooring", configure_logs=False)
 edge = deployed()
@@ -45,7 +52,10 @@ def on_event(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - L
 @app.on_sqs_message(queue="mooring-reconcile.fifo", batch_size=1, name="reconcile")
 def reconcile(event: SQSEvent) -> dict[str, Any]:
     """Reconcile the topologies whose wake-ups arrived, one after the other."""
-    failed = take(event.to_dict()["Records"], edge.bench)
+    context: Any = event.context
+    left = timedelta(milliseconds=context.get_remaining_time_in_millis()) - RESERVE
+    deadline = datetime.now(UTC) + min(LONGEST, left)
+    failed = take(event.to_dict()["Records"], edge.bench, deadline=deadline)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 

@@ -193,14 +193,21 @@ def pause(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
 
 
 def resume(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
-    """End a pause and have the worker look at once; a pause that is declared only its declaration ends."""
+    """End a pause and have the worker look at once; a pause that is declared only its declaration ends.
+
+    202, or 200 when the worker could not be asked: the pause has ended all the same.
+    """
     _fields(body)
     topology = _declared(desk, name)
     if topology.paused:
         message = f"{name} is declared paused"
         raise Refused(409, "Paused", message, "declare it again with paused = false")
     wishes.resume(name, desk.ports.clock.now(), desk.journal)
-    return _ask(desk, caller, topology)
+    try:
+        return _ask(desk, caller, topology)
+    except ControllerError as error:
+        said = f"{name} is resumed; the next tick looks, since {error.message}"
+        return 200, {"topology": name, "request_id": None, "message": said}
 
 
 def history(desk: Desk, name: str, query: Mapping[str, str]) -> Answer:
@@ -222,12 +229,12 @@ def history(desk: Desk, name: str, query: Mapping[str, str]) -> Answer:
 
 
 def request(desk: Desk, request_id: str) -> Answer:
-    """Say how far a request has come: queued, running, or done with its report."""
+    """Say how far a request has come: queued, running, done with its report, or never to be answered any more."""
     known = desk.journal.answered(request_id) if _REQUEST.fullmatch(request_id) else None
     if known is None:
         message = "no such request is known"
         raise Refused(404, "UnknownRequest", message, "answers are kept for a day; ask again")
-    return 200, known
+    return 200, wishes.judge(known, desk.ports.clock.now(), desk.topologies.read)
 
 
 def _declared(desk: Desk, name: str) -> Topology:

@@ -6,7 +6,6 @@ import gc
 import json
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,27 +15,32 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError
 
 from chalicelib.aws import telemetry
 from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.errors import AwsError
 from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
 from chalicelib.aws.machines import SystemsManager
+from chalicelib.aws.query import USER_AGENT, Ec2Query
 from chalicelib.aws.queue import FifoQueue, find_queue
 from chalicelib.aws.ssm import Topologies
-from chalicelib.aws.writes import PARALLEL
+from chalicelib.aws.threads import Threads
+from chalicelib.aws.wire import Wire
+from chalicelib.aws.writes import PARALLEL, Writes
 from chalicelib.controller import Ports
 from chalicelib.core.errors import ControllerError
 from chalicelib.wakeups import Doorbell
 from chalicelib.worker import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     import boto3
     from aws_lambda_powertools.logging import Logger
+    from botocore.credentials import Credentials
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_sqs import SQSClient
@@ -44,17 +48,16 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.secrets import TunnelSecrets
     from chalicelib.aws.signed import SignedApi
-    from chalicelib.core.wake import Hook, Whereabouts
+    from chalicelib.core.concern import Whereabouts
+    from chalicelib.core.wake import Hook
 
 _READS = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     connect_timeout=2,
     read_timeout=10,
     max_pool_connections=PARALLEL,
+    user_agent=USER_AGENT,  # botocore's own is put together anew for each call: a fifth of what one costs here
 )
-_WRITES = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
-"""Writes are retried by `aws.writes`, which knows their order; a retry inside botocore would jump the queue."""
-
 _ERRANDS = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=3))
 """A Systems Manager that hangs must not keep the network waiting; a later run makes up for it."""
 
@@ -80,32 +83,51 @@ class Edge:
 
     session: boto3.Session
     endpoint_url: str | None = None
+    bundle: str | None = None
+    """A file of the certificates to trust; botocore's own without one."""
+
+    @cached_property
+    def wire(self) -> Wire:
+        """The connections that all clients share."""
+        return Wire(self.bundle)
+
+    def _client(self, service: str, config: Config = _READS) -> Any:  # noqa: ANN401 - one of many
+        with _making(service):
+            client = self.session.client(service, endpoint_url=self.endpoint_url, config=config)  # type: ignore[call-overload] # by name
+            self.wire.carry(client)
+        return client
 
     @cached_property
     def network(self) -> Ec2Network:
         """The network port."""
-        with _making("ec2"):
-            writes = self.session.client("ec2", endpoint_url=self.endpoint_url, config=_WRITES)
-        return Ec2Network(self.ec2, writes)
+        return Ec2Network(self.ec2, self.threads, Writes(self.query))
+
+    @cached_property
+    def threads(self) -> Threads:
+        """What waits for AWS beside the run."""
+        return Threads()
+
+    @cached_property
+    def query(self) -> Ec2Query:
+        """EC2, for writing; `aws.writes` retries, since a retry in here would jump its queue."""
+        return Ec2Query(self.ec2, self.session.get_credentials, self.wire)
 
     @cached_property
     def journal(self) -> DynamoJournal:
         """The journal."""
-        with _making("dynamodb"):
-            dynamodb = self.session.client("dynamodb", endpoint_url=self.endpoint_url, config=_READS)
-        return DynamoJournal(dynamodb, os.environ.get("MOORING_JOURNAL", "mooring-journal"))
+        return DynamoJournal(self._client("dynamodb"), os.environ.get("MOORING_JOURNAL", "mooring-journal"))
 
     @cached_property
     def ports(self) -> Ports:
         """The controller's ports."""
-        return Ports(self.network, self.journal, SystemClock(), self.machines, ThreadPoolExecutor(PARALLEL))
+        return Ports(self.network, self.journal, SystemClock(), self.machines, self.threads)
 
     @cached_property
     def machines(self) -> SystemsManager:
         """The candidates' operating systems; only the deployed worker knows the fingerprints of our documents."""
-        with _making("ssm"):
-            ssm = self.session.client("ssm", endpoint_url=self.endpoint_url, config=_ERRANDS)
-        return SystemsManager(ssm, json.loads(os.environ.get("MOORING_DOCUMENTS", "{}")))
+        return SystemsManager(
+            self._client("ssm", _ERRANDS), json.loads(os.environ.get("MOORING_DOCUMENTS", "{}"))
+        )
 
     @cached_property
     def queue(self) -> FifoQueue:
@@ -130,8 +152,7 @@ class Edge:
 
     @cached_property
     def _sqs(self) -> SQSClient:
-        with _making("sqs"):
-            return self.session.client("sqs", endpoint_url=self.endpoint_url, config=_READS)
+        return cast("SQSClient", self._client("sqs"))
 
     def caller(self) -> str:
         """Say who asks: the IAM identity, else the machine's word for its user.
@@ -139,19 +160,15 @@ class Edge:
         sts:GetCallerIdentity needs no permission, and none can be denied (AWS STS API reference).
         """
         try:
-            with _making("sts"):
-                sts = self.session.client("sts", endpoint_url=self.endpoint_url, config=_READS)
-            return str(sts.get_caller_identity()["Arn"])
-        except (BotoCoreError, ClientError):
-            return f"{os.environ.get('USER') or 'somebody'}, as this machine calls them"
+            arn = self._client("sts").get_caller_identity().get("Arn")
+        except AwsError:
+            arn = None
+        return arn or f"{os.environ.get('USER') or 'somebody'}, as this machine calls them"
 
     @cached_property
     def groups(self) -> ScalingGroups:
         """Auto Scaling."""
-        with _making("autoscaling"):
-            return ScalingGroups(
-                self.session.client("autoscaling", endpoint_url=self.endpoint_url, config=_READS)
-            )
+        return ScalingGroups(self._client("autoscaling"))
 
     @property
     def logger(self) -> Logger:
@@ -167,9 +184,9 @@ class Edge:
         """Give what an event needs on its way to the worker."""
         return Doorbell(self.topologies, self, self.queue, SystemClock(), account, self.session.region_name)
 
-    def locate(self, resource_id: str) -> Whereabouts | None:
-        """Find a resource that an event mentions; the EC2 client is made only when one does."""
-        return self.network.locate(resource_id)
+    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
+        """Find what an event mentions; the EC2 client is made only when one mentions anything."""
+        return self.network.locate(mentioned)
 
     def complete(self, hook: Hook, instance_id: str) -> None:
         """Complete a lifecycle hook; the client is made only when there is one."""
@@ -191,8 +208,7 @@ class Edge:
     @cached_property
     def ssm(self) -> SSMClient:
         """Systems Manager: Parameter Store and Run Command."""
-        with _making("ssm"):
-            return self.session.client("ssm", endpoint_url=self.endpoint_url, config=_READS)
+        return cast("SSMClient", self._client("ssm"))
 
     @cached_property
     def secrets(self) -> TunnelSecrets:
@@ -204,14 +220,12 @@ class Edge:
     @cached_property
     def ec2(self) -> EC2Client:
         """EC2, for reading."""
-        with _making("ec2"):
-            return self.session.client("ec2", endpoint_url=self.endpoint_url, config=_READS)
+        return cast("EC2Client", self._client("ec2"))
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
         """CloudFormation, for reading a stack's outputs."""
-        with _making("cloudformation"):
-            return self.session.client("cloudformation", endpoint_url=self.endpoint_url, config=_READS)
+        return cast("CloudFormationClient", self._client("cloudformation"))
 
     def stack_outputs(self, stack: str) -> dict[str, str]:
         """Read a stack's outputs; see `discover.stack_outputs`."""
@@ -219,7 +233,7 @@ class Edge:
 
     def discovery(self, vpc_id: str) -> Discovery:
         """Open a VPC that nobody has declared, for reading."""
-        return Discovery(self.ec2, vpc_id)
+        return Discovery(self.ec2, vpc_id, self.threads)
 
 
 def connect(region: str | None = None, profile: str | None = None, endpoint_url: str | None = None) -> Edge:
@@ -233,7 +247,10 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
     import boto3  # noqa: PLC0415 - a tenth of a cold start, and the deployed functions do without: see _Session
 
     try:
-        session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
+        bare = botocore.session.get_session()
+        session = boto3.Session(
+            region_name=region or os.environ.get("AWS_REGION"), profile_name=profile, botocore_session=bare
+        )
         known = session.region_name
     except BotoCoreError as error:
         hint = "`aws configure list-profiles` lists what ~/.aws/config and ~/.aws/credentials have"
@@ -241,7 +258,12 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
     if known is None:
         raise ControllerError("no AWS region is set", hint="name one with --region or AWS_REGION")
     _check_url(endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or "https://amazonaws.com")
-    return Edge(session, endpoint_url)
+    return Edge(session, endpoint_url, _bundle(bare))
+
+
+def _bundle(session: botocore.session.Session) -> str | None:
+    """Give the file of certificates that botocore would trust: AWS_CA_BUNDLE, the profile's, or that of `requests`."""
+    return session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
 
 
 def signed_api(url: str | None = None, region: str | None = None, profile: str | None = None) -> SignedApi:
@@ -296,6 +318,15 @@ class _Session:
         """Make a client."""
         return self._session.create_client(service, endpoint_url=endpoint_url, config=config)
 
+    def get_credentials(self) -> Credentials | None:
+        """Give the function's credentials."""
+        return self._session.get_credentials()
+
+    @property
+    def bundle(self) -> str | None:
+        """A file of certificates to trust; see `_bundle`."""
+        return _bundle(self._session)
+
 
 @cache
 def deployed() -> Edge:
@@ -303,7 +334,8 @@ def deployed() -> Edge:
 
     Lambda names a function's handler in `_HANDLER` (Lambda developer guide, "Defined runtime environment variables").
     """
-    edge = Edge(cast("boto3.Session", _Session()))
+    session = _Session()
+    edge = Edge(cast("boto3.Session", session), bundle=session.bundle)
     if os.environ.get("_HANDLER") == "app.reconcile":
         gc.disable()  # what is made here stays: looking for garbage in it would take a tenth of the start, and
         _ = edge.bench

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.core.wake import Ignored, Sign, Wake, Whereabouts, concerns, declares, interpret
+from chalicelib.core.concern import Concerned, concerned, declaring, minding, to_locate
+from chalicelib.core.event import Ignored, interpret
+from chalicelib.core.wake import Wake
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from chalicelib.controller import Clock
+    from chalicelib.core.concern import Whereabouts
+    from chalicelib.core.event import Sign
     from chalicelib.core.topology import Topology
+
+GUESSED = timedelta(seconds=20)
+"""How long one look must do for all the events that name what cannot be found."""
 
 
 class Declared(Protocol):
@@ -33,8 +41,10 @@ class Declared(Protocol):
 class Places(Protocol):
     """Where AWS's resources live."""
 
-    def locate(self, resource_id: str) -> Whereabouts | None:
-        """Find one instance, interface or route table with one call; None when AWS knows none of that id.
+    def locate(self, mentioned: Collection[str]) -> Mapping[str, Whereabouts]:
+        """Find instances, interfaces, route tables and public addresses, with one call for each kind that is mentioned.
+
+        What AWS knows none of is left out.
 
         Raises:
             ObservationError: AWS did not answer.
@@ -45,8 +55,8 @@ class Places(Protocol):
 class Queue(Protocol):
     """The way to the worker."""
 
-    def send(self, wakes: Sequence[Wake]) -> None:
-        """Put every wake-up on the queue, each in its topology's group.
+    def send(self, wakes: Sequence[Wake], once: str | None = None) -> None:
+        """Put every wake-up on the queue, each in its topology's group; of the same `once`, one for each topology.
 
         Raises:
             ApplyError: some could not be sent.
@@ -69,21 +79,31 @@ class Doorbell:
 def ring(event: object, bell: Doorbell) -> list[str]:
     """Wake every topology an event concerns; gives their names.
 
+    Those that it only may concern are woken once in `GUESSED`, by whatever number of events: an account full of
+    other people's networks must not have everybody look all the time. What is missed so the next tick sees. They are
+    not told a notice either, which may be about an instance that is none of theirs.
+
     Raises:
         Ignored: the event wakes nobody; says why.
         ObservationError: it could not be found out whom the event concerns.
         ApplyError: a wake-up could not be sent.
     """
-    sign = interpret(event, bell.clock.now(), bell.account, bell.region)
-    names = _concerned(sign, bell)
-    if not names:
+    now = bell.clock.now()
+    sign = interpret(event, now, bell.account, bell.region)
+    whom = _concerned(sign, bell)
+    surely, perhaps = sorted(whom.surely), sorted(whom.perhaps)
+    if not surely and not perhaps:
         raise Ignored(f"{sign.what}: concerns no declared topology")
-    bell.queue.send([Wake(name, sign.what, sign.at, notice=sign.notice) for name in names])
-    return names
+    if surely:
+        bell.queue.send([Wake(name, sign.what, sign.at, notice=sign.notice) for name in surely])
+    if perhaps:
+        guess = int(now.timestamp() // GUESSED.total_seconds())
+        bell.queue.send([Wake(name, sign.what, sign.at) for name in perhaps], once=f"guess-{guess}")
+    return sorted(surely + perhaps)
 
 
-def _concerned(sign: Sign, bell: Doorbell) -> list[str]:
-    """Find the topologies concerned with at most one call beyond what this process knows already.
+def _concerned(sign: Sign, bell: Doorbell) -> Concerned:
+    """Find the topologies concerned, with at most one call for each kind of resource beyond what this process knows.
 
     A tick reads anew what is declared, so that the events of its minute need not. A topology that is named is not
     looked up: the worker, which reads it anyway, drops one that is declared no more. It was just declared, so the next
@@ -91,15 +111,13 @@ def _concerned(sign: Sign, bell: Doorbell) -> list[str]:
     """
     if sign.topology is not None:
         bell.declared.forget()
-        return [sign.topology]
-    if not sign.ids:
-        return sorted(bell.declared.known(fresh=True))
-    known = bell.declared.known()
-    named = [name for name, topology in known.items() if topology and declares(topology, sign.ids)]
-    lookup = sorted(i for i in sign.ids if i.startswith(("i-", "eni-", "rtb-")))
-    if named or not lookup or not known:
-        return sorted(named)
-    found = bell.places.locate(lookup[0])
-    return sorted(
-        name for name, topology in known.items() if topology and found and concerns(topology, found)
-    )
+        return Concerned(frozenset({sign.topology}))
+    if not sign.ids and not sign.edit:
+        return Concerned(frozenset(bell.declared.known(fresh=True)))
+    known = minding(bell.declared.known(), sign)
+    if not known:
+        return Concerned()
+    if named := declaring(known, sign):
+        return Concerned(named)
+    lookup = to_locate(sign)
+    return concerned(known, sign, bell.places.locate(lookup) if lookup else {})

@@ -1,26 +1,33 @@
-"""What people may wish of a topology, by the API or the command line: a run, a pause, its end; and their words for it."""
+"""What people may wish of a topology, by the API or the command line: a run, a pause, its end; and what became of it."""
 
 from __future__ import annotations
 
 import re
 import uuid
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.envelope import MOST_CONFIRM_SECONDS
+from chalicelib.core.errors import ApplyError, ControllerError
 from chalicelib.core.reading import read_duration
+from chalicelib.core.topology import Limits
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable, Mapping
 
     from chalicelib.core.history import History, Pause
+    from chalicelib.core.topology import Topology
     from chalicelib.core.wake import Wake
     from chalicelib.wakeups import Queue
     from chalicelib.worker import Ledger
 
 LONGEST = timedelta(days=30)
 """Of all durations that anybody may name."""
+
+UNANSWERED = timedelta(seconds=130)
+"""How long a worker may still be about to answer what it has begun, or was just in time to begin: one that is killed
+hides the message for the queue's 65 seconds, and the next run of it takes up to 60 (.chalice/resources.yaml)."""
 
 _REASON = re.compile(
     r"[^\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,200}"
@@ -79,12 +86,47 @@ def ask(wake: Wake, ledger: Ledger, queue: Queue) -> str:
     """Put a request on the queue and give its id; its answer says queued before the worker can say running.
 
     Raises:
-        ApplyError: it could not be noted or sent, so nobody will answer it.
+        ApplyError: it could not be noted or sent.
     """
     request_id = str(uuid.uuid4())
     ledger.answer(request_id, wake.topology, "queued")
-    queue.send([replace(wake, request_id=request_id)])
+    try:
+        queue.send([replace(wake, request_id=request_id)])
+    except ApplyError as error:
+        raise ApplyError(
+            f"the worker could not be asked: {error.message}",
+            hint=f"ask again; where SQS took it all the same, request {request_id} tells what became of it",
+            aws_code=error.aws_code,
+        ) from error
     return request_id
+
+
+def judge(answer: Mapping[str, Any], now: datetime, read: Callable[[str], Topology]) -> dict[str, Any]:
+    """Say how far a request has come, and finally so when it is older than an answer can be; `note` says what that means.
+
+    `expired`: nobody began it in time, and whoever comes upon it now refuses it. `lost`: a worker began it, and neither
+    that one nor the next has answered.
+    """
+    judged = {"at": None, **answer, "note": None}
+    at = judged["at"] and datetime.fromisoformat(judged["at"])
+    if at is None or now - at <= UNANSWERED:
+        return judged
+    look = f"the history of {judged['topology']} tells what was decided since {at:%H:%M:%S} UTC"
+    if judged["state"] == "running":
+        lost = "a worker began it and did not answer: it was cut off, or could not write its answer"
+        return judged | {"state": "lost", "note": f"{lost}; {look}"}
+    if judged["state"] == "queued" and now - at > _age(judged["topology"], read) + UNANSWERED:
+        expired = "no worker began it while it counted (limits.request_age), and none will"
+        return judged | {"state": "expired", "note": f"{expired}; one that could not say so: {look}"}
+    return judged
+
+
+def _age(name: str, read: Callable[[str], Topology]) -> timedelta:
+    """Give how old a request may be; of a topology that cannot be read, as long as one that says nothing."""
+    try:
+        return read(name).limits.request_age
+    except ControllerError:
+        return Limits().request_age
 
 
 def pause(name: str, wanted: Pause, caller: str, ledger: Ledger) -> Pause:
@@ -108,7 +150,8 @@ def resume(name: str, now: datetime, ledger: Ledger) -> Pause | None:
 
     def change(history: History) -> History:
         nonlocal ended
-        ended = history.paused(now)
+        # A second try finds it ended, when the reply to the first was lost.
+        ended = ended or history.paused(now)
         return replace(history, pause=None)
 
     ledger.amend(name, change)

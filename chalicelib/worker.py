@@ -141,21 +141,31 @@ def _taken(record: Mapping[str, Any], group: str, bench: Bench, deadline: dateti
         wake = loads(record["body"])
         if wake.topology != group:
             raise ValueError("a message in another topology's group: two would write at once")  # noqa: TRY301
-        serve(wake, bench, deadline, _sent_at(record))
+        serve(wake, bench, deadline, _receipt(record))
     except Exception as error:  # noqa: BLE001 - the outer edge of a process: it is logged, and the message stays
         bench.voice.complain("a message could not be served", error)
         return False
     return True
 
 
-def _sent_at(record: Mapping[str, Any]) -> datetime | None:
-    """Read when a message was sent, by the queue's clock: an operator's own may be wrong."""
-    sent = record["attributes"].get("SentTimestamp")
-    return datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the queue knows of a message: when it was sent, by its own clock, and whether it was handed out before."""
+
+    sent_at: datetime
+    again: bool = False
+
+
+def _receipt(record: Mapping[str, Any]) -> Receipt | None:
+    """Read a message's receipt; None where the queue says nothing of when it was sent."""
+    attributes = record["attributes"]
+    sent, received = attributes.get("SentTimestamp"), attributes.get("ApproximateReceiveCount")
+    at = datetime.fromtimestamp(int(sent) / 1000, UTC) if sent else None
+    return Receipt(at, again=int(received or 1) > 1) if at else None
 
 
 def serve(
-    wake: Wake, bench: Bench, deadline: datetime | None = None, sent_at: datetime | None = None
+    wake: Wake, bench: Bench, deadline: datetime | None = None, receipt: Receipt | None = None
 ) -> Report | None:
     """Do what a wake-up asks, by `deadline`; None when its topology is declared no more.
 
@@ -165,7 +175,7 @@ def serve(
     if wake.notice is not None:
         notice = wake.notice
         _amend(wake.topology, lambda history: history.noticed(notice), bench)
-    report = _run(wake, bench, deadline, sent_at or wake.at)
+    report = _run(wake, bench, deadline, receipt or Receipt(wake.at))
     if report is None:
         bench.voice.drop("wake-up ignored", f"{wake.topology} is declared no more")
     else:
@@ -175,7 +185,7 @@ def serve(
     return report
 
 
-def _run(wake: Wake, bench: Bench, deadline: datetime | None, sent_at: datetime) -> Report | None:
+def _run(wake: Wake, bench: Bench, deadline: datetime | None, receipt: Receipt) -> Report | None:
     started = bench.ports.clock.now()
     try:
         read = _declared(wake.topology, started, bench)
@@ -183,7 +193,7 @@ def _run(wake: Wake, bench: Bench, deadline: datetime | None, sent_at: datetime)
             return None
         topology, problems = read
         if wake.request_id is not None:
-            _check_age(started - sent_at, topology.limits.request_age)
+            _check_age(receipt, started, topology.limits.request_age)
     except ControllerError as error:
         verdict: Verdict = "expired" if isinstance(error, Expired) else "blind"
         return Report(wake.topology, verdict, wake.woken_by, started, bench.ports.clock.now(), error=error)
@@ -236,18 +246,22 @@ def _kept(name: str, bench: Bench) -> tuple[Kept, Topology] | None:
         return None
 
 
-def _check_age(age: timedelta, limit: timedelta) -> None:
+def _check_age(receipt: Receipt, now: datetime, limit: timedelta) -> None:
     """Refuse what somebody asked too long ago: who still wants it asks again.
 
     Raises:
         Expired: the request is older than is declared.
     """
-    if age > limit:
-        waited = f"{age.total_seconds():.0f} s"
-        raise Expired(
-            f"it was asked {waited} ago, and limits.request_age allows {limit.total_seconds():.0f} s",
-            hint="look at the plan as it is now, and ask again",
-        )
+    age = now - receipt.sent_at
+    if age <= limit:
+        return
+    waited = f"it was asked {age.total_seconds():.0f} s ago"
+    if receipt.again:
+        waited += ", an earlier run of it was cut off (what that did, the history tells)"
+    raise Expired(
+        f"{waited}, and limits.request_age allows {limit.total_seconds():.0f} s",
+        hint="look at the plan as it is now, and ask again",
+    )
 
 
 def _let_go(report: Report, bench: Bench) -> None:

@@ -125,7 +125,7 @@ def instance(  # noqa: PLR0913 - each is one thing an election looks at
     tags: dict[str, str] | None = None,
     launched: datetime = NOON - timedelta(days=1),
 ) -> Instance:
-    """Give a healthy candidate; the router, unless told otherwise."""
+    """Give a healthy candidate; the router, unless told otherwise. Both of EC2's readings agree whether it runs."""
     return Instance(
         id=instance_id,
         state=state,
@@ -135,6 +135,7 @@ def instance(  # noqa: PLR0913 - each is one thing an election looks at
         checks=checks,
         public_address="203.0.113.8",
         notice=notice,
+        listed=state == "running",
     )
 
 
@@ -175,7 +176,7 @@ def seen(
         tables.append(RouteTable(table_id, tags=tags, routes=routes, associations=associations))
     present = instances or (instance(),)
     holder = next((i for p in present for i in p.interfaces if i.id == eni), interface())
-    address = str(declared.private_address or holder.addresses[0])
+    address = str(declared.private_address or next(iter(holder.addresses), "10.0.0.8"))
     return Observation(at, tuple(tables), present, (elastic_ip(eni, address),), (), declared.dhcp_options)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Step: TypeAlias = Literal["observe", "read", "decide", "write", "amend", "close"]
+Step: TypeAlias = Literal["observe", "instance", "read", "decide", "write", "amend", "close"]
 Kind: TypeAlias = Literal["refuse", "lose", "stale", "cut-before", "cut-after", "happen"]
 
 
@@ -103,6 +103,41 @@ class InPlace(Executor):
         return future
 
 
+class Late(Future[T]):
+    """What began when it was asked for, and took its time on the clock: who wants it waits for what is left of that."""
+
+    def __init__(self, clock: FakeClock, job: Callable[[], T]) -> None:
+        super().__init__()
+        self._clock, self._job, self._began = clock, job, clock.now()
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait, and no longer than that."""
+        now = self._clock.now()
+        if not self.done():
+            self._clock.time = self._began
+            try:
+                self.set_result(self._job())
+            except Exception as error:  # noqa: BLE001 - a future holds whatever was raised
+                self.set_exception(error)
+            self._began = self._clock.now()  # when it ended
+        patient = self._began if timeout is None else now + timedelta(seconds=timeout)
+        self._clock.time = max(now, min(self._began, patient))
+        if self._began > patient:
+            raise TimeoutError
+        return super().result(0)
+
+
+class Beside(Executor):
+    """Runs what may run at the same time as time on a fake clock has it: what is slow keeps nobody who does not ask."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Begin it now."""
+        return Late(self._clock, lambda: fn(*args, **kwargs))
+
+
 class FakeClock:
     """Time that passes only when somebody waits."""
 
@@ -152,7 +187,8 @@ class FakeNetwork:
     """The network port: everything it did is in `log`, in order.
 
     `turn` shifts the order in which the changes of one `apply` are attempted, since the edge makes them in parallel.
-    `write_seconds` is how long each takes.
+    `write_seconds` is how long each takes, `look_seconds` how long a look: one that there is no time for fails when that
+    is over. `unread` are the readings that every look lacks, and why.
     """
 
     model: Model
@@ -160,6 +196,9 @@ class FakeNetwork:
     script: Script = field(default_factory=Script)
     turn: int = 0
     write_seconds: float = 0.0
+    look_seconds: float = 0.0
+    unread: dict[str, str] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     log: list[Entry] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -177,13 +216,23 @@ class FakeNetwork:
 
     def instance(self, instance_id: str, seconds: float = 20.0) -> Instance | None:
         """Look for one instance by its id, as it is now."""
-        return self.model.instances.get(instance_id)
+        self.asked.append(instance_id)
+        met = self.script.at("instance")
+        _cut(met, "cut-before")
+        if failed := met.get("refuse") or met.get("lose"):
+            raise ObservationError(f"ec2:DescribeInstances failed: {failed.code}", aws_code=failed.code)
+        _cut(met, "cut-after")
+        return self.model.instance(instance_id)
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Look, maybe at the past."""
         met = self.script.at("observe")
         self._happen(met)
         _cut(met, "cut-before")
+        at = self.clock.now()
+        self.clock.sleep(min(self.look_seconds, seconds))
+        if self.look_seconds > seconds:
+            raise ObservationError("ec2:DescribeRouteTables did not answer in time")
         if failed := met.get("refuse") or met.get("lose"):
             raise ObservationError(f"ec2:DescribeRouteTables failed: {failed.code}", aws_code=failed.code)
         shown = self.model.copy()
@@ -191,7 +240,7 @@ class FakeNetwork:
             shown = self.past[max(0, len(self.past) - 1 - stale.age)]
         self.log.append(Sight(shown, stale is not None))
         _cut(met, "cut-after")
-        return shown.observe(topology, self.clock.now())
+        return shown.observe(topology, at, self.unread)
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> Sequence[Failure | None]:
         """Attempt the changes one by one."""
@@ -308,9 +357,12 @@ class FakeMachines:
     deaf: bool = False
     broken: bool = False
     commands: bool = True
+    slow: Callable[[], None] | None = None
 
     def agents(self, topology: Topology) -> dict[str, Agent]:
-        """Give the agents, unless Systems Manager is deaf."""
+        """Give the agents, unless Systems Manager is deaf; `slow` is what each call waits for."""
+        if self.slow:
+            self.slow()
         if self.deaf:
             raise ObservationError("ssm:DescribeInstanceInformation failed: InternalServerError")
         return dict(self.online)
@@ -339,6 +391,8 @@ class FakeMachines:
         return self._send(Sent("confirm", (instance_id,), digest))
 
     def _send(self, sent: Sent) -> str:
+        if self.slow:
+            self.slow()
         if self.broken:
             raise PushError("ssm:SendCommand failed: AccessDeniedException", aws_code="AccessDeniedException")
         self.sent.append(sent)
@@ -392,6 +446,7 @@ class Scene:
         self.network = FakeNetwork(model, self.clock, self.script, turn)
         self.journal = FakeJournal(self.script, self.network.log)
         self.machines = FakeMachines()
+        self.beside: Executor = InPlace()
         self.runs: list[Run] = []
 
     def __repr__(self) -> str:
@@ -401,7 +456,7 @@ class Scene:
     @property
     def ports(self) -> Ports:
         """Give the ports a run needs."""
-        return Ports(self.network, self.journal, self.clock, self.machines, InPlace())
+        return Ports(self.network, self.journal, self.clock, self.machines, self.beside)
 
     @property
     def history(self) -> History:

@@ -248,10 +248,10 @@ MUTANTS = (
         "isinstance(value, int)",
     ),
     Mutant(
-        "core/declaration.py",
+        "core/reach.py",
         "accepts limits that refuse a failover",
-        "    moved = 2 + sum(",
-        "    moved = 0 * sum(",
+        '"changes": 2 + sum(',
+        '"changes": 0 * sum(',
     ),
     Mutant(
         "core/certificate.py",
@@ -281,8 +281,44 @@ MUTANTS = (
     Mutant(
         "core/router.py",
         "sends office traffic out translated",
-        '*(f"{nat} -s {vpc} -d {some} -j ACCEPT" for some in _listed(remote)),',
+        '*(f"{nat} {some} -j ACCEPT" for some in _between(vpc, remote)),',
         "",
+    ),
+    Mutant(
+        "core/router.py",
+        "takes a secondary range of the VPC for a stranger's",
+        "vpc, private, remote = topology.cidrs,",
+        "vpc, private, remote = (topology.cidr,),",
+    ),
+    Mutant(
+        "core/reach.py",
+        "counts one table for each declaration",
+        "len(_tables(observation, entry)) if observation else 1)",
+        "1)",
+    ),
+    Mutant(
+        "core/riders.py",
+        "says nothing of a subnet that the router refuses",
+        "if not _within(rider.cidr, carried)",
+        "if _within(rider.cidr, carried)",
+    ),
+    Mutant(
+        "core/problems.py",
+        "takes subnets that were not understood for gone",
+        " | {s.id for s in observation.skipped}",
+        "",
+    ),
+    Mutant(
+        "core/problems.py",
+        "finds a standby with somebody else's Elastic IP fit",
+        "if here and other.allocation_id != topology.elastic_ip:",
+        "if here and other.allocation_id == topology.elastic_ip:",
+    ),
+    Mutant(
+        "core/advice.py",
+        "says nothing of a prefix list that leads elsewhere",
+        'if route.destination.startswith("pl-") and elsewhere:',
+        'if route.destination.startswith("pl-") and not elsewhere:',
     ),
     Mutant(
         "core/router.py",
@@ -388,6 +424,24 @@ MUTANTS = (
     ),
     Mutant(
         "core/machine.py",
+        "forgets what other people's rules stop once a push was refused",
+        "            word = replace(word, hooks=before.hooks)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "core/machine.py",
+        "takes no word from a script whose output somebody held",
+        '_SPOKEN = frozenset({"Success", "Failed", "ExecutionTimedOut", "TimedOut"})',
+        '_SPOKEN = frozenset({"Success", "Failed"})',
+    ),
+    Mutant(
+        "core/push.py",
+        "does not tell of a rule that stops what a router is there for",
+        "    for stopping in word.hooks if word else ():",
+        "    for stopping in ():",
+    ),
+    Mutant(
+        "core/machine.py",
         "takes a push that was refused for one that was applied",
         "        if result not in _TAKEN:",
         "        if result is None:",
@@ -481,6 +535,36 @@ MUTANTS = (
         "calls a network converged whose push has only been sent",
         'verdict = "drifting" if any(failures) else "pending"',
         'verdict = "drifting" if any(failures) else verdict',
+    ),
+    Mutant(
+        "core/concern.py",
+        "lets what cannot be found wake nobody",
+        "    if not missing and sign.ids:\n",
+        "    if sign.ids:\n",
+    ),
+    Mutant(
+        "core/concern.py",
+        "takes an address for a thing of the VPC that its interface is in",
+        'anywhere = not vpcs or not missing.isdisjoint({"address", "eipassoc"})',
+        "anywhere = not vpcs",
+    ),
+    Mutant(
+        "core/concern.py",
+        "judges an instance that lost its tag by the tags it has left",
+        "if found.vpc_id is not None and (edit or found.tags is None):",
+        "if found.vpc_id is not None and found.tags is None:",
+    ),
+    Mutant(
+        "core/event.py",
+        "reads the first thing of a list alone",
+        'rest += [(name, item) for item in cast("list[object]", inner)]',
+        'rest += [(name, item) for item in cast("list[object]", inner)[:1]]',
+    ),
+    Mutant(
+        "core/event.py",
+        "takes what is launched into a warm pool for in service",
+        'if kind == "EC2 Instance Launch Successful" and detail.get("Destination") in _IN_SERVICE:',
+        'if kind == "EC2 Instance Launch Successful":',
     ),
 )
 

@@ -65,8 +65,9 @@ def issue(  # noqa: PLR0913 - whatever a test wants to be otherwise
     lasts: timedelta = 2 * YEAR,
     since: timedelta = DAY,
     key: CertificateIssuerPrivateKeyTypes | None = None,
+    hosts: tuple[x509.GeneralName, ...] = (),
 ) -> Holder:
-    """Make a certificate for a new key, signed by its issuer; None for an extension leaves it out."""
+    """Make a certificate for a new key, signed by its issuer; None or nothing for an extension leaves it out."""
     key, now = key or ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = (
@@ -83,6 +84,8 @@ def issue(  # noqa: PLR0913 - whatever a test wants to be otherwise
         builder = builder.add_extension(constraints, critical=True)
     if uses:
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
+    if hosts:
+        builder = builder.add_extension(x509.SubjectAlternativeName(hosts), critical=False)
     if usage is not None:
         signs = bool(authority)
         builder = builder.add_extension(

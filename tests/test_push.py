@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.controller import Request, reconcile
 from chalicelib.core.certificate import PARTS, CertificateRecord
-from chalicelib.core.history import History
+from chalicelib.core.history import READ_LAG
 from chalicelib.core.machine import FRESH, PATIENCE, TRY_AGAIN, Agent, Order
 from chalicelib.core.push import INSPECTED, SETTLES
 from chalicelib.core.router import Box, render
@@ -20,11 +20,13 @@ from chalicelib.core.window import read_window
 from tests.builders import NOON, ROUTER, STANDBY, THIRD, TUNNEL, instance, seen, standby, topology
 from tests.core.model import Model
 from tests.fakes import Scene, Sent
+from tests.histories import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from chalicelib.core.history import History
     from chalicelib.core.observation import Instance
     from chalicelib.core.report import Report
     from chalicelib.core.topology import Topology
@@ -47,7 +49,7 @@ def stage(
     """Give a converged network, a journal that knows the router, and machines that nobody has asked yet."""
     declared = declared or managed()
     scene = Scene(declared, Model.of(seen(declared, *(instances or (instance(), standby())))))
-    scene.journal.histories[declared.name] = History(1, ROUTER, NOON - timedelta(days=1))
+    scene.journal.histories[declared.name] = remembered(declared)
     scene.machines.online = {instance_id: Agent(online=True) for instance_id in online}
     return scene
 
@@ -134,6 +136,27 @@ def test_drift_on_a_machine_is_pushed_over_and_the_reason_says_what_was_changed(
     assert [(o.change.reason, o.result) for o in report.outcomes] == [
         (f"somebody changed the machine: {line}, and 1 more", "sent")
     ]
+
+
+def test_rule_of_somebody_else_that_stops_traffic_is_a_problem_and_is_not_pushed_over() -> None:
+    """A push mends nothing there: it is told, machine and rule, for as long as the machine says so."""
+    scene = settled()
+    run(scene, INSPECTED)
+    line = "table inet firewalld, chain filter_FORWARD, `reject` stops 10.0.1.0/24 to the internet"
+    own = digest(scene.topology, ROUTER)
+    scene.machines.say(2, ROUTER, digest=own, forwarding=True, hooks=[line])
+    scene.machines.say(2, STANDBY, digest=digest(scene.topology, STANDBY), forwarding=True)
+
+    report = run(scene)
+
+    assert report.outcomes == ()
+    assert [p for p in report.problems if line in p] == [
+        f"{ROUTER} does not carry all of it: {line}; Mooring leaves other people's rules alone"
+    ]
+    run(scene, INSPECTED)
+    scene.machines.say(3, ROUTER, digest=own, forwarding=True, hooks=[])
+    scene.machines.say(3, STANDBY, digest=digest(scene.topology, STANDBY), forwarding=True)
+    assert run(scene).problems == ()
 
 
 def test_what_is_declared_anew_waits_for_the_window_on_the_router_alone() -> None:
@@ -293,8 +316,7 @@ def test_a_deaf_systems_manager_stops_no_repair_of_the_network() -> None:
     scene.model.terminate(ROUTER)
     before = len(scene.machines.sent)
     report = run(scene)
-    assert report.election
-    assert report.election.router.id == STANDBY
+    assert report.router_id == STANDBY
     assert all(outcome.result == "verified" for outcome in report.outcomes)
     assert report.verdict == "drifting"
     assert any("no machine can be configured or asked" in problem for problem in report.problems)
@@ -331,10 +353,10 @@ def test_a_failover_prefers_the_standby_that_is_configured() -> None:
     run(scene)
     scene.machines.say(1, STANDBY, digest=digest(scene.topology, STANDBY), forwarding=True)
     scene.machines.say(1, THIRD, digest=None)
+    run(scene)  # what they said is in the journal by then: a failover waits for no machine
     scene.model.terminate(ROUTER)
     report = run(scene)
-    assert report.election
-    assert report.election.router.id == STANDBY
+    assert report.router_id == STANDBY
 
 
 def test_a_router_that_does_not_forward_gives_way_to_one_that_does() -> None:
@@ -346,7 +368,7 @@ def test_a_router_that_does_not_forward_gives_way_to_one_that_does() -> None:
     )
     report = run(scene)
     assert report.election
-    assert (report.election.router.id, report.election.reason) == (
+    assert (report.router_id, report.election.reason) == (
         STANDBY,
         f"{ROUTER} says that it does not forward",
     )
@@ -374,14 +396,16 @@ def test_a_topology_without_a_tunnel_asks_no_machine_anything() -> None:
 
 
 def test_a_command_without_an_answer_is_given_up_and_a_gone_machine_forgotten() -> None:
-    """Nothing waits for ever."""
+    """Nothing waits for ever; of one that a listing lacks something is known until no listing can be older."""
     scene = stage()
     run(scene)
     run(scene, PATIENCE + MINUTE)
     assert len(sent(scene, "inspect")) == 2
     scene.model.terminate(STANDBY)
     run(scene)
-    assert [m.instance_id for m in scene.journal.histories["office"].machines] == [ROUTER]
+    assert [m.instance_id for m in scene.history.machines] == [ROUTER, STANDBY]
+    run(scene, READ_LAG)
+    assert [m.instance_id for m in scene.history.machines] == [ROUTER]
 
 
 def record(days: int, ca: int = 1) -> CertificateRecord:
@@ -589,8 +613,7 @@ def test_answers_that_cannot_be_read_are_asked_for_once_and_stop_no_repair() -> 
     asked = len(scene.machines.asked)
     report = run(scene)
     assert len(scene.machines.asked) == asked + 1
-    assert report.election
-    assert report.election.router.id == STANDBY
+    assert report.router_id == STANDBY
     assert all(outcome.result == "verified" for outcome in report.outcomes)
     assert any("answered could not be read" in advice for advice in report.advice)
 
@@ -602,5 +625,6 @@ def test_a_push_that_failed_keeps_no_instance_that_is_being_terminated() -> None
     scene.machines.broken = True
     report = run(scene)
     assert (report.verdict, report.moored) == ("drifting", True)
+    assert scene.history.machine(ROUTER).setback
     scene.model.terminate(ROUTER)
     assert run(scene).moored

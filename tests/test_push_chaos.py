@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from chalicelib.controller import Ports, Request, reconcile
 from chalicelib.core.configuration import wanted
 from chalicelib.core.errors import ObservationError, PushError
-from chalicelib.core.history import History
 from chalicelib.core.machine import PATIENCE, Agent, Invocation, Order
 from chalicelib.core.topology import Limits
-from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
+from tests.builders import ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
 from tests.core.model import Model
 from tests.fakes import InPlace, Scene
+from tests.histories import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,7 +211,7 @@ def _stage() -> tuple[Scene, Routers]:
     """Give a converged network whose routers nobody has asked yet."""
     declared = topology(tunnel=TUNNEL, limits=Limits(moves_per_hour=100))
     scene = Scene(declared, Model.of(seen(declared, instance(), standby())))
-    scene.journal.histories[declared.name] = History(1, ROUTER, NOON - timedelta(days=1))
+    scene.journal.histories[declared.name] = remembered(declared)
     return scene, Routers(scene.clock)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.answers import inner, needed
 from chalicelib.aws.errors import AwsError, blind, code_of
 from chalicelib.core.certificate import loads
 from chalicelib.core.errors import ObservationError
@@ -26,7 +27,8 @@ def read_record(ssm: SSMClient, topology: str) -> CertificateRecord | None:
         ObservationError: it could not be read, or is not what Mooring wrote.
     """
     try:
-        return loads(ssm.get_parameter(Name=record_path(topology))["Parameter"]["Value"])
+        answer = ssm.get_parameter(Name=record_path(topology))
+        return loads(needed(inner(answer, "Parameter"), "Value"))
     except AwsError as error:
         if code_of(error) == "ParameterNotFound":
             return None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.answers import NOTHING, inner, listing, members, needed, tags, text
 from chalicelib.aws.ec2 import PAGE, Ec2Network
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.topology import DEFAULT_ROUTE, Topology
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import FilterTypeDef
@@ -26,7 +29,7 @@ def stack_outputs(cloudformation: CloudFormationClient, stack: str) -> dict[str,
         ObservationError: there is no such stack, or it could not be read.
     """
     try:
-        found = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+        found = listing(cloudformation.describe_stacks(StackName=stack), "Stacks")
     except AwsError as error:
         # CloudFormation answers ValidationError for a stack that does not exist, and for a name that cannot.
         if code_of(error) == "ValidationError":
@@ -34,15 +37,16 @@ def stack_outputs(cloudformation: CloudFormationClient, stack: str) -> dict[str,
                 f"cannot read stack {stack}: {message_of(error)}", hint=_ELSEWHERE, aws_code="ValidationError"
             ) from error
         raise blind("cloudformation:DescribeStacks", error) from error
-    outputs = found[0].get("Outputs", []) if found else []
-    return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    outputs = members(found[0], "Outputs") if found else []
+    pairs = ((text(output, "OutputKey"), text(output, "OutputValue")) for output in outputs)
+    return {key: value for key, value in pairs if key and value}
 
 
 class Discovery:
     """One VPC, read for a proposal: everything a topology could name."""
 
-    def __init__(self, ec2: EC2Client, vpc_id: str) -> None:
-        self._ec2, self._vpc_id = ec2, vpc_id
+    def __init__(self, ec2: EC2Client, vpc_id: str, beside: Executor) -> None:
+        self._ec2, self._vpc_id, self._beside = ec2, vpc_id, beside
 
     def cidrs_and_name(self) -> tuple[tuple[str, ...], str]:
         """Read the VPC's IPv4 ranges, the primary first, and its Name tag, or nothing.
@@ -51,7 +55,8 @@ class Discovery:
             ObservationError: there is no such VPC, or it could not be read.
         """
         try:
-            (vpc,) = self._ec2.describe_vpcs(VpcIds=[self._vpc_id])["Vpcs"]
+            vpc = next(iter(listing(self._ec2.describe_vpcs(VpcIds=[self._vpc_id]), "Vpcs")), NOTHING)
+            primary = needed(vpc, "CidrBlock")
         except AwsError as error:
             if code_of(error) == "InvalidVpcID.NotFound":
                 raise ObservationError(
@@ -62,12 +67,11 @@ class Discovery:
             raise blind("ec2:DescribeVpcs", error) from error
         # A range that is being removed stays listed with another state.
         associated = (
-            a["CidrBlock"]
-            for a in vpc.get("CidrBlockAssociationSet", [])
-            if a.get("CidrBlockState", {}).get("State") == "associated"
+            cidr
+            for a in members(vpc, "CidrBlockAssociationSet")
+            if text(inner(a, "CidrBlockState"), "State") == "associated" and (cidr := text(a, "CidrBlock"))
         )
-        name = next((t["Value"] for t in vpc.get("Tags", []) if t["Key"] == "Name"), "")
-        return tuple(dict.fromkeys([vpc["CidrBlock"], *associated])), name
+        return tuple(dict.fromkeys([primary, *associated])), tags(vpc).get("Name", "")
 
     def observe(self) -> Observation:
         """Observe its tables, instances and Elastic IPs as a run does.
@@ -75,7 +79,7 @@ class Discovery:
         Raises:
             ObservationError: any part of it could not be read.
         """
-        return Ec2Network(self._ec2, self._ec2).observe(_bare(self._vpc_id))
+        return Ec2Network(self._ec2, self._beside).observe(_bare(self._vpc_id))
 
     def subnets(self) -> dict[str, str]:
         """Read its subnets' IPv4 ranges by id; one that is IPv6 only has none, and is left out.
@@ -87,10 +91,11 @@ class Discovery:
             pages = self._ec2.get_paginator("describe_subnets").paginate(
                 Filters=self._within("vpc-id"), PaginationConfig=PAGE
             )
-            found = [subnet for page in pages for subnet in page["Subnets"]]
+            found = [subnet for page in pages for subnet in listing(page, "Subnets")]
         except AwsError as error:
             raise blind("ec2:DescribeSubnets", error) from error
-        return {s["SubnetId"]: s["CidrBlock"] for s in found if s.get("CidrBlock")}
+        pairs = ((text(subnet, "SubnetId"), text(subnet, "CidrBlock")) for subnet in found)
+        return {subnet_id: cidr for subnet_id, cidr in pairs if subnet_id and cidr}
 
     def internet_gateway(self) -> str | None:
         """Find its internet gateway; a VPC has at most one.
@@ -99,10 +104,11 @@ class Discovery:
             ObservationError: it could not be read.
         """
         try:
-            found = self._ec2.describe_internet_gateways(Filters=self._within("attachment.vpc-id"))
+            answer = self._ec2.describe_internet_gateways(Filters=self._within("attachment.vpc-id"))
+            found = listing(answer, "InternetGateways")
         except AwsError as error:
             raise blind("ec2:DescribeInternetGateways", error) from error
-        return next((gateway["InternetGatewayId"] for gateway in found["InternetGateways"]), None)
+        return next((text(gateway, "InternetGatewayId") for gateway in found), None)
 
     def tagged(self, key: str) -> frozenset[str]:
         """List all of the region's resources that carry a tag, whatever its value.
@@ -113,9 +119,10 @@ class Discovery:
         chosen: FilterTypeDef = {"Name": "key", "Values": [key]}
         try:
             pages = self._ec2.get_paginator("describe_tags").paginate(Filters=[chosen], PaginationConfig=PAGE)
-            return frozenset(tag["ResourceId"] for page in pages for tag in page["Tags"])
+            found = [text(tag, "ResourceId") for page in pages for tag in listing(page, "Tags")]
         except AwsError as error:
             raise blind("ec2:DescribeTags", error) from error
+        return frozenset(resource_id for resource_id in found if resource_id)
 
     def security_groups(self, interface_id: str) -> tuple[str, ...]:
         """Read the groups of one of its interfaces; none when the interface is gone.
@@ -125,10 +132,12 @@ class Discovery:
         """
         chosen: FilterTypeDef = {"Name": "network-interface-id", "Values": [interface_id]}
         try:
-            found = self._ec2.describe_network_interfaces(Filters=[*self._within("vpc-id"), chosen])
+            answer = self._ec2.describe_network_interfaces(Filters=[*self._within("vpc-id"), chosen])
+            found = listing(answer, "NetworkInterfaces")
         except AwsError as error:
             raise blind("ec2:DescribeNetworkInterfaces", error) from error
-        return tuple(group["GroupId"] for i in found["NetworkInterfaces"] for group in i["Groups"])
+        groups = (text(group, "GroupId") for interface in found for group in members(interface, "Groups"))
+        return tuple(group for group in groups if group)
 
     def _within(self, name: str) -> list[FilterTypeDef]:
         return [{"Name": name, "Values": [self._vpc_id]}]

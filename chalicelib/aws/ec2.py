@@ -1,292 +1,274 @@
-"""Observes the VPC in one parallel round; a partial reading is an error, never an emptier network."""
+"""Observes the VPC in one parallel round: what every decision needs is read whole, the rest as far as it can be."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import math
+import time
+from concurrent.futures import FIRST_EXCEPTION, wait
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
-from chalicelib.aws.errors import AwsError, blind, code_of
-from chalicelib.aws.writes import write
+from chalicelib.aws.answers import listing, tags, text
+from chalicelib.aws.errors import AwsError, MalformedAnswer, blind, code_of, message_of
+from chalicelib.aws.items import Items, elastic_ip, groups_of, ingress, subnet
+from chalicelib.aws.statuses import Statuses, statuses
+from chalicelib.core.concern import Whereabouts
 from chalicelib.core.errors import ObservationError
-from chalicelib.core.observation import (
-    ElasticIp,
-    IngressRule,
-    Instance,
-    Interface,
-    Observation,
-    Route,
-    RouteTable,
-)
-from chalicelib.core.wake import Whereabouts
+from chalicelib.core.observation import Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor, Future
+    from typing import TypeAlias
 
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import (
-        FilterTypeDef,
-        InstanceNetworkInterfaceTypeDef,
-        InstanceStatusTypeDef,
-        InstanceTypeDef,
-        PaginatorConfigTypeDef,
-        RouteTableTypeDef,
-        RouteTypeDef,
-        SecurityGroupRuleTypeDef,
-        TagTypeDef,
-    )
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, PaginatorConfigTypeDef
 
+    from chalicelib.aws.answers import Raw
+    from chalicelib.aws.writes import Writes
     from chalicelib.core.change import NetworkChange
+    from chalicelib.core.observation import Instance
     from chalicelib.core.report import Failure
     from chalicelib.core.topology import Topology
 
-_T = TypeVar("_T")
+    Answers: TypeAlias = dict[str, Future[list[Raw]]]
 
 PAGE: PaginatorConfigTypeDef = {"PageSize": 1000}
-"""The largest page of DescribeInstances, DescribeInstanceStatus and DescribeSecurityGroupRules."""
+"""The largest page of DescribeInstances, DescribeInstanceStatus, DescribeSecurityGroupRules and DescribeSubnets."""
 
-_TARGETS = (
-    "GatewayId",
-    "NetworkInterfaceId",
-    "NatGatewayId",
-    "TransitGatewayId",
-    "VpcPeeringConnectionId",
-    "EgressOnlyInternetGatewayId",
-    "LocalGatewayId",
-    "CarrierGatewayId",
-    "CoreNetworkArn",
-    "OdbNetworkArn",
-    "InstanceId",
-)
-_DESTINATIONS = ("DestinationCidrBlock", "DestinationIpv6CidrBlock", "DestinationPrefixListId")
+FILTER_VALUES = 200
+"""The most values that EC2 takes in one filter."""
+
+GRACE = 1.0
+"""Seconds that a look waits for the rest once it has what every decision needs: one retry of a throttled call."""
+
+_TABLES, _INSTANCES, _ADDRESSES = "ec2:DescribeRouteTables", "ec2:DescribeInstances", "ec2:DescribeAddresses"
+_STATUSES, _SUBNETS = "ec2:DescribeInstanceStatus", "ec2:DescribeSubnets"
+_RULES, _VPCS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"
 
 
 class Ec2Network:
     """The controller's network port on EC2; implements `controller.Network`.
 
-    `reads` retries by itself; `writes` must not, since the order of retried writes is decided here.
+    `reads` retries by itself; `writes` does not, since the order of retried writes is decided here. Without `writes` it
+    is there to be looked at. `beside` must start at once what it is given, whatever else still hangs: see
+    `threads.Threads`.
     """
 
-    def __init__(self, reads: EC2Client, writes: EC2Client) -> None:
-        self._reads, self._writes = reads, writes
+    def __init__(self, reads: EC2Client, beside: Executor, writes: Writes | None = None) -> None:
+        self._reads, self._beside, self._writes = reads, beside, writes
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
-        """Read the whole network: five calls at once (six with DHCP options), more only where AWS pages.
+        """Read the network: five calls at once, one more each for a managed group and for DHCP options, and where AWS pages.
 
         Raises:
-            ObservationError: naming every call that failed, with AWS's code.
+            ObservationError: naming each of DescribeRouteTables, DescribeInstances and DescribeAddresses that failed, with
+                AWS's code, or was not answered within `seconds`.
         """
-        taken_at = datetime.now(UTC)
-        with ThreadPoolExecutor(max_workers=6) as pool:
-            tables = pool.submit(_reading, "ec2:DescribeRouteTables", self._route_tables, topology)
-            instances = pool.submit(_reading, "ec2:DescribeInstances", self._instances, topology)
-            statuses = pool.submit(_reading, "ec2:DescribeInstanceStatus", self._statuses, topology)
-            elastic_ips = pool.submit(_reading, "ec2:DescribeAddresses", self._elastic_ips, topology)
-            rules = pool.submit(_reading, "ec2:DescribeSecurityGroupRules", self._rules, topology)
-            options = pool.submit(_reading, "ec2:DescribeVpcs", self._dhcp_options, topology)
+        taken_at, deadline = datetime.now(UTC), time.monotonic() + seconds
+        essential, others = self._essential(topology, deadline), self._others(topology, deadline)
+        _require(essential, deadline)
         # Every VPC has a main table, so none means no such VPC; DescribeVpcs would say so less clearly.
-        if not tables.exception() and not tables.result():
+        if not essential[_TABLES].result():
             raise ObservationError(
                 f"{topology.vpc_id} is not in this account and region",
                 hint="check --region and --profile, and vpc.id in the topology",
             )
-        _raise_together(tables, instances, statuses, elastic_ips, rules, options)
-        return Observation(
-            taken_at=taken_at,
-            tables=tuple(map(_route_table, tables.result())),
-            instances=tuple(_instance(raw, statuses.result()) for raw in instances.result()),
-            elastic_ips=elastic_ips.result(),
-            ingress=tuple(_ingress(rule) for rule in rules.result() if not rule["IsEgress"]),
-            dhcp_options=options.result(),
-            group_seen=bool(rules.result()) or _on_some_interface(topology, instances.result()),
-        )
+        wait(others.values(), timeout=min(GRACE, _left(deadline)))
+        unread = {api: why for api, answer in others.items() if (why := _why_not(answer))}
+        read = {api: answer.result() for api, answer in (essential | others).items() if api not in unread}
+        return _understood(topology, taken_at, read, unread)
 
     def instance(self, instance_id: str, seconds: float = 20.0) -> Instance | None:
         """Look for one instance by its id, wherever it is and if it has ended; None when EC2 knows none of that id.
+
+        Its status checks are not read.
+
+        Raises:
+            ObservationError: EC2 did not answer within `seconds`, or with what cannot be understood.
+        """
+        deadline = time.monotonic() + seconds
+        answer = self._beside.submit(self._instances, deadline, InstanceIds=[instance_id])
+        wait([answer], timeout=seconds)
+        if (error := _failure(answer)) is None:
+            items = Items(Statuses())
+            found = items.each("instance", "InstanceId", answer.result(), items.instance)
+            ours = next((instance for instance in found if instance.id == instance_id), None)
+            if ours or not items.skipped:
+                return ours
+            error = MalformedAnswer(f"{instance_id} cannot be read: {items.skipped[0].why}")
+        if code_of(error).startswith("InvalidInstanceID"):
+            return None
+        raise blind(_INSTANCES, error) from error
+
+    def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
+        """Attempt every change, most valuable first, many at a time; see `Writes.write`."""
+        if self._writes is None:
+            raise TypeError("this network was opened to look at it only")
+        return self._writes.write(changes, seconds)
+
+    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
+        """Find instances, interfaces, route tables and public addresses, with one call for each kind that is mentioned.
+
+        What EC2 knows none of is left out; so is, of each kind, what is beyond the first `FILTER_VALUES`.
 
         Raises:
             ObservationError: EC2 did not answer.
         """
         try:
-            reservations = self._reads.describe_instances(InstanceIds=[instance_id])["Reservations"]
+            return dict(self._located(mentioned))
         except AwsError as error:
-            if code_of(error).startswith("InvalidInstanceID"):
-                return None
-            raise blind("ec2:DescribeInstances", error) from error
-        return next((_instance(raw, {}) for r in reservations for raw in r["Instances"]), None)
+            raise blind(f"looking for {', '.join(sorted(mentioned)[:3])}", error) from error
 
-    def apply(self, changes: Sequence[NetworkChange], seconds: float) -> list[Failure | None]:
-        """Attempt every change, most valuable first, many at a time; see `writes.write`."""
-        return write(self._writes, changes, seconds)
+    def _located(self, mentioned: Collection[str]) -> Iterator[tuple[str, Whereabouts]]:
+        """Look with filters: a list of ids would fail as a whole for one that is gone."""
+        for id_key, raw in self._mentioned(mentioned):
+            if resource_id := text(raw, id_key):
+                yield resource_id, _whereabouts(id_key, raw)
 
-    def locate(self, resource_id: str) -> Whereabouts | None:
-        """Find one instance, interface or route table with one call; None when AWS knows none of that id.
+    def _mentioned(self, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
+        """List what is mentioned, each with the member that names it."""
+        if chosen := _chosen("instance-id", ids, "i-"):
+            yield from (("InstanceId", raw) for raw in self._instances(math.inf, Filters=chosen))
+        if chosen := _chosen("network-interface-id", ids, "eni-"):
+            interfaces = self._reads.describe_network_interfaces(Filters=chosen)
+            yield from (("NetworkInterfaceId", raw) for raw in listing(interfaces, "NetworkInterfaces"))
+        if chosen := _chosen("route-table-id", ids, "rtb-"):
+            tables = self._reads.describe_route_tables(Filters=chosen)
+            yield from (("RouteTableId", raw) for raw in listing(tables, "RouteTables"))
+        if chosen := _chosen("public-ip", ids, tuple("0123456789")):
+            addresses = self._reads.describe_addresses(Filters=chosen)
+            yield from (("PublicIp", raw) for raw in listing(addresses, "Addresses"))
 
-        Raises:
-            ObservationError: AWS did not answer.
-        """
-        try:
-            return self._locate(resource_id)
-        except AwsError as error:
-            if code_of(error).endswith((".NotFound", ".Malformed")):
-                return None
-            raise blind(f"looking for {resource_id}", error) from error
+    # -- what a look asks for ----------------------------------------------------------------------------
 
-    def _locate(self, resource_id: str) -> Whereabouts | None:
-        match resource_id.partition("-")[0]:
-            case "i":
-                reservations = self._reads.describe_instances(InstanceIds=[resource_id])["Reservations"]
-                found = [i for reservation in reservations for i in reservation["Instances"]]
-                return Whereabouts(found[0].get("VpcId"), _tags(found[0].get("Tags", []))) if found else None
-            case "eni":
-                interfaces = self._reads.describe_network_interfaces(NetworkInterfaceIds=[resource_id])
-                return Whereabouts(interfaces["NetworkInterfaces"][0].get("VpcId"))
-            case "rtb":
-                tables = self._reads.describe_route_tables(RouteTableIds=[resource_id])
-                return Whereabouts(tables["RouteTables"][0].get("VpcId"))
-            case _:
-                return None
+    def _essential(self, topology: Topology, deadline: float) -> Answers:
+        """Ask for what every decision needs: no pin can be moved without any of it."""
+        within = _filters("vpc-id", topology.vpc_id)
+        return {
+            # unpaged: a VPC has at most 200 tables (quota) and a page only 100
+            _TABLES: self._ask("describe_route_tables", "RouteTables", deadline, Filters=within),
+            _INSTANCES: self._beside.submit(self._instances, deadline, Filters=within, PaginationConfig=PAGE),
+            # the region's: a foreign one may sit where the declared one belongs
+            _ADDRESSES: self._beside.submit(self._addresses),
+        }
 
-    def _route_tables(self, topology: Topology) -> list[RouteTableTypeDef]:
-        """List the VPC's tables; unpaged, since a VPC has at most 200 (quota) and a page only 100."""
-        pages = self._reads.get_paginator("describe_route_tables").paginate(Filters=_in_vpc(topology))
-        return [table for page in pages for table in page["RouteTables"]]
+    def _others(self, topology: Topology, deadline: float) -> Answers:
+        """Ask for what only some decisions need, and for nothing that nobody decides about."""
+        paged = partial(self._ask, deadline=deadline, PaginationConfig=PAGE)
+        asked: Answers = {
+            # the region's running instances: the API filters by no VPC and no tag
+            _STATUSES: paged("describe_instance_status", "InstanceStatuses"),
+            _SUBNETS: paged("describe_subnets", "Subnets", Filters=_filters("vpc-id", topology.vpc_id)),
+        }
+        if topology.ssh != "unmanaged" and topology.security_group is not None:
+            # both ways: of a group that does not exist, EC2 lists none
+            chosen = _filters("group-id", topology.security_group)
+            asked[_RULES] = paged("describe_security_group_rules", "SecurityGroupRules", Filters=chosen)
+        if topology.dhcp_options is not None:
+            asked[_VPCS] = self._beside.submit(self._vpc, topology.vpc_id)
+        return asked
 
-    def _instances(self, topology: Topology) -> list[InstanceTypeDef]:
-        paginator = self._reads.get_paginator("describe_instances")
-        pages = paginator.paginate(Filters=_in_vpc(topology), PaginationConfig=PAGE)
-        return [i for page in pages for reservation in page["Reservations"] for i in reservation["Instances"]]
+    def _ask(self, operation: str, key: str, deadline: float, **asked: object) -> Future[list[Raw]]:
+        return self._beside.submit(self._list, operation, key, deadline, **asked)
 
-    def _statuses(self, _: Topology) -> dict[str, str]:
-        """Read the status checks of the region's running instances: the API filters by no VPC and no tag."""
-        pages = self._reads.get_paginator("describe_instance_status").paginate(PaginationConfig=PAGE)
-        return {s["InstanceId"]: _checks(s) for page in pages for s in page["InstanceStatuses"]}
+    def _list(self, operation: str, key: str, deadline: float, **asked: object) -> list[Raw]:
+        """Follow a listing to its last page; a page without its list is no empty one."""
+        found: list[Raw] = []
+        for page in cast("Any", self._reads).get_paginator(operation).paginate(**asked):
+            found += listing(page, key)
+            if _left(deadline) == 0:
+                raise _no_answer()  # nobody waits any more
+        return found
 
-    def _elastic_ips(self, _: Topology) -> tuple[ElasticIp, ...]:
-        """Read all of the region's: a foreign one may sit where the declared one belongs."""
-        return tuple(
-            ElasticIp(
-                raw["AllocationId"],
-                raw["PublicIp"],
-                raw.get("NetworkInterfaceId"),
-                raw.get("PrivateIpAddress"),
-                _tags(raw.get("Tags", [])),
-            )
-            for raw in self._reads.describe_addresses()["Addresses"]
-        )
+    def _instances(self, deadline: float, **asked: object) -> list[Raw]:
+        reservations = self._list("describe_instances", "Reservations", deadline, **asked)
+        return [instance for reservation in reservations for instance in listing(reservation, "Instances")]
 
-    def _rules(self, topology: Topology) -> list[SecurityGroupRuleTypeDef]:
-        """List the rules of the router's group, both ways: of one that does not exist, EC2 lists none."""
-        if topology.ssh == "unmanaged" or topology.security_group is None:
-            return []
-        pages = self._reads.get_paginator("describe_security_group_rules").paginate(
-            Filters=[{"Name": "group-id", "Values": [topology.security_group]}], PaginationConfig=PAGE
-        )
-        return [rule for page in pages for rule in page["SecurityGroupRules"]]
+    def _addresses(self) -> list[Raw]:
+        return listing(self._reads.describe_addresses(), "Addresses")
 
-    def _dhcp_options(self, topology: Topology) -> str | None:
-        if topology.dhcp_options is None:
-            return None
-        vpcs = self._reads.describe_vpcs(VpcIds=[topology.vpc_id])["Vpcs"]
-        return vpcs[0].get("DhcpOptionsId") if vpcs else None
+    def _vpc(self, vpc_id: str) -> list[Raw]:
+        """Read which DHCP options the VPC has; one without any has those called `default`."""
+        vpcs = listing(self._reads.describe_vpcs(VpcIds=[vpc_id]), "Vpcs")
+        if not vpcs or text(vpcs[0], "DhcpOptionsId") is None:
+            raise MalformedAnswer(f"it does not say which DHCP options {vpc_id} has")
+        return vpcs
 
 
-def _in_vpc(topology: Topology) -> list[FilterTypeDef]:
-    return [{"Name": "vpc-id", "Values": [topology.vpc_id]}]
-
-
-def _reading(doing: str, read: Callable[[Topology], _T], topology: Topology) -> _T:
-    try:
-        return read(topology)
-    except AwsError as error:
-        raise blind(doing, error) from error
-
-
-def _raise_together(*readings: Future[Any]) -> None:
-    """Raise one error that tells of every reading that failed."""
-    errors = [error for reading in readings if (error := reading.exception())]
-    if not errors:
-        return
-    first = errors[0]
-    if not isinstance(first, ObservationError):
-        raise first
-    others = [str(e) for e in errors[1:]]
-    message = "; ".join([first.message, *others])
-    raise ObservationError(message, hint=first.hint, aws_code=first.aws_code) from first
-
-
-def _route_table(raw: RouteTableTypeDef) -> RouteTable:
-    associations = raw.get("Associations", [])
-    return RouteTable(
-        id=raw["RouteTableId"],
-        main=any(a.get("Main") for a in associations),
-        tags=_tags(raw.get("Tags", [])),
-        routes=tuple(map(_route, raw.get("Routes", []))),
-        associations={a["SubnetId"]: a["RouteTableAssociationId"] for a in associations if a.get("SubnetId")},
+def _understood(
+    topology: Topology, taken_at: datetime, read: Mapping[str, list[Raw]], unread: dict[str, str]
+) -> Observation:
+    """Understand what was read, item by item."""
+    items = Items(statuses(read[_STATUSES]) if _STATUSES in read else Statuses())
+    rules, instances = read.get(_RULES, []), read[_INSTANCES]
+    seen = Observation(
+        taken_at=taken_at,
+        tables=items.each("route-table", "RouteTableId", read[_TABLES], items.route_table),
+        instances=items.each("instance", "InstanceId", instances, items.instance),
+        elastic_ips=items.each("elastic-ip", "AllocationId", read[_ADDRESSES], elastic_ip),
+        ingress=items.each("security-group-rule", "SecurityGroupRuleId", rules, ingress),
+        dhcp_options=next((text(vpc, "DhcpOptionsId") for vpc in read.get(_VPCS, ())), None),
+        # what could not be looked for is not missing
+        group_seen=_RULES in unread or bool(rules) or topology.security_group in groups_of(instances),
+        subnets=items.each("subnet", "SubnetId", read[_SUBNETS], subnet) if _SUBNETS in read else None,
+        unread=unread,
     )
+    return replace(seen, skipped=tuple(items.skipped))
 
 
-def _route(raw: RouteTypeDef) -> Route:
-    """Read one route; its target is the most specific id that EC2 gives (the interface, not the instance)."""
-    keyed = cast("dict[str, str]", raw)
-    return Route(
-        destination=next(keyed[key] for key in _DESTINATIONS if keyed.get(key)),
-        target=next((keyed[key] for key in _TARGETS if keyed.get(key)), "unknown"),
-        state=keyed.get("State", "active"),
-        origin=keyed.get("Origin", "CreateRoute"),
-    )
+def _whereabouts(id_key: str, raw: Raw) -> Whereabouts:
+    match id_key:
+        case "InstanceId":
+            return Whereabouts(text(raw, "VpcId"), tags(raw))
+        case "PublicIp":
+            return Whereabouts(allocation_id=text(raw, "AllocationId"))
+        case _:
+            return Whereabouts(text(raw, "VpcId"))
 
 
-def _instance(raw: InstanceTypeDef, statuses: dict[str, str]) -> Instance:
-    interfaces = sorted(raw.get("NetworkInterfaces", []), key=_device_index)
-    return Instance(
-        id=raw["InstanceId"],
-        state=raw["State"]["Name"],
-        launched_at=raw["LaunchTime"],
-        tags=_tags(raw.get("Tags", [])),
-        interfaces=tuple(map(_interface, interfaces)),
-        checks=statuses.get(raw["InstanceId"], "insufficient-data"),
-        public_address=raw.get("PublicIpAddress") or None,
-    )
+def _chosen(name: str, mentioned: Collection[str], start: str | tuple[str, ...]) -> list[FilterTypeDef]:
+    """Make the filter for all that starts so, none where nothing does."""
+    values = sorted(one for one in mentioned if one.startswith(start))[:FILTER_VALUES]
+    return [{"Name": name, "Values": values}] if values else []
 
 
-def _device_index(raw: InstanceNetworkInterfaceTypeDef) -> tuple[int, int]:
-    attachment = raw.get("Attachment", {})
-    return attachment.get("NetworkCardIndex", 0), attachment.get("DeviceIndex", 0)
+def _filters(name: str, value: str) -> list[FilterTypeDef]:
+    return [{"Name": name, "Values": [value]}]
 
 
-def _interface(raw: InstanceNetworkInterfaceTypeDef) -> Interface:
-    addresses = sorted(raw["PrivateIpAddresses"], key=lambda a: not a.get("Primary"))
-    return Interface(
-        id=raw["NetworkInterfaceId"],
-        subnet_id=raw["SubnetId"],
-        addresses=tuple(a["PrivateIpAddress"] for a in addresses),
-        source_dest_check=raw["SourceDestCheck"],
-    )
+def _left(deadline: float) -> float:
+    """Give the seconds until a moment of the monotonic clock."""
+    return max(0.0, deadline - time.monotonic())
 
 
-def _ingress(raw: SecurityGroupRuleTypeDef) -> IngressRule:
-    source = raw.get("CidrIpv4") or raw.get("CidrIpv6") or raw.get("PrefixListId") or "a security group"
-    ports = raw.get("FromPort", -1), raw.get("ToPort", -1)
-    return IngressRule(raw["SecurityGroupRuleId"], raw["IpProtocol"], *ports, source)
+def _failure(answer: Future[list[Raw]]) -> BaseException | None:
+    """Say why there is no answer by now; botocore raises of its own whatever an answer that is no AWS's makes it trip over."""
+    return answer.exception() if answer.done() else _no_answer()
 
 
-def _on_some_interface(topology: Topology, instances: list[InstanceTypeDef]) -> bool:
-    """Say whether an instance of the VPC has the declared group: then it exists, though it may have no rule."""
-    interfaces = (interface for instance in instances for interface in instance.get("NetworkInterfaces", []))
-    groups = {group["GroupId"] for interface in interfaces for group in interface.get("Groups", [])}
-    return topology.security_group in groups
+def _no_answer() -> TimeoutError:
+    return TimeoutError("no answer in time")
 
 
-def _checks(raw: InstanceStatusTypeDef) -> str:
-    """Sum up the system, instance and volume checks: impaired when any is."""
-    checks = cast("dict[str, dict[str, str]]", raw)
-    found = [
-        checks.get(key, {}).get("Status") for key in ("SystemStatus", "InstanceStatus", "AttachedEbsStatus")
-    ]
-    return "impaired" if "impaired" in found else found[1] or "insufficient-data"
+def _why_not(answer: Future[list[Raw]]) -> str | None:
+    """Say why there is no answer by now, with AWS's code."""
+    error = _failure(answer)
+    return None if error is None else f"{code_of(error)}: {message_of(error)}"
 
 
-def _tags(raw: Sequence[TagTypeDef]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in raw}
+def _require(answers: Answers, deadline: float) -> None:
+    """Wait until all are there; when one has failed, only a moment for the others, to name all that fail together.
+
+    Raises:
+        ObservationError: tells of every one that failed or is not there in time.
+    """
+    _, late = wait(answers.values(), timeout=_left(deadline), return_when=FIRST_EXCEPTION)
+    wait(late, timeout=min(GRACE, _left(deadline)))
+    errors = [blind(api, error) for api, answer in answers.items() if (error := _failure(answer))]
+    if errors:
+        first = errors[0]
+        message = "; ".join(error.message for error in errors)
+        raise ObservationError(message, hint=first.hint, aws_code=first.aws_code) from first.__cause__

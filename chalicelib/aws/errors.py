@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.report import Failure
 
-AwsError = (BotoCoreError, ClientError)
-"""What a call may raise: AWS refused it, or it never got an answer."""
+
+class MalformedAnswer(Exception):  # noqa: N818 - what AWS gave
+    """AWS answered, but the answer lacks what nobody can do without."""
+
+
+AwsError = (BotoCoreError, ClientError, ResponseParserError, MalformedAnswer)
+"""What a call may raise: AWS refused it, it never got an answer, or one that cannot be understood."""
+
+Unanswered: TypeAlias = BotoCoreError | ClientError | ResponseParserError | MalformedAnswer
+"""Any of `AwsError`, as a type."""
 
 THROTTLED = frozenset({"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException"})
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
@@ -34,21 +45,21 @@ _CREDENTIALS = frozenset(
 )
 
 
-def code_of(error: BotoCoreError | ClientError) -> str:
-    """Give AWS's code, or botocore's name for an error that never reached AWS."""
+def code_of(error: BaseException) -> str:
+    """Give AWS's code, or the name of an error that is not AWS's own."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code") or "Unknown"
     return type(error).__name__
 
 
-def message_of(error: BotoCoreError | ClientError) -> str:
+def message_of(error: BaseException) -> str:
     """Give AWS's own sentence."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Message") or str(error)
     return str(error)
 
 
-def transient(error: BotoCoreError | ClientError) -> bool:
+def transient(error: Unanswered) -> bool:
     """Say whether the same call may go through a moment later: throttled, AWS's fault, or no answer."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -56,12 +67,12 @@ def transient(error: BotoCoreError | ClientError) -> bool:
     return code_of(error) not in ("ParamValidationError", "NoCredentialsError", "NoRegionError")
 
 
-def failure(error: BotoCoreError | ClientError) -> Failure:
+def failure(error: Unanswered) -> Failure:
     """Describe a write that did not go through."""
     return Failure(code_of(error), message_of(error), transient(error))
 
 
-def blind(doing: str, error: BotoCoreError | ClientError) -> ObservationError:
+def blind(doing: str, error: BaseException) -> ObservationError:
     """Describe a reading that failed, with what to do next."""
     code = code_of(error)
     return ObservationError(

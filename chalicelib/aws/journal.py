@@ -6,12 +6,14 @@ import json
 import random
 import time
 import zlib
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
 
+from chalicelib.aws.answers import listing
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
@@ -21,12 +23,12 @@ from chalicelib.core.report import as_json
 from chalicelib.core.wake import read_notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from botocore.exceptions import BotoCoreError
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import PutTypeDef
 
+    from chalicelib.aws.errors import Unanswered
     from chalicelib.core.report import Report
 
 _T = TypeVar("_T")
@@ -64,7 +66,9 @@ class DynamoJournal:
         Raises:
             ObservationError: the table could not be read.
         """
-        return _history(self._item(name, _STATE))
+        item = self._item(name, _STATE)
+        with _as_written(f"{name}'s state"):
+            return _history(item)
 
     def decide(self, name: str, before: History, after: History, decision: Report) -> None:
         """Write the decision and the new state, both or neither, unless another run decided since `before`.
@@ -134,26 +138,29 @@ class DynamoJournal:
             PaginationConfig={"MaxItems": limit, "PageSize": limit},
         )
         try:
-            items = [item for page in pages for item in page["Items"]]
+            items = [item for page in pages for item in listing(page, "Items")]
         except AwsError as error:
             raise _unread(self._table, "dynamodb:Query", error) from error
-        return [_content(item["report"]) for item in items]
+        with _as_written(f"{name}'s timeline"):
+            return [_content(cast("Any", item)["report"]) for item in items]
 
     def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
-        """Note how far a request has come: queued, running or done.
+        """Note how far a request has come: queued, running or done, and since when.
 
         Raises:
             ApplyError: the table could not be written.
         """
+        now = datetime.now(UTC)
         known = {
             "request_id": request_id,
             "topology": name,
             "state": state,
+            "at": now.isoformat(),
             "report": report and as_json(report),
         }
         item = _key(_REQUESTS, request_id) | {
             "answer": _document(known),
-            "ttl": {"N": str(int((datetime.now(UTC) + ANSWERED).timestamp()))},
+            "ttl": {"N": str(int((now + ANSWERED).timestamp()))},
         }
         try:
             self._dynamodb.put_item(TableName=self._table, Item=item)
@@ -167,7 +174,8 @@ class DynamoJournal:
             ObservationError: the table could not be read.
         """
         item = self._item(_REQUESTS, request_id)
-        return _content(item["answer"]) if item else None
+        with _as_written(f"the request {request_id}"):
+            return _content(item["answer"]) if item else None
 
     def keep(self, name: str, kept: Kept) -> None:
         """Keep a valid declaration for the day when none can be read.
@@ -191,7 +199,9 @@ class DynamoJournal:
             ObservationError: the table could not be read.
         """
         item = self._item(name, _DECLARATION)
-        return Kept(item["document"]["S"].encode(), datetime.fromisoformat(item["at"]["S"])) if item else None
+        with _as_written(f"{name}'s declaration"):
+            at = _time(item, "at")
+            return Kept(item["document"]["S"].encode(), at) if at else None
 
     def _item(self, name: str, entry: str) -> dict[str, Any]:
         try:
@@ -210,7 +220,7 @@ class DynamoJournal:
             "ExpressionAttributeValues": {":before": {"N": str(before.revision)}},
         }
 
-    def _unwritten(self, error: BotoCoreError | ClientError) -> ApplyError:
+    def _unwritten(self, error: Unanswered) -> ApplyError:
         return ApplyError(
             f"the journal {self._table} could not be written: {code_of(error)}: {message_of(error)}",
             hint="the next run tries again",
@@ -218,7 +228,19 @@ class DynamoJournal:
         )
 
 
-def _outrun(error: BotoCoreError | ClientError) -> bool:
+@contextmanager
+def _as_written(what: str) -> Iterator[None]:
+    """Turn what somebody else wrote into the table, or changed there, into one error."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, zlib.error) as error:
+        raise ObservationError(
+            f"the journal's item of {what} is not as Mooring writes it: {type(error).__name__}: {error}",
+            hint="restore it, or delete the item: what is remembered begins anew",
+        ) from error
+
+
+def _outrun(error: Unanswered) -> bool:
     """Say whether another run was faster; a transaction is cancelled for a throttled table, too."""
     if code_of(error) == "TransactionConflictException":
         return True
@@ -228,7 +250,7 @@ def _outrun(error: BotoCoreError | ClientError) -> bool:
     return bool(reasons & {"ConditionalCheckFailed", "TransactionConflict"})
 
 
-def _unread(table: str, doing: str, error: BotoCoreError | ClientError) -> ObservationError:
+def _unread(table: str, doing: str, error: Unanswered) -> ObservationError:
     if code_of(error) == "ResourceNotFoundException":
         return ObservationError(
             f"there is no journal table {table} in this account and region",

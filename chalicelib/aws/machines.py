@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.aws.answers import inner, listing, needed, needed_number, text
 from chalicelib.aws.certificate import read_record
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
@@ -15,10 +16,10 @@ from chalicelib.core.machine import Agent, Invocation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_ssm.type_defs import InstanceInformationStringFilterTypeDef
 
+    from chalicelib.aws.errors import Unanswered
     from chalicelib.core.certificate import CertificateRecord
     from chalicelib.core.change import PushConfig
     from chalicelib.core.topology import Topology
@@ -57,9 +58,10 @@ class SystemsManager:
             ]
             try:
                 pages = self._ssm.get_paginator("describe_instance_information").paginate(Filters=filters)
-                for node in (node for page in pages for node in page["InstanceInformationList"]):
-                    online = node.get("PingStatus") == "Online"
-                    found[node["InstanceId"]] = Agent(online, node.get("AgentVersion", ""))
+                for node in (node for page in pages for node in listing(page, "InstanceInformationList")):
+                    if instance_id := text(node, "InstanceId"):
+                        online = text(node, "PingStatus") == "Online"
+                        found[instance_id] = Agent(online, text(node, "AgentVersion") or "")
             except AwsError as error:
                 raise blind("ssm:DescribeInstanceInformation", error) from error
         return found
@@ -85,11 +87,12 @@ class SystemsManager:
         """
         try:
             said = self._ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
+            status = needed(said, "StatusDetails")
         except AwsError as error:
             if code_of(error) == "InvocationDoesNotExist":
                 return None
             raise blind("ssm:GetCommandInvocation", error) from error
-        return Invocation(said["StatusDetails"].replace(" ", ""), said.get("StandardOutputContent", ""))
+        return Invocation(status.replace(" ", ""), text(said, "StandardOutputContent") or "")
 
     def push(self, topology: Topology, change: PushConfig) -> str:
         """Store a configuration, unless it lies there already, and have a machine take exactly that version.
@@ -132,21 +135,22 @@ class SystemsManager:
         Intelligent tiering takes the advanced tier, which costs, only above 4 KB; nothing brings a parameter back from it.
         """
         try:
-            known = self._ssm.get_parameter(Name=path)["Parameter"]
-            if known["Value"] == value:
-                return known["Version"]
+            known = inner(self._ssm.get_parameter(Name=path), "Parameter")
+            if text(known, "Value") == value:
+                return needed_number(known, "Version")
         except AwsError as error:
             if code_of(error) != "ParameterNotFound":
                 raise _unsent(f"ssm:GetParameter {path}", error) from error
         try:
-            return self._ssm.put_parameter(
+            answer = self._ssm.put_parameter(
                 Name=path,
                 Description="What a router is configured with; holds no secret",
                 Value=value,
                 Type="String",
                 Tier="Intelligent-Tiering",
                 Overwrite=True,
-            )["Version"]
+            )
+            return needed_number(answer, "Version")
         except AwsError as error:
             raise _unsent(f"ssm:PutParameter {path}", error) from error
 
@@ -162,11 +166,12 @@ class SystemsManager:
                 Parameters=parameters,
                 TimeoutSeconds=DELIVERED_WITHIN,
             )
+            command_id = needed(inner(answer, "Command"), "CommandId")
         except AwsError as error:
             self._pins.pop(name, None)  # the next run looks at the document anew
             raise _unsent(f"ssm:SendCommand {name}", error) from error
         self._pins[name] = pin
-        return answer["Command"]["CommandId"]
+        return command_id
 
     def _pinned(self, name: str) -> _Pin:
         """Find the version of a document that is ours, word for word, once per process."""
@@ -177,20 +182,27 @@ class SystemsManager:
             )
         try:
             kept = self._ssm.get_document(Name=name, DocumentVersion="$LATEST", DocumentFormat="JSON")
-            if fingerprint(json.loads(kept["Content"])) != self._fingerprints[name]:
+            version = needed(kept, "DocumentVersion")
+            if _fingerprint(needed(kept, "Content")) != self._fingerprints[name]:
                 raise PushError(
                     f"the document {name} is not the one that was deployed with this Mooring",
                     hint="find out who changed it; make deploy puts the right one back",
                 )
-            version = kept["DocumentVersion"]
-            return _Pin(
-                version, self._ssm.describe_document(Name=name, DocumentVersion=version)["Document"]["Hash"]
-            )
+            described = self._ssm.describe_document(Name=name, DocumentVersion=version)
+            return _Pin(version, needed(inner(described, "Document"), "Hash"))
         except AwsError as error:
             raise _unsent(f"reading the document {name}", error) from error
 
 
-def _unsent(doing: str, error: BotoCoreError | ClientError) -> PushError:
+def _fingerprint(content: str) -> str:
+    """Give a document's fingerprint; of what is no JSON, nothing: it is not ours."""
+    try:
+        return fingerprint(json.loads(content))
+    except ValueError:
+        return ""
+
+
+def _unsent(doing: str, error: Unanswered) -> PushError:
     return PushError(
         f"{doing} failed: {code_of(error)}: {message_of(error)}",
         hint="the next run tries again",

@@ -6,6 +6,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.answers import members, needed, text
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ApplyError
 
@@ -36,7 +37,7 @@ def find_queue(sqs: SQSClient) -> str | None:
         ObservationError: SQS refused or did not answer.
     """
     try:
-        return sqs.get_queue_url(QueueName=NAME)["QueueUrl"]
+        return needed(sqs.get_queue_url(QueueName=NAME), "QueueUrl")
     except AwsError as error:
         if code_of(error) in ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"):
             return None
@@ -49,15 +50,20 @@ class FifoQueue:
     def __init__(self, sqs: SQSClient, url: str) -> None:
         self._sqs, self._url = sqs, url
 
-    def send(self, wakes: Sequence[Wake]) -> None:
+    def send(self, wakes: Sequence[Wake], once: str | None = None) -> None:
         """Send every wake-up, ten to a call; each carries an id of its own, so that no wanted look is swallowed.
+
+        Of those that are sent `once`, the queue takes one of the same word for each topology, whichever process sends it,
+        and drops the others for five minutes (SQS developer guide, "Exactly-once processing in Amazon SQS").
 
         Raises:
             ApplyError: names the topologies that could not be woken; the others were.
         """
         batches = [wakes[start : start + BATCH] for start in range(0, len(wakes), BATCH)]
         with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
-            failures = [failure for failed in pool.map(self._send, batches) for failure in failed]
+            failures = [
+                failure for failed in pool.map(lambda b: self._send(b, once), batches) for failure in failed
+            ]
         if failures:
             raise ApplyError(
                 f"sqs:SendMessageBatch failed for {', '.join(failures)}", hint="the next tick wakes them"
@@ -80,7 +86,7 @@ class FifoQueue:
                 aws_code=code_of(error),
             ) from error
 
-    def _send(self, batch: Sequence[Wake]) -> list[str]:
+    def _send(self, batch: Sequence[Wake], once: str | None) -> list[str]:
         try:
             answer = self._sqs.send_message_batch(
                 QueueUrl=self._url,
@@ -89,11 +95,17 @@ class FifoQueue:
                         "Id": str(place),
                         "MessageBody": wake.dumps(),
                         "MessageGroupId": wake.topology,
-                        "MessageDeduplicationId": str(uuid.uuid4()),
+                        "MessageDeduplicationId": f"{wake.topology}-{once}" if once else str(uuid.uuid4()),
                     }
                     for place, wake in enumerate(batch)
                 ],
             )
         except AwsError as error:
             return [f"{wake.topology} ({code_of(error)}: {message_of(error)})" for wake in batch]
-        return [f"{batch[int(f['Id'])].topology} ({f['Code']})" for f in answer.get("Failed", [])]
+        sent = {text(entry, "Id") for entry in members(answer, "Successful")}
+        codes = {text(entry, "Id"): text(entry, "Code") for entry in members(answer, "Failed")}
+        return [
+            f"{wake.topology} ({codes.get(str(place)) or 'SQS does not say why'})"
+            for place, wake in enumerate(batch)
+            if str(place) not in sent
+        ]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.answers import inner, listing, needed, needed_number, text
 from chalicelib.aws.certificate import read_record, record_path
 from chalicelib.aws.errors import AwsError, blind, code_of
 from chalicelib.core.certificate import PARTS, CertificateRecord, Part, StoredSecret, Storing
@@ -73,14 +74,17 @@ class TunnelSecrets:
         names = {secret_path(topology, part): part for part in PARTS}
         try:
             answer = self._ssm.get_parameters(Names=list(names), WithDecryption=True)
+            stored = {
+                needed(one, "Name"): (needed(one, "Value"), needed_number(one, "Version"))
+                for one in listing(answer, "Parameters")
+            }
         except AwsError as error:
             raise blind("ssm:GetParameters and kms:Decrypt", error) from None
-        keys = self._keys(topology) if answer["Parameters"] else {}
+        keys = self._keys(topology) if stored else {}
         return {
-            names[one["Name"]]: StoredSecret(
-                one["Value"], one["Version"], *keys.get(one["Name"], (OWN_KEY, "Standard"))
-            )
-            for one in answer["Parameters"]
+            part: StoredSecret(*stored[name], *keys.get(name, (OWN_KEY, "Standard")))
+            for name, part in names.items()
+            if name in stored
         }
 
     def _keys(self, topology: str) -> dict[str, tuple[str, str]]:
@@ -88,10 +92,14 @@ class TunnelSecrets:
         under = {"Key": "Path", "Option": "OneLevel", "Values": [f"{ROOT}/{topology}/tunnel"]}
         try:
             pages = self._ssm.get_paginator("describe_parameters").paginate(ParameterFilters=[under])  # type: ignore[list-item] # a dict of its keys
-            found = [one for page in pages for one in page["Parameters"]]
+            found = [one for page in pages for one in listing(page, "Parameters")]
         except AwsError as error:
             raise blind("ssm:DescribeParameters", error) from error
-        return {one["Name"]: (one.get("KeyId", OWN_KEY), one.get("Tier", "Standard")) for one in found}
+        return {
+            name: (text(one, "KeyId") or OWN_KEY, text(one, "Tier") or "Standard")
+            for one in found
+            if (name := text(one, "Name"))
+        }
 
     def store(
         self,
@@ -141,7 +149,9 @@ class TunnelSecrets:
             Tier="Intelligent-Tiering",
             Overwrite=True,
         )
-        return StoredSecret(value, answer["Version"], key_id, answer.get("Tier", "Standard"))
+        return StoredSecret(
+            value, needed_number(answer, "Version"), key_id, text(answer, "Tier") or "Standard"
+        )
 
     def _undone(
         self, topology: str, failed: _Failed, done: list[Part], before: Mapping[Part, StoredSecret]
@@ -185,10 +195,13 @@ class TunnelSecrets:
         """Look whether somebody else stored secrets meanwhile: two sets mixed would be none."""
         names = {secret_path(topology, part): part for part in PARTS}
         try:
-            seen = self._ssm.get_parameters(Names=list(names))["Parameters"]
+            answer = self._ssm.get_parameters(Names=list(names))
+            seen = {
+                needed(one, "Name"): needed_number(one, "Version") for one in listing(answer, "Parameters")
+            }
         except AwsError as error:
             raise blind("ssm:GetParameters", error) from error
-        newer = sorted(names[one["Name"]] for one in seen if one["Version"] > now[names[one["Name"]]].version)
+        newer = sorted(part for name, part in names.items() if seen.get(name, 0) > now[part].version)
         if newer:
             raise ApplyError(
                 f"somebody else stored {', '.join(newer)} of {topology} meanwhile",
@@ -199,7 +212,7 @@ class TunnelSecrets:
         """Write the record unless it is there; say whether it was written."""
         path = record_path(topology)
         try:
-            if self._ssm.get_parameter(Name=path)["Parameter"]["Value"] == wanted:
+            if text(inner(self._ssm.get_parameter(Name=path), "Parameter"), "Value") == wanted:
                 return False
         except AwsError as error:
             if code_of(error) != "ParameterNotFound":

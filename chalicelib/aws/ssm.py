@@ -6,6 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from chalicelib.aws.answers import inner, listing, needed, number, text
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import ApplyError, TopologyError, UnknownTopology
@@ -45,10 +46,11 @@ class Topologies:
         """
         try:
             pages = self._ssm.get_paginator("get_parameters_by_path").paginate(Path=PATH)
-            found = [p for page in pages for p in page["Parameters"]]
+            found = [p for page in pages for p in listing(page, "Parameters")]
         except AwsError as error:
             raise blind("ssm:GetParametersByPath", error) from error
-        return dict(sorted((p["Name"].removeprefix(PATH), p["Value"].encode()) for p in found))
+        written = {name: text(p, "Value") or "" for p in found if (name := text(p, "Name"))}
+        return {name.removeprefix(PATH): written[name].encode() for name in sorted(written)}
 
     def known(self, *, fresh: bool = False) -> dict[str, Topology | None]:
         """Give every declared topology, None for one that is not valid; read at most `KNOWN_FOR` ago unless `fresh`.
@@ -72,7 +74,8 @@ class Topologies:
             ObservationError: Parameter Store could not be read.
         """
         try:
-            return self._ssm.get_parameter(Name=PATH + name)["Parameter"]["Value"].encode()
+            answer = self._ssm.get_parameter(Name=PATH + name)
+            return needed(inner(answer, "Parameter"), "Value").encode()
         except AwsError as error:
             if code_of(error) == "ParameterNotFound":
                 return None
@@ -94,7 +97,7 @@ class Topologies:
         return parse(document)
 
     def declare(self, name: str, document: bytes) -> int:
-        """Store a topology that `parse` accepted; gives the parameter's new version.
+        """Store a topology that `parse` accepted; gives the parameter's new version, 0 when AWS does not say.
 
         Intelligent tiering takes the advanced tier only above 4 KB, and keeps it once taken.
 
@@ -102,14 +105,14 @@ class Topologies:
             ApplyError: it could not be stored.
         """
         try:
-            return self._ssm.put_parameter(
+            answer = self._ssm.put_parameter(
                 Name=PATH + name,
                 Description="A network that Mooring keeps; written by mooring declare",
                 Value=document.decode(),
                 Type="String",
                 Tier="Intelligent-Tiering",
                 Overwrite=True,
-            )["Version"]
+            )
         except AwsError as error:
             code = code_of(error)
             raise ApplyError(
@@ -117,6 +120,7 @@ class Topologies:
                 hint="nothing was stored",
                 aws_code=code,
             ) from error
+        return number(answer, "Version") or 0
 
 
 def _parse(document: bytes) -> Topology | None:

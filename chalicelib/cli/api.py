@@ -129,6 +129,8 @@ def _lines(document: Any) -> Iterator[Text]:  # noqa: ANN401 - any JSON
             yield from answer_lines(document)
         case {"request_id": str(request_id), "topology": name}:
             yield line(f"{name}: asked the worker: mooring api get /requests/{request_id}")
+        case {"request_id": None, "message": str(message)}:
+            yield line(message)
         case {"topology": name, "pause": {"reason": _} as pause}:
             yield line(f"{name} is paused {pause_text(pause)}")
         case {"topologies": list(names)}:

@@ -20,7 +20,9 @@ from chalicelib.core.wake import Wake
 from chalicelib.wakeups import Queue
 
 PATIENCE = "5m"
-"""Longer than a run that waits for another of its topology: the worker's own limit is two minutes."""
+"""Longer than a request counts that is declared to count for two minutes, and than the runs that may take it."""
+
+_GOES_ON = ("queued", "running")
 
 _PAUSES = (0.2, 0.3, 0.5, 1.0, 2.0)
 """Seconds between looks for the answer; the last one again and again."""
@@ -84,11 +86,11 @@ def request(
 
     Exit status: 0 done and everything is as declared, 2 not done yet, 1 otherwise. Answers are kept for a day.
     """
-    answer = shell.edge.journal.answered(request_id) if _ID.fullmatch(request_id) else None
+    answer = _answered(shell, request_id) if _ID.fullmatch(request_id) else None
     if answer is None:
         raise UsageError(f"no request {request_id} is known", hint="answers are kept for a day")
     shell.show(answer_lines(answer), answer)
-    if answer["state"] != "done":
+    if answer["state"] in _GOES_ON:
         return 2
     return (
         0 if answer["report"] and answer["report"]["verdict"] in ("converged", "repaired", "pending") else 1
@@ -102,7 +104,13 @@ def answer_lines(answer: Run) -> Iterator[Text]:
     elif answer["state"] == "done":
         yield line(f"{answer['topology']} is declared no more; nothing was changed")
     else:
-        yield line(f"{answer['topology']}: {answer['state']}")
+        note = f": {answer['note']}" if answer.get("note") else ""
+        yield line(f"{answer['topology']}: {answer['state']}{note}")
+
+
+def _answered(shell: Shell, request_id: str) -> dict[str, Any] | None:
+    answer = shell.edge.journal.answered(request_id)
+    return answer and wishes.judge(answer, shell.edge.ports.clock.now(), shell.edge.topologies.read)
 
 
 def _wait(shell: Shell, request_id: str, seconds: float) -> dict[str, Any]:
@@ -112,13 +120,15 @@ def _wait(shell: Shell, request_id: str, seconds: float) -> dict[str, Any]:
     again = f"mooring request {request_id}"
     while True:
         try:
-            answer = shell.edge.journal.answered(request_id)
+            answer = _answered(shell, request_id)
         except ControllerError as error:
             raise Unanswered(
                 f"request {request_id} goes on, but its answer cannot be read: {error}", hint=again
             ) from error
         if answer and answer["state"] == "done":
             return answer
+        if answer and answer["state"] not in _GOES_ON:
+            raise Unanswered(f"request {request_id} is {answer['state']}: {answer['note']}", hint=again)
         if clock.now() >= deadline:
             state = answer["state"] if answer else "unknown"
             raise Unanswered(

@@ -2,6 +2,8 @@
 
 import difflib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -10,6 +12,7 @@ from rich.text import Text
 from chalicelib.cli.claims import conflicts
 from chalicelib.cli.errors import AlreadyClaimed
 from chalicelib.cli.files import read
+from chalicelib.cli.held import Held, hold
 from chalicelib.cli.options import Yes
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import can_ask, line
@@ -32,7 +35,8 @@ def declare(
 ) -> int:
     """Validate a topology and store it.
 
-    Shows what differs from the one declared now. Asks on a terminal only. Exit status: 0 it is declared (or would be), 1 it is not.
+    Shows what differs from the one declared now, and what of it the network as it is cannot keep. Asks on a terminal only. Exit status:
+    0 it is declared (or would be), 1 it is not.
     """
     document = read(file, hint="mooring init writes a topology")
     topology = _parse(file, document)
@@ -40,12 +44,15 @@ def declare(
     now = others.get(topology.name)
     answer: dict[str, object] = {"name": topology.name, "changed": now != document, "version": None}
     if now == document:
-        shell.show([line(f"{topology.name} is unchanged")], answer | {"diff": ""})
+        shell.show([line(f"{topology.name} is unchanged")], answer | {"diff": ""} | asdict(Held()))
         return 0
     diff = "\n".join(_diff(file, now, document))
     answer["diff"] = diff
     shell.say([line(f"{topology.name} is new: {_summary(topology)}")] if now is None else _coloured(diff))
     _refuse_conflicts(topology, others)
+    held = _hold(shell, file, topology)
+    answer |= asdict(held)
+    shell.say(_told(held))
     if dry_run:
         shell.show([line("dry run: nothing was stored")], answer)
         return 0
@@ -64,11 +71,33 @@ def declare(
 
 
 def _parse(file: str, document: bytes) -> Topology:
-    try:
+    with _told_where(file):
         return parse(document)
+
+
+def _hold(shell: Shell, file: str, topology: Topology) -> Held:
+    with _told_where(file), shell.waiting("looking at the network"):
+        return hold(topology, shell.edge.network)
+
+
+@contextmanager
+def _told_where(file: str) -> Iterator[None]:
+    """Say with every flaw where it is to be mended."""
+    try:
+        yield
     except TopologyError as error:
         where = "standard input" if file == "-" else file
         raise TopologyError(error.flaws, hint=f"mend {where}; nothing was stored") from error
+
+
+def _told(held: Held) -> Iterator[Text]:
+    if held.unseen:
+        why = f"the network was not seen, so only the file was judged: {held.unseen}"
+        yield line(("unseen   ", "yellow"), why)
+    for problem in held.problems:
+        yield line(("problem  ", "yellow"), problem)
+    for advice in held.advice:
+        yield line(("advice   ", "yellow"), advice)
 
 
 def _refuse_conflicts(topology: Topology, others: dict[str, bytes]) -> None:

@@ -99,7 +99,7 @@ class Aws:
         Raises:
             ControllerError: AWS or the CLI refused; says in its words why.
         """
-        ended = self._call(*words, "--region", self.region, "--output", "json")
+        ended = self._call(*words, *_endpoint(words[0]), "--region", self.region, "--output", "json")
         if ended.returncode:
             raise ControllerError(f"aws {' '.join(words[:2])} failed: {ended.stderr.strip()}")
         return json.loads(ended.stdout or "null")
@@ -132,6 +132,18 @@ class Aws:
         return subprocess.run(  # noqa: S603 - the AWS CLI
             [self._program, *words], env=self._environment, capture_output=True, text=True, check=False
         )
+
+
+def _endpoint(service: str) -> tuple[str, ...]:
+    """Name an endpoint that is set in the environment, where the AWS CLI's first version would not heed it.
+
+    For SQS it takes the legacy host REGION.queue.amazonaws.com whatever AWS_ENDPOINT_URL says (seen with 1.46.3), and
+    would then ask AWS itself about a queue that is elsewhere.
+    """
+    if service != "sqs" or os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return ()
+    url = os.environ.get("AWS_ENDPOINT_URL_SQS") or os.environ.get("AWS_ENDPOINT_URL")
+    return ("--endpoint-url", url) if url else ()
 
 
 # -- deploy ------------------------------------------------------------------------------------------------------------
@@ -299,7 +311,7 @@ def _artifacts(aws: Aws, wish: Wish, template: Answer) -> list[Step]:
 
 
 def _lost(aws: Aws, goes: Sequence[Answer]) -> tuple[str, ...]:
-    """Say which messages would be lost with their queues."""
+    """Say which messages would be lost with their queues; a queue that does not say stops nobody."""
     notes = []
     for resource in goes:
         if resource["ResourceType"] == "AWS::SQS::Queue":
@@ -309,7 +321,11 @@ def _lost(aws: Aws, goes: Sequence[Answer]) -> tuple[str, ...]:
                 "--attribute-names",
                 "ApproximateNumberOfMessages",
             )
-            found = aws.find("sqs", "get-queue-attributes", *words, gone="NonExistentQueue") or {}
+            try:
+                found = aws.find("sqs", "get-queue-attributes", *words, gone="NonExistentQueue") or {}
+            except ControllerError as error:
+                notes.append(f"messages in {resource['LogicalResourceId']} may be lost: {error.message}")
+                continue
             if count := int(found.get("Attributes", {}).get("ApproximateNumberOfMessages", 0)):
                 notes.append(f"{count} messages in {resource['LogicalResourceId']} will be lost")
     return tuple(notes)
@@ -373,8 +389,12 @@ def deploy(aws: Aws, wish: Wish, build: Path) -> int:
     """Make or update the stack, and say what came of it."""
     status = run(aws, wish, plan_deploy(aws, wish, Package.at(build)))
     if status == 0:
-        made = aws.read("cloudformation", "describe-stacks", "--stack-name", wish.stack)["Stacks"][0]
-        say(*_told({output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", [])}))
+        try:
+            made = aws.read("cloudformation", "describe-stacks", "--stack-name", wish.stack)["Stacks"][0]
+        except ControllerError as error:  # what was to be done is done
+            say(f"{wish.stack} is deployed; its outputs could not be read: {error.message}")
+        else:
+            say(*_told({output["OutputKey"]: output["OutputValue"] for output in made.get("Outputs", [])}))
     return status
 
 

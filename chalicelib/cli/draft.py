@@ -122,7 +122,7 @@ def limits() -> Section:
         {
             "changes": Fact(default.changes, "a plan larger than this is shown and refused"),
             "tables": Fact(default.tables),
-            "moves_per_hour": Fact(default.moves_per_hour, "moves off a router that still runs"),
+            "moves_per_hour": Fact(default.moves_per_hour, "moves off a router that nothing is wrong with"),
             "request_age": Fact(
                 write_duration(default.request_age), "a request that waited for longer is answered expired"
             ),

@@ -76,7 +76,7 @@ def resume(shell: Shell, name: Name = None) -> int:
     try:
         request_id = _wake(shell, topology.name)
     except ControllerError as error:  # the pause is over all the same
-        request_id, then = None, f"the next tick looks: the worker could not be woken: {error}"
+        request_id, then = None, f"the next tick looks, since {error.message}"
     else:
         then = f"the worker looks now: mooring request {request_id}"
         if request_id is None:

@@ -114,5 +114,9 @@ File = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Force = Annotated[
-    bool, typer.Option("--force", help="Overrule the guards against large plans and many moves.")
+    bool,
+    typer.Option(
+        "--force",
+        help="Overrule the guards that may be overruled, and what AWS or a machine says against an instance.",
+    ),
 ]

@@ -38,15 +38,30 @@ MOST_BYTES = 2_500_000
 STAGE = "prod"
 """Chalice's stage that configures the functions. One package serves every stage of ours, which is a stack's name."""
 
-RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
-"""Chalice takes the interpreter that runs it for the one to deploy on."""
+RUNTIME = "python3.11"
+"""What Lambda runs it on, whichever Python packages it: the one that the tests run the package on.
 
-TARGET = {"platform_machine": "aarch64", "platform_system": "Linux", "sys_platform": "linux"}
-"""What a requirement's marker sees on Lambda's arm64."""
+Chalice takes the interpreter that runs it for the one to deploy on, so its word is replaced.
+"""
+
+CACHE_TAG = f"cpython-{RUNTIME.removeprefix('python').replace('.', '')}"
+"""What the names of its bytecode's files hold (PEP 3147)."""
+
+TARGET = {
+    "platform_machine": "aarch64",
+    "platform_system": "Linux",
+    "sys_platform": "linux",
+    "platform_python_implementation": "CPython",
+    "python_version": RUNTIME.removeprefix("python"),
+    "python_full_version": f"{RUNTIME.removeprefix('python')}.0",
+}
+"""What a requirement's marker sees in Lambda on arm64."""
 
 _SHIPPED = ("app.py", "requirements.txt", ".chalice", "chalicelib")
 _LEFT_OUT = ("cli", "command", "office", "tests", "__pycache__", "deployments", "deployed")
 _PIPS_OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
+_PYTHONS = ("~/.pyenv/versions", "~/.local/share/uv/python", "/opt/python")
+"""Where tools keep Pythons that are not on the PATH: pyenv, uv, setup scripts."""
 _CHALICE = "import sys; from chalice.cli import main; sys.exit(main())"
 
 
@@ -114,9 +129,20 @@ def render(into: Path, root: Path = ROOT) -> Package:
 
 def requirements(path: Path) -> list[Requirement]:
     """Read the pinned requirements that apply to Lambda's platform."""
-    lines = (line.partition(" \\")[0].strip() for line in path.read_text().splitlines())
-    pinned = [Requirement(line) for line in lines if line and not line.startswith(("#", "--"))]
-    return [r for r in pinned if r.marker is None or r.marker.evaluate(dict(TARGET))]
+    return [requirement for requirement, _ in _pinned(path)]
+
+
+def _pinned(path: Path) -> list[tuple[Requirement, str]]:
+    """Read the requirements that apply to Lambda, whoever reads them, each with its hashes as pip takes them."""
+    joined = path.read_text().replace("\\\n", " ").splitlines()
+    lines = [line.strip() for line in joined if line.strip() and not line.strip().startswith(("#", "--"))]
+    found = []
+    for line in lines:
+        named, hashes, more = line.partition("--hash=")
+        requirement = Requirement(named)
+        if requirement.marker is None or requirement.marker.evaluate(dict(TARGET)):
+            found.append((requirement, hashes + more.partition(" #")[0]))
+    return found
 
 
 def judge(zipped: Path, fetched: Path, wanted: Sequence[Requirement]) -> None:
@@ -168,9 +194,14 @@ def _stage(root: Path, stage: Path) -> None:
 
 
 def _fetch(stage: Path) -> None:
-    """Put the pinned wheels for Lambda's platform into vendor/, and leave Chalice nothing to fetch."""
-    pinned = (stage / "requirements.txt").rename(stage / "pinned.txt")
-    (stage / "requirements.txt").touch()
+    """Put the pinned wheels for Lambda's platform into vendor/, and leave Chalice nothing to fetch.
+
+    pip is told no marker: it would hold them against its own Python.
+    """
+    pinned = stage / "pinned.txt"
+    lines = [f"{one.name}{one.specifier} {hashes}\n" for one, hashes in _pinned(stage / "requirements.txt")]
+    pinned.write_text("".join(lines))
+    (stage / "requirements.txt").write_text("")
     platforms = ("manylinux2014_aarch64", "manylinux_2_17_aarch64")
     _run(
         "fetching the requirements",
@@ -206,11 +237,31 @@ def _prune(tree: Path) -> None:
 def _compile(tree: Path) -> None:
     """Compile every module to bytecode that is never checked against its source: /var/task is read-only.
 
-    A process of its own with a fixed hash seed gives the same bytes each time.
+    A process of its own with a fixed hash seed gives the same bytes each time. Only Lambda's own Python reads what it
+    is to read there, and none at all would be a slower cold start: without one at hand nothing is packaged.
     """
-    command = [sys.executable, "-s", "-P", "-m", "compileall", "-q", "-f", "-j", "1"]
+    command = [_interpreter(), "-s", "-P", "-m", "compileall", "-q", "-f", "-j", "1"]
     options = ["--invalidation-mode", "unchecked-hash", "-s", str(tree), "-p", "/var/task", str(tree)]
     _run("compiling", [*command, *options], tree)
+
+
+def _interpreter() -> str:
+    """Find the Python that Lambda has: this one, or one of its version on the PATH or where such are kept.
+
+    Raises:
+        ControllerError: there is none here.
+    """
+    kept = [f for place in _PYTHONS for f in sorted(Path(place).expanduser().glob(f"*/bin/{RUNTIME}"))]
+    for one in filter(None, (sys.executable, shutil.which(RUNTIME), *map(str, kept))):
+        asked = [one, "-I", "-c", "import sys; print(sys.implementation.cache_tag)"]
+        told = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - a Python's own name
+        if told.stdout.strip() == CACHE_TAG:  # pyenv's shims are on the PATH for versions that do not run
+            return one
+    raise ControllerError(
+        f"the package is for {RUNTIME}, and only that Python compiles it: there is none here",
+        hint=f"install it beside this one, on the PATH as {RUNTIME}: `uv python install {RUNTIME[6:]}`, "
+        f"or `pyenv install {RUNTIME[6:]}`",
+    )
 
 
 def _put(into: Path, sam: Path, zipped: Path) -> Package:
@@ -222,15 +273,17 @@ def _put(into: Path, sam: Path, zipped: Path) -> Package:
 
 
 def _plain_yaml(template: str) -> str:
-    """Write the template anew with the documents' scripts, and without aliases, which CloudFormation does not read."""
+    """Write the template anew with the documents' scripts, the pinned runtime, and without aliases, which CloudFormation does not read."""
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, _: object) -> bool:
             return True
 
-    dumped: str = yaml.dump(
-        documents.fill(yaml.safe_load(template)), Dumper=Plain, allow_unicode=True, width=120
-    )
+    filled = documents.fill(yaml.safe_load(template))
+    for resource in filled["Resources"].values():
+        if "Runtime" in resource.get("Properties", {}):
+            resource["Properties"]["Runtime"] = RUNTIME
+    dumped: str = yaml.dump(filled, Dumper=Plain, allow_unicode=True, width=120)
     return dumped
 
 

@@ -124,12 +124,12 @@ def _leads_to_interface(route: Route) -> bool:
 
 
 def _served(seen: Seen, table: RouteTable) -> bool:
-    """Say whether a table serves a subnet of the VPC's primary range: only such subnets can be declared."""
-    return any(s in seen.subnets and _primary(seen, seen.subnets[s]) for s in table.associations)
+    """Say whether a table serves a subnet of the VPC's IPv4 ranges: only such subnets can be declared."""
+    return any(s in seen.subnets and _inside(seen, seen.subnets[s]) for s in table.associations)
 
 
-def _primary(seen: Seen, cidr: str) -> bool:
-    return IPv4Network(cidr).subnet_of(IPv4Network(seen.cidrs[0]))
+def _inside(seen: Seen, cidr: str) -> bool:
+    return any(IPv4Network(cidr).subnet_of(IPv4Network(own)) for own in seen.cidrs)
 
 
 def _kind(table: RouteTable) -> str | None:
@@ -153,15 +153,11 @@ def _name(seen: Seen, told: Told) -> Entry:
 
 def _vpc(seen: Seen) -> Section:
     gateway: Entry = Unknown("the VPC has no internet gateway; attach one")
-    entries: dict[str, Entry] = {
-        "id": Fact(seen.vpc_id),
-        "cidr": Fact(seen.cidrs[0]),
-        "internet_gateway": Fact(seen.gateway) if seen.gateway else gateway,
-    }
-    more = ", ".join(seen.cidrs[1:])
-    return Section(
-        "[vpc]", entries, (f"The VPC also has {more}; Mooring keeps the primary range.",) if more else ()
-    )
+    entries: dict[str, Entry] = {"id": Fact(seen.vpc_id), "cidr": Fact(seen.cidrs[0])}
+    if seen.cidrs[1:]:
+        entries["secondary_cidrs"] = Fact(list(seen.cidrs[1:]))
+    entries["internet_gateway"] = Fact(seen.gateway) if seen.gateway else gateway
+    return Section("[vpc]", entries)
 
 
 def _office(seen: Seen, told: Told, lead: Lead | None) -> Section:
@@ -176,14 +172,14 @@ def _office(seen: Seen, told: Told, lead: Lead | None) -> Section:
 def _networks(seen: Seen, told: Told, lead: Lead | None) -> Entry:
     if told.office:
         return Fact(list(told.office))
-    vpc = IPv4Network(seen.cidrs[0])
+    own = [IPv4Network(cidr) for cidr in seen.cidrs]
     found = {
         network
         for table in seen.observation.tables
         for route in table.routes
         if lead and route.target == lead.interface_id and _leads_to_interface(route)
         if (network := _ipv4(route.destination)) and route.destination != _ANYWHERE
-        if not network.overlaps(vpc) and route.destination != told.vpn_clients
+        if not any(map(network.overlaps, own)) and route.destination != told.vpn_clients
     }
     if lead and found:
         return Guess(
@@ -271,7 +267,7 @@ def _router_remarks(seen: Seen, lead: Lead | None) -> Iterator[str]:
 
 def _table(seen: Seen, table: RouteTable, kind: str, lead: Lead | None) -> Section:
     subnets = {s: seen.subnets[s] for s in table.associations if s in seen.subnets}
-    kept = {s: cidr for s, cidr in subnets.items() if _primary(seen, cidr)}
+    kept = {s: cidr for s, cidr in subnets.items() if _inside(seen, cidr)}
     ordered = dict(sorted(kept.items(), key=lambda item: IPv4Network(item[1])))
     entries: dict[str, Entry] = {"table": _table_id(table, kind, lead), "subnets": Fact(ordered)}
     if kind == "private" and lead and any(_explicit(r, lead) for r in table.routes):
@@ -280,7 +276,10 @@ def _table(seen: Seen, table: RouteTable, kind: str, lead: Lead | None) -> Secti
     return Section(
         f"[[{kind}]]",
         entries,
-        tuple(f"Left out: {s} = {subnets[s]}, outside the primary range." for s in outside),
+        tuple(
+            f"Left out: {s} = {subnets[s]} rides on {table.id}, in none of the VPC's ranges: it would be refused."
+            for s in outside
+        ),
     )
 
 

@@ -199,6 +199,7 @@ def _machine(machine: Mapping[str, Any], run: Run) -> Text:
     parts += [f"tunnel {said['tunnel']}"] if said["holds_address"] and said["tunnel"] else []
     parts += [] if said["forwarding"] or not said["digest"] else ["does not forward"]
     parts += [f"drift: {said['drift'][0]}"] if said["drift"] else []
+    parts += [f"stopped: {said['hooks'][0]}"] if said.get("hooks") else []
     return line("machine  ", ", ".join(parts), (f"   said {when}", "dim"))
 
 

@@ -32,6 +32,12 @@ def ours() -> list[str]:
     return lines
 
 
+def listed(loader: str, name: str) -> list[str]:
+    """Give the networks that a loader's text lists under a name."""
+    found = re.search(rf"^{name}=\((.*)\)$", loader, re.MULTILINE)
+    return found[1].split() if found else []
+
+
 def differences(meant: list[str], seen: list[str]) -> list[str]:
     """Say in one line each what is missing, what is there besides, and whether the order is another."""
     missing = [f"rule missing: {line}" for line in (Counter(meant) - Counter(seen))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import chains, inspection, pull, swap, trial, tunnel
+from . import chains, hooks, inspection, pull, swap, trial, tunnel
 from .shell import Broken, Refused
 
 # Seconds after the start. The agent kills the script at 60 (the document's timeoutSeconds).
@@ -52,8 +52,9 @@ def configure(started: float) -> dict[str, Any]:
     files = _changed(wanted)
     report = {"wanted": wanted.bundle.digest, "changed": sorted(files)}
     drift = inspection.drift()
+    standing = hooks.judge()
     if not files and not drift:
-        return {**report, "result": "unchanged"}
+        return {**report, "result": "unchanged", **_told(standing)}
     meant = trial.hold({**wanted.bundle.files, **wanted.secrets})
     before = Before.look(wanted.probe)
     loads = swap.effects(files) | ({"firewall"} if _rules_drift(meant) else set())
@@ -63,15 +64,16 @@ def configure(started: float) -> dict[str, Any]:
     try:
         swap.replace(content, files)
         swap.load(loads, meant)
+        stops = _passable(standing)
         until = min(started + _HOME_BY, time.monotonic() + _HOME_WITHIN)
         _hold_on(wanted, before, meant, until, steady=_steady(loads))
         if wanted.confirm_within is not None:
             swap.keep(wanted.confirm_within)
-            return {**report, "result": "pending", "reason": _until(swap.journal() or {})}
+            return {**report, "result": "pending", **_told(stops, _until(swap.journal() or {}))}
         swap.confirm()
     except (Broken, OSError) as error:
         return {**report, **undone(str(error))}
-    return {**report, "result": "applied", "reason": "; ".join(drift[:3])}
+    return {**report, "result": "applied", **_told(stops, *drift[:3])}
 
 
 def confirm() -> dict[str, Any]:
@@ -147,6 +149,25 @@ def _changed(wanted: pull.Wanted) -> dict[str, dict[str, Any] | None]:
 
 def _rules_drift(meant: list[str]) -> bool:
     return not inspection.forwarding() or chains.ours() != meant or not inspection.routed()
+
+
+def _passable(standing: hooks.Verdict) -> hooks.Verdict:
+    """Judge other people's rules beside the new ones; those that stopped traffic before the push are none of its doing.
+
+    Raises:
+        Broken: one stops what must be forwarded, and did not before, or there was nothing to stop.
+    """
+    stops = hooks.judge()
+    if new := [rule for rule in stops.stops if rule not in standing.stops]:
+        raise Broken(
+            f"{stops.line(new[0])}; it is not Mooring's: allow there what is to pass, then push again"
+        )
+    return stops
+
+
+def _told(stops: hooks.Verdict, *reasons: str) -> dict[str, Any]:
+    """Report what other people's rules stop, and why it ended so."""
+    return {"hooks": stops.lines, "reason": "; ".join([*stops.lines, *reasons])}
 
 
 def _steady(loads: set[str]) -> float:

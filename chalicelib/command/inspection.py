@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import trial, tunnel
-from .chains import differences, ours, unreachable_routes
+from .chains import differences, listed, ours, unreachable_routes
 from .pull import KEYS, SECRETS, Bundle, canonicalize
 from .shell import Broken, Refused, run
 
@@ -101,10 +101,9 @@ def routed() -> bool:
     """Say whether every office network has the unreachable route that keeps it off the internet."""
     told = record()
     loader = told.bundle.files.get(trial.FIREWALL, {}).get("text", "") if told else ""
-    networks = re.search(r"^REMOTE=\((.*)\)$", loader, re.MULTILINE)
     shown = (line.split()[1] for line in unreachable_routes())
     there = {network if "/" in network else f"{network}/32" for network in shown}
-    return set(networks[1].split() if networks else ()) <= there
+    return set(listed(loader, "REMOTE")) <= there
 
 
 def not_running() -> str | None:

@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Callable
 
-from . import configure, inspection, swap, trial
+from . import configure, hooks, inspection, swap, trial
 from .shell import Broken, Refused
 
 MOST = 2400
@@ -51,6 +51,7 @@ def _act(action: str, started: float, push: str | None) -> dict[str, Any]:
         return {
             "digest": inspection.digest(),
             "drift": inspection.drift(),
+            "hooks": hooks.judge().lines,
             **_pending(),
             **inspection.running(),
         }

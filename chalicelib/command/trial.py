@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 
 from .chains import ours
 from .pull import KEYS
-from .shell import PROGRAM, Broken, Refused, last_words, run
+from .shell import Broken, Refused, apart, last_words, run
 from .tunnel import CONFIGURATION, UNIT
 
 SCRATCH = Path("/run/mooring/trial")
@@ -31,17 +30,6 @@ FIREWALL = "/usr/local/lib/mooring/firewall"
 RULES = "/etc/mooring/rules.v4"
 
 _OVER = ("/etc", "/usr/local")
-_UNSHARE = (
-    "unshare",
-    "--mount",
-    "--net",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-    "--propagation",
-    "private",
-)
 # OpenVPN says READY once its options are parsed, and reads keys only then (init.c); alive so long after, it has read them.
 _KEYS_READ = 0.7
 
@@ -80,13 +68,7 @@ def wipe() -> None:
 
 def _within(scratch: str, seconds: float) -> list[str]:
     """Run this module's other half in its namespaces."""
-    program = "import sys; sys.path.insert(0, sys.argv[1]); from command.trial import main; main(sys.argv[2])"
-    interpreter = (sys.executable, "-I", "-B", "-c", program, str(PROGRAM), scratch)
-    ended = run(*_UNSHARE, *interpreter, seconds=seconds)
-    try:
-        verdict = json.loads(ended.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        raise Refused(f"the trial could not be held: {last_words(ended)}") from None
+    verdict = apart("trial", scratch, seconds=seconds)
     if verdict["problems"]:
         raise Refused("; ".join(verdict["problems"]))
     return list(verdict["chains"])

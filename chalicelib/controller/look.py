@@ -92,8 +92,9 @@ class Look:
 
     @property
     def refusal(self) -> Refusal | None:
-        """The refusal to tell: why the router is not left, else why a change is not made."""
-        return self.election.held or self.judgement.first
+        """The refusal to tell: a pause, else why the router is not left, else why a change is not made."""
+        first = self.judgement.first
+        return first if first and first.guard == "paused" else self.election.held or first
 
     @property
     def allowed(self) -> Look:
@@ -115,7 +116,7 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
     """
     deadline = deadline_of(ports, request)
     sight = _see(topology, ports, deadline)
-    return _think(topology, request, sight, hear(sight.words, left(ports, deadline)))
+    return _think(topology, request, sight, heard(ports, sight.words, deadline))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +180,6 @@ def _with_router(
     return replace(observation, instances=(*observation.instances, found))
 
 
-def hear(words: Future[Words], seconds: float) -> Words:
-    """Give what machines said, if it comes in time."""
-    try:
-        return words.result(seconds)
-    except TimeoutError:
-        return Words(unheard="Systems Manager did not answer in time")
-
-
 def look_until_sure(
     topology: Topology, ports: Ports, request: Request, deadline: datetime
 ) -> tuple[Look, Future[Words]]:
@@ -196,15 +189,23 @@ def look_until_sure(
     """
     for pause in (*DOUBT_PAUSES, None):
         sight = _see(topology, ports, deadline)
-        soon = topology.tunnel is None or request.order is not None
-        words = hear(sight.words, left(ports, deadline)) if soon else None
-        seen = _think(topology, request, sight, words)
-        if words is None and not seen.allowed.network.changes:
-            seen = _think(topology, request, sight, hear(sight.words, left(ports, deadline)))
-        if pause is None or not seen.election.doubtful or left(ports, deadline) < PROOF_SECONDS + pause:
-            return seen, sight.words
-        ports.clock.sleep(pause)
+        at_once = topology.tunnel is None or request.order
+        seen = _think(topology, request, sight, heard(ports, sight.words, deadline) if at_once else None)
+        if pause and seen.election.doubtful and left(ports, deadline) >= PROOF_SECONDS + pause:
+            ports.clock.sleep(pause)
+            continue
+        if seen.words is None and not seen.allowed.network.changes:
+            seen = _think(topology, request, sight, heard(ports, sight.words, deadline))
+        return seen, sight.words
     raise AssertionError  # the last round returns
+
+
+def heard(ports: Ports, words: Future[Words], deadline: datetime) -> Words:
+    """Wait for what machines say while there is time for it; what comes later, a later run hears."""
+    try:
+        return words.result(max(0.0, left(ports, deadline) - PROOF_SECONDS))
+    except TimeoutError:
+        return Words(unheard="Systems Manager did not answer in time")
 
 
 def _think(topology: Topology, request: Request, sight: _Sight, words: Words | None) -> Look:
@@ -227,9 +228,9 @@ def _think(topology: Topology, request: Request, sight: _Sight, words: Words | N
         raise UnsafePlan(
             "the network changed since the plan was shown", hint="look at the new plan and apply that"
         )
-    pushes = (
-        plan_pushes(topology, observation, history, election, request.order) if words else Plan[PushConfig]()
-    )
+    pushes: Plan[PushConfig] = Plan()
+    if words:
+        pushes = plan_pushes(topology, observation, history, election, request.order)
     judgement = judge(topology, observation, history, election, network + pushes, force=request.force)
     return Look(observation, sight.recorded, history, election, network, pushes, judgement, words)
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib import errands
-from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, hear, left, look, look_until_sure
-from chalicelib.core.advice import advise, advise_on_machines
-from chalicelib.core.candidates import follows
+from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, heard, left, look, look_until_sure
+from chalicelib.controller.outcome import outcome_of, planned, report_of, stopped
+from chalicelib.core.candidates import unable
 from chalicelib.core.change import (
     AssociateAddress,
     AssociateRouteTable,
@@ -18,12 +18,11 @@ from chalicelib.core.change import (
     subject,
 )
 from chalicelib.core.election import seat
-from chalicelib.core.errors import ApplyError, ControllerError, NoEligibleRouter, UnsafePlan
-from chalicelib.core.guard import Judgement, judge, scope
-from chalicelib.core.history import Pause
+from chalicelib.core.errors import ApplyError, ControllerError
+from chalicelib.core.guard import Judgement, judge, paused, scope
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.push import plan_pushes, relevant
-from chalicelib.core.report import Failure, Outcome, Report, verdict_of
+from chalicelib.core.report import Failure, Outcome, Report
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
 
     from chalicelib.controller.look import Request
     from chalicelib.controller.ports import Ports
-    from chalicelib.core.change import Change, NetworkChange
-    from chalicelib.core.report import Result, Verdict
+    from chalicelib.core.change import Change, NetworkChange, PushConfig
     from chalicelib.core.topology import Topology
     from chalicelib.errands import Words
 
@@ -46,8 +44,8 @@ def preview(topology: Topology, ports: Ports, request: Request) -> Report:
     try:
         seen = look(topology, ports, request)
     except ControllerError as error:
-        return _stopped(topology, request, error, started, ports.clock.now())
-    return _report(topology, request, seen, _planned(seen), ports.clock.now())
+        return stopped(topology, request, error, started, ports.clock.now())
+    return report_of(topology, request, seen, planned(seen), (started, ports.clock.now()))
 
 
 def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
@@ -56,8 +54,8 @@ def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
     try:
         seen, words = look_until_sure(topology, ports, request, deadline)
     except ControllerError as error:
-        return _stopped(topology, request, error, started, ports.clock.now())
-    run = _Run(topology, ports, request, deadline, seen)
+        return stopped(topology, request, error, started, ports.clock.now())
+    run = _Run(topology, ports, request, started, deadline, seen)
     run.keep_network()
     run.listen(words)
     run.keep_machines()
@@ -74,6 +72,7 @@ class _Run:
     topology: Topology
     ports: Ports
     request: Request
+    started: datetime
     deadline: datetime
     seen: Look
     outcomes: tuple[Outcome, ...] = ()
@@ -84,7 +83,7 @@ class _Run:
     def keep_network(self) -> None:
         """Write the decision down, change what is allowed, and look until it is seen."""
         todo = self.seen.allowed
-        self.outcomes = _planned(replace(self.seen, pushes=Plan()))
+        self.outcomes = planned(replace(self.seen, pushes=Plan()))
         if not _decides(self.topology, self.request, todo):
             return
         self._decide()
@@ -98,7 +97,7 @@ class _Run:
         seen = self.seen
         if self.error or seen.words:
             return
-        told = hear(words, left(self.ports, self.deadline))
+        told = heard(self.ports, words, self.deadline)
         observation, history = told.told(seen.observation, seen.history)
         history = relevant(self.topology, observation, history)
         pushes = plan_pushes(self.topology, observation, history, seen.election, self.request.order)
@@ -117,32 +116,24 @@ class _Run:
         seen, pushes = self.seen, self.seen.allowed.pushes.changes
         if self.error or seen.words is None:
             return
-        self.sent = _planned(replace(seen, network=Plan()))
+        self.sent = planned(replace(seen, network=Plan()))
         if pushes:
-            history, failures = errands.push(
-                self.topology,
-                self.ports.machines,
-                pushes,
-                seen.history,
-                seen.observation,
-                self.ports.clock.now(),
-            )
+            failures = [self._push(change) for change in pushes]
             results = {
                 subject(c): Outcome(c, ("held" if f.code == "Held" else "failed") if f else "sent", f)
                 for c, f in zip(pushes, failures, strict=True)
             }
             self.sent = tuple(results.get(subject(o.change), o) for o in self.sent)
-            self.seen = replace(seen, history=history)
 
     def close(self) -> Report:
         """Ask after machines, write down what is known of them and what became of the decision, and report."""
         advice = [] if self.error else self._settle()
-        report = _report(
+        report = report_of(
             self.topology,
             self.request,
             self.seen,
             (*self.outcomes, *self.sent),
-            self.ports.clock.now(),
+            (self.started, self.ports.clock.now()),
             self.error,
         )
         report = replace(report, advice=(*report.advice, *advice))
@@ -153,6 +144,17 @@ class _Run:
                 report = replace(report, error=report.error or error)
         return report
 
+    def _push(self, change: PushConfig) -> Failure | None:
+        """Send one push, if there is time, and remember it."""
+        if left(self.ports, self.deadline) <= 0:
+            return Failure("OutOfTime", "there was no time left to send it", retryable=True)
+        seen, ports = self.seen, self.ports
+        history, (failure,) = errands.push(
+            self.topology, ports.machines, [change], seen.history, seen.observation, ports.clock.now()
+        )
+        self.seen = replace(seen, history=history)
+        return failure
+
     def _decide(self) -> None:
         """Write down what is decided before the first change; what is not on record is not carried out."""
         seen, now = self.seen, self.ports.clock.now()
@@ -162,12 +164,12 @@ class _Run:
         if router and not any(r.guard == "blast-radius" for r in seen.judgement.refused.values()):
             after = replace(after, kept=scope(self.topology, seen.observation))
         decided = replace(seen, recorded=after, history=after)
-        draft = _report(
+        draft = report_of(
             self.topology,
             self.request,
             decided,
-            (*self.outcomes, *_planned(replace(seen, network=Plan()))),
-            now,
+            (*self.outcomes, *planned(replace(seen, network=Plan()))),
+            (self.started, now),
         )
         try:
             self.ports.journal.decide(self.topology.name, seen.recorded, after, draft)
@@ -196,7 +198,7 @@ class _Run:
         done = {attempted for attempted, failure in failures.items() if failure is None}
         wanted: set[str] | None = None
         for pause in VERIFY_PAUSES:
-            if pause and left(self.ports, self.deadline) <= pause:
+            if left(self.ports, self.deadline) <= pause:
                 break
             self.ports.clock.sleep(pause)
             again = self._look_again()
@@ -207,10 +209,13 @@ class _Run:
                 self.seen = again
             if wanted is not None and not done & wanted:
                 break
-        self.outcomes = tuple(_outcome(o, failures, wanted) for o in self.outcomes)
+        self.outcomes = tuple(outcome_of(o, failures, wanted) for o in self.outcomes)
 
     def _look_again(self) -> Look | ControllerError:
-        """Observe and plan anew for the router that was decided on, whoever a stale read would elect."""
+        """Observe and plan anew for the router that was decided on, whoever a stale read would elect.
+
+        What ails it by then is told: nothing is called repaired that leads to a router that has gone meanwhile.
+        """
         seen = self.seen
         router_id = seen.election.router.id if seen.election.router else None
         try:
@@ -219,7 +224,11 @@ class _Run:
             election = seat(self.topology, observation, router_id)
         except ControllerError as error:
             return error
-        election = replace(seen.election, router=election.router, interface=election.interface)
+        ailing = election.router and unable(self.topology, observation, election.router)
+        problems = seen.election.problems or ((ailing,) if ailing else ())
+        election = replace(
+            seen.election, router=election.router, interface=election.interface, problems=problems
+        )
         return replace(
             seen,
             observation=replace(
@@ -236,14 +245,15 @@ class _Run:
         """Ask the machines that are due how they stand, and write down what is known; gives what could not be done."""
         seen, advice = self.seen, []
         history = seen.history
-        if seen.words is not None:
+        if seen.words is not None and left(self.ports, self.deadline) > 0:
             history, error = errands.ask(
                 self.topology, self.ports.machines, seen.observation, history, self.request.order
             )
             advice += [f"machines could not be asked: {error.message}"] if error else []
         if seen.election.router:
             history = history.met(seen.election.router)
-        sighting = seen.election.sighting
+        adopted = seen.election.cause == "adopted" and not self.decided  # in a pause nothing is decided
+        sighting = seen.recorded.sighting if adopted else seen.election.sighting
         recorded, machines = seen.recorded.machines, history.machines
         anew = [machine for machine in machines if machine not in recorded]
         gone = {machine.instance_id for machine in recorded} - {machine.instance_id for machine in machines}
@@ -267,6 +277,8 @@ class _Run:
 def _decides(topology: Topology, request: Request, todo: Look) -> bool:
     """Whether a look is to be decided on: it changes something, the router is another, or more is declared than was kept."""
     router = todo.election.router
+    if paused(topology, todo.history, todo.observation.taken_at):
+        return False
     if todo.plan.changes:
         return True
     if router is None or todo.refusal or todo.election.sighting:
@@ -275,102 +287,20 @@ def _decides(topology: Topology, request: Request, todo: Look) -> bool:
     return anew or (todo.election.against is not None and request.force)
 
 
-def _planned(seen: Look) -> tuple[Outcome, ...]:
-    """Give the outcome of every change before any is made; in a pause none is attempted."""
-    return tuple(_draft(change, seen.judgement) for change in seen.plan.changes)
-
-
-def _draft(change: Change, judgement: Judgement) -> Outcome:
-    refusal = judgement.refused.get(subject(change))
-    if refusal is None or refusal.guard == "paused":
-        return Outcome(change, "planned")
-    return Outcome(change, "refused", Failure(refusal.guard, refusal.reason, retryable=False))
-
-
-def _report(
-    topology: Topology,
-    request: Request,
-    seen: Look,
-    outcomes: tuple[Outcome, ...],
-    finished: datetime,
-    error: ControllerError | None = None,
-) -> Report:
-    """Report a look and what became of its changes."""
-    router, interface = seen.election.router, seen.election.interface
-    if router is None:
-        error = error or NoEligibleRouter(
-            seen.election.reason, hint="start or repair a candidate; what needs no router is kept"
-        )
-    problems = (*request.problems, *seen.plan.problems)
-    waiting = seen.plan.waiting
-    attempted = {subject(o.change) for o in outcomes if o.result in ("sent", "verified", "unneeded")}
-    wanted = [c for c in seen.plan.changes if seen.judgement.allows(c) and subject(c) not in attempted]
-    return Report(
-        topology=topology.name,
-        verdict=verdict_of(
-            outcomes,
-            nobody=router is None,
-            refusal=seen.refusal,
-            drifting=bool(wanted or problems or (error and router)),
-            waiting=bool(waiting),
-        ),
-        woken_by=request.woken_by,
-        started_at=seen.observation.taken_at,
-        finished_at=finished,
-        election=seen.election if router else None,
-        since=seen.history.since if router and seen.history.router == router.id else None,
-        outcomes=outcomes,
-        problems=problems,
-        advice=_advice(topology, seen),
-        refusal=seen.refusal,
-        error=error,
-        notices=seen.history.notices,
-        waiting=waiting,
-        machines=seen.history.machines,
-        certificate_ends=seen.observation.certificate.ends if seen.observation.certificate else None,
-        moored=interface is not None and set(follows(topology, seen.observation)) == {interface.id},
-        pause=_pause(topology, seen),
-    )
-
-
-def _advice(topology: Topology, seen: Look) -> tuple[str, ...]:
-    said = seen.words and seen.words.unread
-    router_id = seen.election.router.id if seen.election.router else ""
-    machines = advise_on_machines(topology, seen.observation, seen.history, router_id)
-    return (*advise(topology, seen.observation), *machines, *([said] if said else []))
-
-
-def _pause(topology: Topology, seen: Look) -> Pause | None:
-    """Give the pause in force, be it declared or ordered."""
-    if topology.paused:
-        return Pause("it is declared paused")
-    return seen.history.paused(seen.observation.taken_at)
-
-
-def _stopped(
-    topology: Topology, request: Request, error: ControllerError, started: datetime, finished: datetime
-) -> Report:
-    """Report a run that ended before it had a plan to carry out: nothing was changed."""
-    refused = isinstance(error, UnsafePlan | NoEligibleRouter)
-    verdict: Verdict = "refused" if refused else "blind"
-    return Report(
-        topology.name, verdict, request.woken_by, started, finished, error=error, problems=request.problems
-    )
-
-
 def _stages(plan: Plan[NetworkChange]) -> tuple[list[NetworkChange], ...]:
     """Part a plan: what other changes wait for, then all else, then the subnets whose tables get their way out."""
     needed = {dependency for change in plan.changes for dependency in depends_on(change)}
-    touched = {subject(change) for change in plan.changes}
-    first: list[NetworkChange] = [
-        c
-        for c in plan.changes
-        if isinstance(c, DisableSourceDestCheck | AssociateAddress) and subject(c) in needed
-    ]
-    last: list[NetworkChange] = [
-        c for c in plan.changes if isinstance(c, AssociateRouteTable) and touched.intersection(depends_on(c))
-    ]
-    return first, [c for c in plan.changes if c not in first and c not in last], last
+    first: list[NetworkChange] = []
+    then: list[NetworkChange] = []
+    last: list[NetworkChange] = []
+    for change in plan.changes:
+        if isinstance(change, DisableSourceDestCheck | AssociateAddress) and subject(change) in needed:
+            first.append(change)
+        elif isinstance(change, AssociateRouteTable) and depends_on(change):
+            last.append(change)
+        else:
+            then.append(change)
+    return first, then, last
 
 
 def _held(on: str) -> Failure:
@@ -379,21 +309,3 @@ def _held(on: str) -> Failure:
 
 def _subjects(plan: Plan[Change]) -> set[str]:
     return {subject(change) for change in plan.changes}
-
-
-def _outcome(before: Outcome, failures: dict[str, Failure | None], wanted: set[str] | None) -> Outcome:
-    """Say what became of a change; `wanted` is what a fresh look still asks for, None if there was none."""
-    name = subject(before.change)
-    if name not in failures:
-        return before
-    still = None if wanted is None else name in wanted
-    return Outcome(before.change, _result(failures[name], wanted=still), failures[name])
-
-
-def _result(failure: Failure | None, *, wanted: bool | None) -> Result:
-    """Name what became of a change; `wanted` says whether a fresh look still asks for it, None if blind."""
-    if failure is None:
-        return "verified" if wanted is False else "unseen"
-    if wanted is False:
-        return "unneeded"
-    return "held" if failure.code == "Held" else "failed"

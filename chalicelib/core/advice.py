@@ -43,6 +43,11 @@ def advise(topology: Topology, observation: Observation) -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
+def advise_on_declaration(topology: Topology, observation: Observation) -> tuple[str, ...]:
+    """List, of all that, what a declaration says otherwise than the network is, or leaves out of it: ranges and subnets."""
+    return tuple(sorted({*_ranges(topology, observation), *_riders(topology, observation)}))
+
+
 def advise_on_machines(
     topology: Topology, observation: Observation, history: History, router_id: str
 ) -> tuple[str, ...]:
@@ -196,7 +201,7 @@ def _left_out(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of what was listed, could not be understood, and is not declared."""
     for skipped in observation.skipped:
         if not is_ours(topology, skipped):
-            yield f"{skipped.kind} {skipped.id} was left out: {skipped.why}"
+            yield f"{skipped} was left out: {skipped.why}"
 
 
 def _unreachable_instances(topology: Topology, observation: Observation) -> Iterator[str]:

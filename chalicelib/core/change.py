@@ -58,13 +58,17 @@ class AssociateAddress:
 
 @dataclass(frozen=True, slots=True)
 class AssociateRouteTable:
-    """Give a subnet its declared table; `association_id` is the explicit association to replace, if any."""
+    """Give a subnet its declared table; `association_id` is the explicit association to replace, if any.
+
+    `waits_for` is the subject of the default route that the table has to get first: a subnet keeps its way out.
+    """
 
     subnet_id: str
     table_id: str
     association_id: str | None
     was: str | None
     reason: str
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +177,8 @@ def depends_on(change: Change) -> tuple[str, ...]:
             return (f"source/dest check {target}",)
         case ReplaceRoute(target=target) if target.startswith("eni-"):
             return (f"source/dest check {target}", *([change.waits_for] if change.waits_for else []))
-        case AssociateRouteTable():
-            return (f"route {change.table_id} 0.0.0.0/0",)
+        case AssociateRouteTable() if change.waits_for:
+            return (change.waits_for,)
         case _:
             return ()
 

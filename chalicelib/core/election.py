@@ -300,7 +300,7 @@ def _followed(topology: Topology, observation: Observation, eligible: list[Insta
 
 def _nobody(topology: Topology, against: dict[str, str], why: str = "") -> str:
     tags = " or ".join(str(tags) for tags in topology.candidates)
-    reasons = list(dict.fromkeys([*([why] if why and not against else []), *against.values()]))
+    reasons = list(dict.fromkeys([*([why] if why else []), *against.values()]))
     return "no eligible router: " + ("; ".join(reasons) or f"no instance is tagged {tags}")
 
 

@@ -99,28 +99,33 @@ def hold_down(topology: Topology, history: History, election: Election, at: date
     is unfit is only slowed when it happens again and again.
     """
     if election.cause == "unwanted":
-        recent = [moment for moment in history.moves if moment > at - HOLD_DOWN]
-        limit = topology.limits.moves_per_hour
-        if len(recent) < limit:
-            return None
-        reason = (
-            f"{len(recent)} moves off a running router within the hour; limits.moves_per_hour allows {limit} "
-            f"({election.previous} still runs)"
-        )
-        return Refusal("hold-down", reason, "find out why it moves, then apply with --force, or wait")
-    if election.cause == "unfit":
-        recent = [moment for moment in history.leaves if moment > at - HOLD_DOWN]
-        until = recent[-1] + PAUSES[min(len(recent), len(PAUSES) - 1)] if recent else at
-        if until <= at:
-            return None
-        reason = (
-            f"{len(recent)} routers were left as unfit within the hour; the next is left at {until:%H:%M:%S} UTC at the "
-            f"soonest ({election.reason})"
-        )
-        return Refusal(
-            "flapping", reason, "find out what ails the candidates, then apply with --force, or wait"
-        )
-    return None
+        return _too_many_moves(topology, history, election, at)
+    return _flapping(history, election, at) if election.cause == "unfit" else None
+
+
+def _too_many_moves(topology: Topology, history: History, election: Election, at: datetime) -> Refusal | None:
+    recent = [moment for moment in history.moves if moment > at - HOLD_DOWN]
+    limit = topology.limits.moves_per_hour
+    if len(recent) < limit:
+        return None
+    again = f"; the next is made at {recent[-limit] + HOLD_DOWN:%H:%M:%S} UTC at the soonest" if limit else ""
+    reason = (
+        f"{len(recent)} moves off a running router within the hour; limits.moves_per_hour allows {limit} "
+        f"({election.previous} still runs, and {election.reason}){again}"
+    )
+    return Refusal("hold-down", reason, "find out why it moves, then apply with --force, or wait")
+
+
+def _flapping(history: History, election: Election, at: datetime) -> Refusal | None:
+    recent = [moment for moment in history.leaves if moment > at - HOLD_DOWN]
+    until = recent[-1] + PAUSES[min(len(recent), len(PAUSES) - 1)] if recent else at
+    if until <= at:
+        return None
+    reason = (
+        f"{len(recent)} routers were left as unfit within the hour; the next is left at {until:%H:%M:%S} UTC at the "
+        f"soonest ({election.reason})"
+    )
+    return Refusal("flapping", reason, "find out what ails the candidates, then apply with --force, or wait")
 
 
 def scope(topology: Topology, observation: Observation) -> str:
@@ -157,8 +162,7 @@ def _blast_radius(
     """
     if history.kept == scope(topology, observation):
         return {}
-    left = observation.instance(election.previous)
-    before = {interface.id for interface in left.interfaces} if left else set[str]()
+    before = _left(observation, election)
     taken = [change for change in changes if _takes_over(change, before)]
     tables = {change.table_id for change in taken if isinstance(change, CreateRoute | ReplaceRoute)}
     limits = topology.limits
@@ -173,8 +177,18 @@ def _blast_radius(
     return {}
 
 
-def _takes_over(change: Change, before: set[str]) -> bool:
-    """Whether a change moves packets that no decision has moved so far; `before` are the interfaces of the router that is left."""
+def _left(observation: Observation, election: Election) -> set[str | None]:
+    """Find where what a failover moves comes from: the router that is left, and what leads nowhere since it ended."""
+    if election.previous is None:
+        return set()
+    left = observation.instance(election.previous)
+    routes = (route for table in observation.tables for route in table.routes)
+    dead = (route.target for route in routes if route.state == "blackhole")
+    return {None, *dead, *(interface.id for interface in (left.interfaces if left else ()))}
+
+
+def _takes_over(change: Change, before: set[str | None]) -> bool:
+    """Whether a change moves packets that no decision has moved so far; `before` is where a failover takes them from."""
     match change:
         case ReplaceRoute() | AssociateAddress():
             return change.was not in before

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from chalicelib.core.event import TOO_OLD
 from chalicelib.core.machine import Machine
-from chalicelib.core.wake import TOO_OLD
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
@@ -220,8 +220,11 @@ class History:
             lasts = NOTICED.get(notice.kind)
             taken = notice.reason if lasts and at <= notice.at + lasts else taken
             risk = notice.reason if notice.kind == "rebalance" else risk
-        for event in instance.events if insisted is None else ():
-            if event.not_before and at >= event.not_before - SCHEDULED:
+        for event in instance.events:
+            due = event.not_before - SCHEDULED if event.not_before else None
+            if insisted and due and due <= insisted:
+                continue
+            if due and at >= due:
                 taken = taken or f"has {_scheduled(event)}"
             else:
                 risk = risk or f"has {_scheduled(event)}"

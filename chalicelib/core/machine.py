@@ -30,6 +30,10 @@ _TAKEN = ("applied", "unchanged", "pending")
 _SAID = {"refused": "refused it", "rolled-back": "went back to what it had"}
 _UNFINISHED = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 
+_SPOKEN = frozenset({"Success", "Failed", "ExecutionTimedOut", "TimedOut"})
+"""Ends after which a word counts: it is the last thing a script prints, and somebody who holds its output longer than it lives
+makes the agent call it timed out."""
+
 _ENDED = {
     "Cancelled": "it was cancelled",
     "Canceled": "it was cancelled",
@@ -91,6 +95,7 @@ class Command:
 class Inspection:
     """How a machine said it stands; `digest` is that of the configuration in force, None when it has none.
 
+    `hooks` tells which of other people's rules on it stop what it must forward, a line each.
     `tunnel` is OpenVPN's own word for its state, None when it does not run. `received` counts the tunnel's bytes since it
     started, `grown` how many came since the inspection before (None when that cannot be told).
     """
@@ -104,6 +109,7 @@ class Inspection:
     received: int = 0
     grown: int | None = None
     expires: datetime | None = None
+    hooks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +202,7 @@ class Machine:
             why = "it reached no machine" if invocation is None else "the machine never answered"
             return self._unanswered(command, why, now)
         said = read(invocation.output)
-        if said is None or invocation.status not in ("Success", "Failed"):
+        if said is None or invocation.status not in _SPOKEN:
             unclear = f"it ended as {invocation.status} and said nothing that Mooring understands"
             return self._unanswered(command, _ENDED.get(invocation.status, unclear), now)
         if "digest" not in said:  # it could not look at itself: the lock is taken, or a tool is missing
@@ -225,6 +231,8 @@ class Machine:
         if before and not (command.kind == "push" and result in _TAKEN):
             # neither looks for drift, and only a push that was taken mends it
             word = replace(word, drift=before.drift)
+        if before and "hooks" not in said:  # a push that went back left them as they were
+            word = replace(word, hooks=before.hooks)
         # what waits for its confirmation goes on waiting, whatever is pushed meanwhile (chalicelib/command/configure.py)
         waits = self.trial if self.trial and self.trial.digest == word.digest else None
         machine = replace(self, command=None, silence=None, inspection=word)
@@ -296,13 +304,14 @@ def _inspection(said: Mapping[str, Any], before: Inspection | None, at: datetime
         return Inspection(
             at=at,
             digest=_word(said.get("digest"), 64),
-            drift=tuple(_word(line, 200) or "" for line in said.get("drift") or ())[:20],
+            drift=_words(said.get("drift")),
             forwarding=said.get("forwarding") is True,
             holds_address=said.get("holds_address") is True,
             tunnel=_word(tunnel.get("state"), 40),
             received=received,
             grown=_grown(before, received, at),
             expires=datetime.fromisoformat(expires).astimezone(UTC) if expires else None,
+            hooks=_words(said.get("hooks")),
         )
     except (AttributeError, TypeError, ValueError, OverflowError):
         return None
@@ -313,6 +322,15 @@ def _grown(before: Inspection | None, received: int, at: datetime) -> int | None
     if before is None or received < before.received or at - before.at < timedelta(minutes=1):
         return None
     return received - before.received
+
+
+def _words(value: object) -> tuple[str, ...]:
+    """Read a list of lines; what is no list is no word of a router's."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_word(line, 200) or "" for line in value[:20])
 
 
 def _word(value: object, most: int) -> str | None:

@@ -105,6 +105,10 @@ class Skipped:
     why: str
     tags: dict[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """Its kind and id; a part of something goes by the id of that."""
+        return f"{self.kind} {self.id or 'without an id'}"
+
 
 @dataclass(frozen=True, slots=True)
 class ElasticIp:

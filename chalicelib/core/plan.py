@@ -201,7 +201,11 @@ def _carries(pins: _Pins, present: Route) -> bool:
     if present.state == "blackhole":
         return False
     owner = pins.observation.owner_of(present.target)
-    return owner is None or pins.topology.preference(owner.tags) is None
+    if (
+        owner is None
+    ):  # an interface of no instance here is a dead router's, whatever an old listing calls its route
+        return not present.target.startswith("eni-")
+    return pins.topology.preference(owner.tags) is None
 
 
 def _elastic_ip(
@@ -239,7 +243,7 @@ def _associations(
     """Give subnets their declared tables, as soon as those have a way out."""
     absent = absent_subnets(topology, observation)
     made = {
-        step.table_id
+        step.table_id: step
         for step in steps
         if isinstance(step, CreateRoute | ReplaceRoute) and step.destination == str(DEFAULT_ROUTE)
     }
@@ -252,18 +256,23 @@ def _associations(
             current = observation.table_of(subnet_id)
             if subnet_id in absent or (current and current.id == tables[0].id):
                 continue
-            if tables[0].id not in made and tables[0].static(str(DEFAULT_ROUTE)) is None:
+            default = made.get(tables[0].id)
+            if default is None and tables[0].static(str(DEFAULT_ROUTE)) is None:
                 yield f"subnet {subnet_id} waits for {tables[0].id}, which has no default route yet"
                 continue
             was = current.id if current else None
             association = current.associations.get(subnet_id) if current else None
-            yield AssociateRouteTable(
-                subnet_id, tables[0].id, association, was, f"{was or 'no table'} is not its declared table"
-            )
+            carries = (
+                isinstance(default, ReplaceRoute) and default.waits_for
+            )  # what it leads to now stays a way out
+            waits_for = subject(default) if default and not carries else None
+            reason = f"{was or 'no table'} is not its declared table"
+            yield AssociateRouteTable(subnet_id, tables[0].id, association, was, reason, waits_for)
 
 
 def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[NetworkChange]:
-    if topology.dhcp_options and topology.dhcp_options != observation.dhcp_options:
+    unread = "ec2:DescribeVpcs" in observation.unread
+    if topology.dhcp_options and topology.dhcp_options != observation.dhcp_options and not unread:
         was = observation.dhcp_options
         yield AssociateDhcpOptions(
             topology.vpc_id, topology.dhcp_options, was, f"{was or 'no set'} is not the declared set"
@@ -272,7 +281,8 @@ def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Netw
 
 def _ingress(topology: Topology, observation: Observation) -> Iterator[NetworkChange | str]:
     """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision."""
-    if topology.ssh != "closed" or topology.security_group is None:
+    unread = "ec2:DescribeSecurityGroupRules" in observation.unread
+    if topology.ssh != "closed" or topology.security_group is None or unread:
         return
     if not observation.group_seen:
         yield (

@@ -15,14 +15,28 @@ if TYPE_CHECKING:
     from chalicelib.core.topology import Topology
 
 UNREAD = {
-    "checks": "whether AWS calls a candidate impaired, or has scheduled anything for it, is unknown",
-    "dhcp_options": "whether the VPC has the declared set of DHCP options was not looked at",
-    "ingress": "whether the bootstrap rule is gone was not looked at",
-    "subnets": "whether the declared subnets are there, and which others ride on declared tables, was not looked at",
+    "ec2:DescribeInstanceStatus": (
+        "status checks",
+        "whether AWS calls a candidate impaired, or has scheduled anything for it, is unknown",
+    ),
+    "ec2:DescribeSecurityGroupRules": (
+        "the security group's rules",
+        "whether the bootstrap rule is gone was not looked at",
+    ),
+    "ec2:DescribeSubnets": (
+        "subnets",
+        "whether the declared ones are there, and which ranges others on declared tables have, was not looked at",
+    ),
+    "ec2:DescribeVpcs": (
+        "the VPC",
+        "whether it has the declared set of DHCP options was not looked at",
+    ),
 }
-"""What is not known when a part of the look failed, by its key in `Observation.unread`."""
+"""By the calls that may stand in `Observation.unread`: what could not be read, and what is not known then."""
 
-_PARTS = {"checks": "status checks", "dhcp_options": "DHCP options", "ingress": "security group rules"}
+
+_PREFIXES = {"instance": "i", "route-table": "rtb", "security-group-rule": "sgr"}
+"""By the kinds of what may lack its id."""
 
 
 def find_problems(topology: Topology, observation: Observation) -> tuple[str, ...]:
@@ -48,7 +62,11 @@ def absent_subnets(topology: Topology, observation: Observation) -> frozenset[st
 
 
 def is_ours(topology: Topology, skipped: Skipped) -> bool:
-    """Say whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate."""
+    """Say whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate.
+
+    Of rules only those of the declared security group are read.
+    """
+    prefix = _prefix(skipped)
     named = {
         topology.elastic_ip,
         topology.internet_gateway,
@@ -62,20 +80,25 @@ def is_ours(topology: Topology, skipped: Skipped) -> bool:
         "rtb": [t.selector for t in topology.tables if isinstance(t.selector, Tags)],
         "i": list(topology.candidates),
     }
-    chosen = selectors.get(skipped.id.split("-")[0], [])
-    return skipped.id in named or any(tags.match(skipped.tags) for tags in chosen)
+    chosen = selectors.get(prefix, [])
+    return prefix == "sgr" or skipped.id in named or any(tags.match(skipped.tags) for tags in chosen)
+
+
+def _prefix(skipped: Skipped) -> str:
+    """Give what its id begins with, or would begin with if it had one."""
+    return skipped.id.partition("-")[0] or _PREFIXES.get(skipped.kind, "")
 
 
 def _unread(observation: Observation) -> Iterator[str]:
-    for part, why in sorted(observation.unread.items()):
-        unknown = UNREAD.get(part, "what it would show is unknown")
-        yield f"{_PARTS.get(part, part)} could not be read: {why}; {unknown}"
+    for call, why in sorted(observation.unread.items()):
+        what, unknown = UNREAD.get(call, ("a part of the look", "what it would show is unknown"))
+        yield f"{what} could not be read ({call}: {why}): {unknown}"
 
 
 def _not_understood(topology: Topology, observation: Observation) -> Iterator[str]:
     for skipped in observation.skipped:
         if is_ours(topology, skipped):
-            yield f"{skipped.kind} {skipped.id} is declared and cannot be understood: {skipped.why}; it is left alone"
+            yield f"{skipped} is declared and cannot be understood: {skipped.why}; it is left alone"
 
 
 def _subnets(topology: Topology, observation: Observation) -> Iterator[str]:
@@ -117,9 +140,10 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
 
 def _candidates(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of candidates that could not take over, before one of them must; those that come or go are left out."""
-    for instance in sorted(observation.instances, key=lambda i: i.id):
-        here = topology.preference(instance.tags) is not None and instance.state in ("running", "stopped")
-        if here and (why := _useless(topology, observation, instance)):
+    there = ("running", "stopped")
+    found = [i for i in observation.instances if i.state in there and topology.preference(i.tags) is not None]
+    for instance in sorted(found, key=lambda i: i.id):
+        if why := _useless(topology, observation, instance):
             yield f"{instance.id} could not take over: {why}"
 
 
@@ -159,7 +183,7 @@ def _held_elsewhere(topology: Topology, observation: Observation) -> Iterator[st
         return
     holder = elastic_ip.interface_id
     routed = any(route.target == holder for table in observation.tables for route in table.routes)
-    unclear = any(skipped.id.startswith("i-") for skipped in observation.skipped)
+    unclear = any(_prefix(skipped) == "i" for skipped in observation.skipped)
     if observation.owner_of(holder) is None and not routed and not unclear:
         yield (
             f"elastic ip {elastic_ip.allocation_id} ({elastic_ip.public_address}) sits on {holder}, which belongs to no "

@@ -103,12 +103,12 @@ def on_trial(history: History, order: Order) -> list[tuple[str, Trial]]:
 
 def relevant(topology: Topology, observation: Observation, history: History) -> History:
     """Give the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
+    history = history.surviving(observation)
     if topology.tunnel is None:
         return replace(history, machines=())
-    instances = {instance.id: instance for instance in observation.instances}
-    history = history.surviving(observation)
     for machine in history.machines:
-        box = box_of(topology, observation, instances[machine.instance_id]) if machine.setback else None
+        instance = observation.instance(machine.instance_id) if machine.setback else None
+        box = box_of(topology, observation, instance) if instance else None
         if box and machine.setback and machine.setback.digest != render(topology, box).digest:
             history = history.knows(replace(machine, setback=None))
     return history
@@ -150,6 +150,8 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
     machine = history.machine(seat.instance.id)
     ordered = order if order and order.kind == "push" and order.to in (None, seat.instance.id) else None
     word, now = _word(machine, seat.instance), seat.observation.taken_at
+    for stopping in word.hooks if word else ():
+        yield f"{seat.instance.id} does not carry all of it: {stopping}; Mooring leaves other people's rules alone"
     if machine.command and machine.command.kind == "push":
         yield _Waiting(
             f"{seat.instance.id} has been sent {short(machine.command.digest)}; its answer is awaited"

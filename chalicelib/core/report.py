@@ -132,16 +132,17 @@ def verdict_of(
 
 
 def _head(report: Report) -> str:
-    untouched = not {o.result for o in report.outcomes} - {"planned", "refused"}
     match report.verdict:
         case "blind" | "expired":
             return f"{report.verdict}, so nothing was changed: {_error(report)}"
         case "no-router":
-            return f"{_error(report)}; what needs a router is left as it is"
+            kept = "what needs none is kept" if report.outcomes else "the network is left as it is"
+            return f"{_error(report)}; {kept}"
         case "paused" | "refused":
             why = report.refusal.reason if report.refusal else _error(report)
+            nothing = report.verdict == "paused" or all(o.result == "refused" for o in report.outcomes)
             return (
-                f"{report.verdict}, so nothing was changed: {why}" if untouched else f"refused in part: {why}"
+                f"{report.verdict}, so nothing was changed: {why}" if nothing else f"refused in part: {why}"
             )
         case "converged" | "repaired" | "pending" | "drifting":
             return _router(report)
@@ -160,19 +161,7 @@ def _router(report: Report) -> str:
 
 
 def _tail(report: Report) -> str:
-    total = len(report.outcomes)
-    good = sum(o.result in ("verified", "unneeded") for o in report.outcomes)
-    parts = []
-    if report.verdict == "converged":
-        parts.append("everything is as declared")
-    elif total and all(o.result == "planned" for o in report.outcomes):
-        parts.append(f"{_count(total, 'change')} to make")
-    elif total:
-        settled = total - _of(report, "sent")
-        parts += [f"{good} of {_count(settled, 'change')} verified"] if settled else []
-        parts += [
-            f"{_count(n, RESULTS[r])}" for r in ("sent", "unseen", "failed", "held") if (n := _of(report, r))
-        ]
+    parts = ["everything is as declared"] if report.verdict == "converged" else _counted(report)
     if report.waiting:
         parts.append(
             report.waiting[0]
@@ -181,11 +170,26 @@ def _tail(report: Report) -> str:
         )
     if report.problems:
         parts.append(f"{_count(len(report.problems), 'problem')} for an operator")
-    if report.verdict == "drifting" and report.error:
+    if report.error and (report.verdict == "drifting" or report.refusal):
         parts.append(_error(report))
     if report.pause and report.verdict == "converged":
         parts.append(report.pause.state)
     return "".join(f"; {part}" for part in parts)
+
+
+def _counted(report: Report) -> list[str]:
+    """Count the changes by what became of them; where none was attempted, those that may be are still to make."""
+    planned, refused = _of(report, "planned"), _of(report, "refused")
+    settled = len(report.outcomes) - planned - refused - _of(report, "sent")
+    parts = []
+    if planned + refused == len(report.outcomes):
+        parts += [f"{_count(planned, 'change')} to make"] if planned else []
+    else:
+        good = _of(report, "verified") + _of(report, "unneeded")
+        parts += [f"{good} of {_count(settled, 'change')} verified"] if settled else []
+        told: tuple[Result, ...] = ("sent", "unseen", "failed", "held", "planned")
+        parts += [f"{n} {RESULTS[result]}" for result in told if (n := _of(report, result))]
+    return [*parts, *([f"{_count(refused, 'change')} refused"] if refused else [])]
 
 
 def pause_json(pause: Pause) -> dict[str, str | None]:
@@ -272,6 +276,7 @@ def _machine_json(machine: Machine) -> dict[str, object]:
             "at": word.at.isoformat(),
             "digest": word.digest,
             "drift": list(word.drift),
+            "hooks": list(word.hooks),
             "forwarding": word.forwarding,
             "holds_address": word.holds_address,
             "tunnel": word.tunnel,

@@ -34,20 +34,16 @@ class Rider:
 
 def refused(topology: Topology, observation: Observation) -> list[Rider]:
     """List those on private tables that the router has no rule for: the routes lead to it, and it refuses them."""
-    return [
-        rider
-        for rider in _riders(topology, observation, "private")
-        if not _within(rider.cidr, topology.private_networks)
-    ]
+    riders = list(_riders(topology, observation, "private"))
+    carried = topology.private_networks if riders else ()
+    return [rider for rider in riders if not _within(rider.cidr, carried)]
 
 
 def unanswered(topology: Topology, observation: Observation) -> list[Rider]:
     """List those on public tables that the office routes nothing to: what they ask there is never answered."""
-    return [
-        rider
-        for rider in _riders(topology, observation, "public")
-        if not _within(rider.cidr, topology.vpc_networks)
-    ]
+    riders = list(_riders(topology, observation, "public"))
+    routed = topology.vpc_networks if riders else ()
+    return [rider for rider in riders if not _within(rider.cidr, routed)]
 
 
 def way_out(topology: Topology, observation: Observation, rider: Rider) -> str:

@@ -32,8 +32,15 @@ class Key:
     token: str | None = None
 
 
-def refuse(
-    key: Key, region: str, method: str, target: str, headers: Mapping[str, str], body: bytes
+def refuse(  # noqa: PLR0913 - all that a signature is about
+    key: Key,
+    region: str,
+    method: str,
+    target: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    service: str = "execute-api",
 ) -> str | None:
     """Give API Gateway's words for what is wrong with a request's signature; None when nothing is.
 
@@ -42,10 +49,10 @@ def refuse(
     parsed = _AUTHORIZATION.fullmatch(headers.get("authorization", ""))
     if parsed is None:
         return "Missing Authentication Token"
-    access_key, day, place, service, names, signature = parsed.groups()
+    access_key, day, place, named, names, signature = parsed.groups()
     if access_key != key.access_key or headers.get("x-amz-security-token") != key.token:
         return "The security token included in the request is invalid."
-    if (place, service) != (region, "execute-api") or not set(names.split(";")) >= _MUST_BE_SIGNED:
+    if (place, named) != (region, service) or not set(names.split(";")) >= _MUST_BE_SIGNED:
         return "Credential should be scoped to a valid region."
     at = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     if abs(datetime.now(UTC) - at) > timedelta(minutes=5) or f"{at:%Y%m%d}" != day:
@@ -64,7 +71,7 @@ def refuse(
             hashlib.sha256(body).hexdigest(),
         )
     )
-    scope = f"{day}/{region}/execute-api/aws4_request"
+    scope = f"{day}/{region}/{service}/aws4_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     to_sign = f"AWS4-HMAC-SHA256\n{headers['x-amz-date']}\n{scope}\n{digest}"
     secret = f"AWS4{key.secret}".encode()

@@ -12,6 +12,7 @@ import pytest
 
 from chalicelib.aws.journal import AMENDS, ANSWERED, READABLE
 from chalicelib.core.change import CreateRoute
+from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.history import History, Pause
 from chalicelib.core.report import Outcome, Report, as_json
@@ -187,7 +188,9 @@ def test_answer_is_what_was_last_said(journal: DynamoJournal) -> None:
     assert journal.answered(request_id) is None
     for state, report in (("queued", None), ("running", None), ("done", _report())):
         journal.answer(request_id, "office", state, report)
-        assert journal.answered(request_id) == {
+        answered = journal.answered(request_id) or {}
+        assert datetime.now(UTC) - datetime.fromisoformat(answered.pop("at")) < timedelta(minutes=1)
+        assert answered == {
             "request_id": request_id,
             "topology": "office",
             "state": state,
@@ -217,3 +220,32 @@ def test_answers_and_runs_expire_and_the_state_does_not(functions: Functions, jo
     assert expiring.pop("run#") == int((NOON + timedelta(days=90)).timestamp())
     (answer,) = expiring.values()
     assert abs(answer - (datetime.now(UTC) + ANSWERED).timestamp()) < 60
+
+
+# -- declarations ------------------------------------------------------------------------------------
+
+
+def test_kept_declaration_comes_back_as_it_was_written(functions: Functions, journal: DynamoJournal) -> None:
+    """The last one of each topology, whatever letters it has, for ever, and beside state and timeline."""
+    assert journal.kept("office") is None
+    for kept in (
+        Kept(b"name = 3", NOON),
+        Kept('# \u2602\nname = "office"\n'.encode(), NOON + timedelta(days=1)),
+    ):
+        journal.keep("office", kept)
+        assert journal.kept("office") == kept
+    assert journal.kept("branch") is None
+    assert journal.read("office") == History()
+    assert journal.timeline("office", 10) == []
+    (item,) = functions.world.client("dynamodb").scan(TableName="mooring-journal")["Items"]
+    assert "ttl" not in item
+
+
+@pytest.mark.parametrize(("operation", "error"), [("GetItem", ObservationError), ("PutItem", ApplyError)])
+def test_declaration_that_cannot_be_kept_or_read_says_so(
+    functions: Functions, journal: DynamoJournal, operation: str, error: type[Exception]
+) -> None:
+    """What could not be read is not nothing."""
+    functions.world.deny(operation)
+    with pytest.raises(error, match="AccessDenied"):
+        journal.keep("office", Kept(b"", NOON)) if error is ApplyError else journal.kept("office")

@@ -106,7 +106,7 @@ def test_secret_in_a_fault_is_not_said(said: Functions) -> None:
         "body": wake.dumps(),
         "attributes": {"MessageGroupId": "office"},
     }
-    assert take([record], replace(said.app.edge.bench, read=read)) == ["m"]
+    assert take([record], replace(said.app.edge.bench, document=read)) == ["m"]
 
 
 def test_secret_in_a_request_is_not_said(said: Functions, office: Office) -> None:

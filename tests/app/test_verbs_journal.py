@@ -129,9 +129,7 @@ def test_resume_whose_worker_cannot_be_woken_has_ended_the_pause(
     functions.world.deny("GetQueueUrl")
     ran = mooring("resume")
     assert (ran.code, office.history().pause) == (0, None)
-    assert ran.said[1].startswith(
-        "the next tick looks: the worker could not be woken: sqs:GetQueueUrl failed"
-    )
+    assert ran.said[1].startswith("the next tick looks, since sqs:GetQueueUrl failed")
 
 
 def test_declared_pause_is_shown_and_ends_by_its_declaration(functions: Functions, mooring: Mooring) -> None:

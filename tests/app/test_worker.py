@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import uuid
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from chalicelib.core.wake import Wake
 from chalicelib.worker import take
-from tests.app.functions import sample
+from tests.app.functions import Context, sample
 
 if TYPE_CHECKING:
     from tests.app.functions import Event, Functions
@@ -49,27 +49,33 @@ def _state(office: Office, instance_id: str) -> str:
 # -- notices -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("spot-interruption", "gets a Spot terminate in two minutes"),
-        ("spot-rebalance", "has a Spot rebalance recommendation"),
-    ],
-)
-def test_notice_takes_the_network_off_a_router_that_still_runs(
-    functions: Functions, office: Office, name: str, reason: str
-) -> None:
+def test_notice_takes_the_network_off_a_router_that_still_runs(functions: Functions, office: Office) -> None:
     """AWS's word is enough: the move is over before the router is, and the journal has the word."""
-    doomed = office.router
-    functions.deliver(sample(name, instance_id=doomed))
+    doomed, reason = office.router, "gets a Spot terminate in two minutes"
+    functions.deliver(sample("spot-interruption", instance_id=doomed))
     assert office.complaints() == []
     assert office.router != doomed
     assert _state(office, doomed) == "running"
-    assert f"because {doomed} {reason}" in office.runs()[0]["sentence"]
+    assert f"{doomed} {reason}" in office.runs()[0]["sentence"]
     (notice,) = office.history().notices
-    assert (notice.instance_id, notice.reason, notice.hook) == (doomed, reason, None)
+    assert (notice.instance_id, notice.reason, notice.kind, notice.hook) == (
+        doomed,
+        reason,
+        "interruption",
+        None,
+    )
     functions.tick()
     assert office.router != doomed
+
+
+def test_rebalance_recommendation_takes_nothing_off_a_router(functions: Functions, office: Office) -> None:
+    """It is an elevated risk with no date: it is noted, and what drifts is repaired where it was."""
+    router = office.router
+    functions.deliver(sample("spot-rebalance", instance_id=router))
+    assert [(n.instance_id, n.kind) for n in office.history().notices] == [(router, "rebalance")]
+    office.delete_default_route()
+    functions.tick()
+    assert (office.router, office.complaints()) == (router, [])
 
 
 def test_router_that_is_put_in_service_stays_the_router(functions: Functions, office: Office) -> None:
@@ -83,28 +89,29 @@ def test_router_that_is_put_in_service_stays_the_router(functions: Functions, of
     ] * 2
 
 
-def test_notice_is_forgotten_when_its_instance_is_gone(functions: Functions, office: Office) -> None:
-    """The next decision after an instance's end clears what was said of it."""
+def test_notice_of_an_instance_that_is_gone_holds_nothing_up(functions: Functions, office: Office) -> None:
+    """What was said of it is of no more consequence; the next decision is made and carried out."""
     doomed = office.router
     functions.deliver(sample("spot-interruption", instance_id=doomed))
     office.terminate(doomed)
     office.delete_default_route()
     functions.tick()
     assert office.complaints() == []
-    assert office.history().notices == ()
 
 
 def test_notice_to_the_last_candidate_leaves_the_network_as_it_is(
     functions: Functions, office: Office
 ) -> None:
-    """With nowhere to go, what works goes on working, and the alarm is raised."""
+    """With nowhere to go the router stays the router, and an operator is told what AWS is about to do with it."""
     functions.deliver(sample("spot-interruption", instance_id=office.standby))
     before, doomed = office.facts(), office.router
     functions.forget()
     functions.deliver(sample("spot-interruption", instance_id=doomed))
     assert office.facts() == before
     (line,) = functions.log.lines
-    assert line["report"]["verdict"] == "no-router"
+    assert line["report"]["verdict"] == "drifting"
+    (problem,) = line["report"]["problems"]
+    assert problem == f"{doomed} gets a Spot terminate in two minutes, and no candidate is better"
 
 
 def test_notice_that_cannot_be_noted_is_said_and_stops_nothing(functions: Functions, office: Office) -> None:
@@ -217,9 +224,8 @@ def test_hook_is_not_forgotten_for_a_later_word(functions: Functions, office: Of
     functions.world.deny("DescribeRouteTables")
     functions.deliver(event)
     functions.deliver(sample("spot-interruption", instance_id=leaving))
-    (notice,) = office.history().notices
-    assert notice.reason == "gets a Spot terminate in two minutes"
-    assert notice.hook is not None
+    hooks = {notice.kind: notice.hook is not None for notice in office.history().notices}
+    assert hooks == {"termination": True, "interruption": False}
     functions.world.heal()
     functions.tick()
     assert functions.asked().count("CompleteLifecycleAction") == 1
@@ -234,6 +240,25 @@ def test_hook_that_is_over_is_no_error(functions: Functions, office: Office) -> 
     functions.tick()
     assert functions.asked().count("CompleteLifecycleAction") == 1
     assert [line["level"] for line in functions.log.lines if line["message"].endswith("let go")] == []
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(60, 45), (58, 45), (40, 28), (12, 0)])
+def test_run_is_over_before_its_function_is(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, left: int, seconds: int
+) -> None:
+    """At most 45 seconds from now, and 12 before Lambda's timeout, however much of that a start has taken."""
+    told: list[datetime] = []
+
+    def take_nothing(*_: object, deadline: datetime) -> list[str]:
+        told.append(deadline)
+        return []
+
+    monkeypatch.setattr(functions.app, "take", take_nothing)
+    before = datetime.now(UTC)
+    context = Context("mooring-reconcile", milliseconds_left=left * 1000)
+    assert functions.app.reconcile({"Records": []}, context) == {"batchItemFailures": []}
+    (deadline,) = told
+    assert timedelta() <= deadline - before - timedelta(seconds=seconds) < timedelta(seconds=5)
 
 
 # -- a batch -----------------------------------------------------------------------------------------
@@ -306,7 +331,7 @@ def test_fault_of_our_own_fails_the_message_alone(functions: Functions) -> None:
     def read(name: str) -> NoReturn:
         raise RuntimeError(f"{name} is a s3cr3t")
 
-    bench = replace(functions.app.edge.bench, read=read)
+    bench = replace(functions.app.edge.bench, document=read)
     assert take([_message(1, "office"), _message(2, "branch")], bench) == ["office-1", "branch-2"]
     first, *_ = functions.log.lines
     assert first["error"] == "RuntimeError"

@@ -9,6 +9,7 @@ from botocore.config import Config
 
 from chalicelib.bootstrap import Edge
 from tests.aws.office import Office, deploy_office
+from tests.aws.stages import Ec2Stage, FakeStage, Stage
 
 if TYPE_CHECKING:
     from tests.world import Client, World
@@ -32,3 +33,11 @@ def office(world: World, edge: Edge) -> Office:
 def once(embedded: World) -> Client:
     """An EC2 client that asks once."""
     return embedded.client("ec2", ONCE, by="product")
+
+
+@pytest.fixture(params=["fake", "ec2"])
+def stage(request: pytest.FixtureRequest) -> Stage:
+    """A network as declared, on the fake and on the embedded AWS in turn."""
+    if request.param == "fake":
+        return FakeStage()
+    return Ec2Stage(request.getfixturevalue("world"), request.getfixturevalue("edge"))

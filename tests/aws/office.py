@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 
 WHY = "the test wants it"
 
-READS = (
-    "DescribeRouteTables",
-    "DescribeInstances",
-    "DescribeInstanceStatus",
-    "DescribeAddresses",
-    "DescribeSecurityGroupRules",
-    "DescribeVpcs",
-)
-"""Every call of a look."""
+ESSENTIAL = ("DescribeRouteTables", "DescribeInstances", "DescribeAddresses")
+"""Every call that a look cannot do without."""
+
+OTHERS = ("DescribeInstanceStatus", "DescribeSubnets", "DescribeSecurityGroupRules", "DescribeVpcs")
+"""Every other call of a look."""
+
+READS = (*ESSENTIAL, *OTHERS)
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.controller import Request, reconcile
-from chalicelib.core.observation import ElasticIp, IngressRule, Route, RouteTable
+from chalicelib.core.observation import ElasticIp, IngressRule, Route, RouteTable, Subnet
 from chalicelib.core.topology import DEFAULT_ROUTE
 from tests import builders
-from tests.aws.office import deploy_office
+from tests.aws.office import OTHERS, deploy_office
 from tests.core.model import Model
-from tests.fakes import Scene
+from tests.fakes import Fault, Scene
 
 if TYPE_CHECKING:
     from chalicelib.bootstrap import Edge
     from chalicelib.controller import Ports
     from chalicelib.core.topology import Topology
+    from tests.fakes import Step
     from tests.oracle import Facts
     from tests.world import World
 
 DEFAULT = str(DEFAULT_ROUTE)
 FOREIGN = "172.31.0.0/16"
+FOR_EVER = 10**6
 
 
 class Stage(Protocol):
@@ -75,6 +77,26 @@ class Stage(Protocol):
         """Terminate an instance."""
         ...
 
+    def stop(self, instance_id: str) -> None:
+        """Stop an instance."""
+        ...
+
+    def start(self, instance_id: str) -> None:
+        """Start a stopped instance."""
+        ...
+
+    def unsettle(self, subnet_id: str, state: str) -> None:
+        """Let the association of a subnet be in a state."""
+        ...
+
+    def subnets(self) -> dict[str, str]:
+        """Tell the CIDR of every subnet of the VPC."""
+        ...
+
+    def deny(self, operation: str) -> None:
+        """Deny a call of EC2's from now on."""
+        ...
+
 
 class FakeStage:
     """The fake port over its model."""
@@ -100,6 +122,11 @@ class FakeStage:
         foreign = ElasticIp(builders.FOREIGN_EIP, "203.0.113.99", builders.FOREIGN_ENI, "10.0.1.77")
         self.model.elastic_ips[foreign.allocation_id] = foreign
         self.model.ingress["sgr-https"] = IngressRule("sgr-https", "tcp", 443, 443, DEFAULT)
+        self.model.subnets = {
+            subnet_id: Subnet(subnet_id, str(cidr))
+            for table in self.topology.tables
+            for subnet_id, cidr in table.subnets.items()
+        }
         self._scene = Scene(self.topology, self.model)
 
     @property
@@ -141,7 +168,35 @@ class FakeStage:
 
     def terminate(self, instance_id: str) -> None:
         """Terminate it in the model."""
-        self.model.terminate(instance_id)
+        self.model.end(instance_id)
+
+    def stop(self, instance_id: str) -> None:
+        """Stop it in the model."""
+        self.model.become(instance_id, state="stopped")
+
+    def start(self, instance_id: str) -> None:
+        """Start it in the model."""
+        self.model.start(instance_id, self._scene.clock.now())
+
+    def unsettle(self, subnet_id: str, state: str) -> None:
+        """Say so in the model."""
+        self.model.unsettle(subnet_id, state)
+
+    def subnets(self) -> dict[str, str]:
+        """Ask the model."""
+        return {s.id: s.cidr for s in (self.model.subnets or {}).values()}
+
+    def deny(self, operation: str) -> None:
+        """Have the fake refuse it, as a reading that a look does without, or as one that it cannot."""
+        if operation in OTHERS:
+            self._scene.network.unread[f"ec2:{operation}"] = "UnauthorizedOperation: refused"
+            return
+        steps: tuple[Step, ...] = (
+            ("observe", "instance") if operation == "DescribeInstances" else ("observe",)
+        )
+        script = self._scene.script
+        refused = (Fault(step, 0, "refuse", times=FOR_EVER, code="UnauthorizedOperation") for step in steps)
+        script.faults = (*script.faults, *refused)
 
 
 class Ec2Stage:
@@ -155,6 +210,7 @@ class Ec2Stage:
         report = reconcile(self.topology, self.ports, Request())
         assert report.verdict == "repaired", report.sentence
         assert report.election
+        assert report.election.interface
         self.router = report.election.interface.id
         others = (c.interfaces[0].id for c in self._office.candidates())
         self.standby = next(eni for eni in others if eni != self.router)
@@ -213,14 +269,17 @@ class Ec2Stage:
 
     def associate(self, subnet_id: str, table_id: str | None) -> None:
         """Replace or remove its association by hand."""
-        wanted = [{"Name": "association.subnet-id", "Values": [subnet_id]}]
-        (table,) = self._ec2.describe_route_tables(Filters=wanted)["RouteTables"]
-        (association,) = (a for a in table["Associations"] if a["SubnetId"] == subnet_id)
-        known = {"AssociationId": association["RouteTableAssociationId"]}
+        known = {"AssociationId": self._association(subnet_id)}
         if table_id is None:
             self._ec2.disassociate_route_table(**known)
         else:
             self._ec2.replace_route_table_association(RouteTableId=table_id, **known)
+
+    def _association(self, subnet_id: str) -> str:
+        wanted = [{"Name": "association.subnet-id", "Values": [subnet_id]}]
+        (table,) = self._ec2.describe_route_tables(Filters=wanted)["RouteTables"]
+        (association,) = (a for a in table["Associations"] if a["SubnetId"] == subnet_id)
+        return str(association["RouteTableAssociationId"])
 
     def open_ssh(self) -> None:
         """Authorize it by hand."""
@@ -235,3 +294,25 @@ class Ec2Stage:
     def terminate(self, instance_id: str) -> None:
         """Terminate it by hand."""
         self._ec2.terminate_instances(InstanceIds=[instance_id])
+
+    def stop(self, instance_id: str) -> None:
+        """Stop it by hand."""
+        self._ec2.stop_instances(InstanceIds=[instance_id])
+
+    def start(self, instance_id: str) -> None:
+        """Start it by hand."""
+        self._ec2.start_instances(InstanceIds=[instance_id])
+
+    def unsettle(self, subnet_id: str, state: str) -> None:
+        """Have AWS say so."""
+        self._office.world.unsettle(self._association(subnet_id), state)
+
+    def subnets(self) -> dict[str, str]:
+        """Ask AWS."""
+        within = [{"Name": "vpc-id", "Values": [self._office.vpc_id]}]
+        listed = self._ec2.describe_subnets(Filters=within)["Subnets"]
+        return {subnet["SubnetId"]: subnet["CidrBlock"] for subnet in listed}
+
+    def deny(self, operation: str) -> None:
+        """Deny it to the product."""
+        self._office.world.deny(operation)

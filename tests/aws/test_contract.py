@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +18,7 @@ from chalicelib.core.change import (
     RevokeIngress,
 )
 from tests.aws.office import WHY
-from tests.aws.stages import DEFAULT, Ec2Stage, FakeStage, Stage
+from tests.aws.stages import DEFAULT, Stage
 from tests.builders import an_id
 from tests.core.inspection import holds
 from tests.core.model import Model
@@ -34,14 +33,6 @@ if TYPE_CHECKING:
 
 NOBODY = an_id("eni", 0xDEAD)
 SECONDS = 30.0
-
-
-@pytest.fixture(params=["fake", "ec2"])
-def stage(request: pytest.FixtureRequest) -> Stage:
-    """A network as declared, on the fake and on the embedded AWS in turn."""
-    if request.param == "fake":
-        return FakeStage()
-    return Ec2Stage(request.getfixturevalue("world"), request.getfixturevalue("edge"))
 
 
 def _observe(stage: Stage) -> Observation:
@@ -147,46 +138,6 @@ BREAKS = (
     open_ssh,
 )
 breaks = pytest.mark.parametrize("break_it", BREAKS, ids=lambda b: b.__name__)
-
-
-# -- looking ---------------------------------------------------------------------------------------------
-
-
-def test_network_nobody_touches_is_seen_the_same_again(stage: Stage) -> None:
-    """Two looks at one state differ in nothing but their time: else a converged network would not be quiet."""
-    first, second = _observe(stage), _observe(stage)
-    assert replace(second, taken_at=first.taken_at) == first
-    assert first.taken_at.utcoffset() is not None
-
-
-def test_look_shows_tables_addresses_and_instances_as_they_are(stage: Stage) -> None:
-    """What the port shows is what is so, also of things that are not declared, and after a router's end."""
-    for ended in (False, True):
-        if ended:
-            stage.terminate(_instance(stage, stage.router))
-        shown, facts = _shown(stage), stage.facts()
-        assert shown.tables == facts.tables
-        assert shown.addresses == facts.addresses
-        assert shown.interfaces == {k: v for k, v in facts.interfaces.items() if v.instance_id}
-        assert shown.dhcp_options == facts.dhcp_options
-
-
-def test_terminated_router_leaves_blackholes_and_an_elastic_ip_nowhere(stage: Stage) -> None:
-    """Its routes stay and say blackhole, its interface has no owner, and the Elastic IP is on nothing."""
-    router, instance_id = stage.router, _instance(stage, stage.router)
-    stage.terminate(instance_id)
-    seen = _observe(stage)
-    for declared in stage.topology.tables:
-        (table,) = seen.select(declared.selector)
-        for destination in stage.topology.router_destinations(declared):
-            route = table.static(str(destination))
-            assert route
-            assert (route.target, route.state) == (router, "blackhole")
-    assert seen.owner_of(router) is None
-    assert instance_id not in {i.id for i in seen.instances}
-    elastic_ip = seen.elastic_ip(stage.topology.elastic_ip)
-    assert elastic_ip
-    assert (elastic_ip.interface_id, elastic_ip.private_address) == (None, None)
 
 
 # -- changing --------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from chalicelib.aws.ec2 import _checks, _instance, _route
+from chalicelib.aws.items import Items, _route
+from chalicelib.aws.statuses import Statuses, statuses
 from chalicelib.core.observation import ElasticIp, Route
 from tests.aws.office import READS
 from tests.builders import NOON, an_id
@@ -34,7 +35,7 @@ def test_reading_that_is_throttled_once_is_read_again(office: Office) -> None:
 
 @pytest.mark.parametrize("more", [0, 40])
 def test_look_takes_as_many_calls_for_many_tables(office: Office, more: int) -> None:
-    """Five calls, and a sixth for declared DHCP options, whatever the number of tables; none writes."""
+    """Six calls, and a seventh for declared DHCP options, whatever the number of tables; none writes."""
     add_private_tables(office.world, office.vpc_id, more)
     office.forget()
     seen = office.observe()
@@ -210,7 +211,7 @@ def test_interfaces_and_addresses_in_any_order_are_sorted() -> None:
         "LaunchTime": NOON,
         "NetworkInterfaces": [_raw_interface(1, 1, 0), _raw_interface(2, 0, 1), _raw_interface(3, 0, 0)],
     }
-    read = _instance(raw, {})
+    read = Items(Statuses()).instance(raw)
     assert [i.id for i in read.interfaces] == [an_id("eni", n) for n in (3, 2, 1)]
     assert [i.addresses for i in read.interfaces] == [(f"10.0.0.{n}", f"10.0.0.{n + 100}") for n in (3, 2, 1)]
 
@@ -256,9 +257,9 @@ def test_check_that_is_not_known_yet_is_not_impaired(office: Office) -> None:
 )
 def test_checks_are_impaired_when_any_is(system: str, instance: str, volumes: str, summed_up: str) -> None:
     """System, instance and attached volumes: a router that cannot write its disk is no router."""
-    statuses = {"SystemStatus": system, "InstanceStatus": instance, "AttachedEbsStatus": volumes}
-    raw: Any = {key: {"Status": status} for key, status in statuses.items()}
-    assert _checks(raw) == summed_up
+    found = {"SystemStatus": system, "InstanceStatus": instance, "AttachedEbsStatus": volumes}
+    raw = {"InstanceId": "i-1"} | {key: {"Status": status} for key, status in found.items()}
+    assert statuses([raw]).of("i-1").checks == summed_up
 
 
 def test_instances_on_their_way_are_seen_in_their_states(office: Office) -> None:
@@ -273,11 +274,11 @@ def test_instances_on_their_way_are_seen_in_their_states(office: Office) -> None
             office.world.settle()
         states.append(_state(office, instance_id))
     assert states == [
-        ("pending", "insufficient-data"),
+        ("pending", "unknown"),
         ("running", "ok"),
-        ("stopping", "insufficient-data"),
-        ("stopped", "insufficient-data"),
-        ("shutting-down", "insufficient-data"),
+        ("stopping", "unknown"),
+        ("stopped", "unknown"),
+        ("shutting-down", "unknown"),
         None,
     ]
 

@@ -17,11 +17,12 @@ from chalicelib.aws.journal import KEPT, DynamoJournal
 from chalicelib.core.change import ReplaceRoute
 from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, ControllerError, ObservationError
-from chalicelib.core.history import History, Pause
+from chalicelib.core.history import History, Pause, Sighting
 from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
 from chalicelib.core.report import Failure, Outcome, Report, as_json
+from chalicelib.core.wake import Hook, Notice
 from tests.aws.conftest import ONCE
-from tests.builders import NOON, ROUTER, ROUTER_ENI, STANDBY, STANDBY_ENI, an_id, instance, interface
+from tests.builders import NOON, ROUTER, ROUTER_ENI, STANDBY, STANDBY_ENI, an_id, instance, interface, standby
 from tests.network import JOURNAL, ROOT, deploy_journal
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ WHOLE = Machine(
     Trial("a" * 64, NOON),
 )
 MINUTE = timedelta(minutes=1)
+HOOK = Hook("office-routers", "handover", "00000000-0000-0000-0000-000000000001")
+SERVES = Notice(STANDBY, "is in service in its Auto Scaling group", NOON, kind="in-service")
 
 
 @pytest.fixture
@@ -109,13 +112,36 @@ def test_topology_never_seen_has_an_empty_history(journal: Journal) -> None:
         replace(FIRST, pause=Pause('until "it" ends: ☂', until=NOON + 90 * MINUTE)),
         replace(FIRST, machines=(WHOLE, Machine(STANDBY), replace(WHOLE, command=None, trial=None))),
         History(revision=1),
+        replace(FIRST, leaves=(NOON - MINUTE, NOON), moves=(NOON,)),
+        replace(FIRST, launched_at=NOON - MINUTE, insisted_at=NOON, decided_at=NOON + MINUTE, kept="0f" * 16),
+        replace(FIRST, sighting=Sighting(STANDBY, NOON + MINUTE)),
+        replace(FIRST, notices=(SERVES, replace(SERVES, hook=HOOK, kind="termination"))),
     ],
-    ids=["router", "moves", "pause", "pause with an end", "machines", "nobody"],
-)
+    ids=[
+        "router", "moves", "pause", "pause with an end", "machines", "nobody",
+        "leaves", "what was decided", "sighting", "notices",
+    ],
+)  # fmt: skip
 def test_decided_history_is_read_back_whole(journal: Journal, after: History) -> None:
     """Router, since when, moves, pause and machines come back as they went in, to the microsecond and in UTC."""
     journal.decide("office", History(), after, _report())
     assert journal.read("office") == after
+
+
+def test_state_that_an_earlier_version_wrote_is_read_without_what_it_did_not_know(
+    journal: Journal, world: World
+) -> None:
+    """A new version is deployed over a journal that is in use: who the router is must not be lost."""
+    state = {
+        "topology": {"S": "office"},
+        "entry": {"S": "state"},
+        "revision": {"N": "3"},
+        "router": {"S": ROUTER},
+        "since": {"S": NOON.isoformat()},
+        "moves": {"L": [{"S": NOON.isoformat()}]},
+    }
+    world.client("dynamodb").put_item(TableName=JOURNAL, Item=state)
+    assert journal.read("office") == History(revision=3, router=ROUTER, since=NOON, moves=(NOON,))
 
 
 def test_what_a_later_version_wrote_of_a_machine_is_read_as_far_as_it_is_known(
@@ -167,7 +193,7 @@ def test_second_decision_on_one_history_is_refused_and_leaves_no_trace(world: Wo
 
 def test_decision_on_an_old_history_is_refused(journal: Journal) -> None:
     """An older plan never overwrites a newer one, however much older it is."""
-    second = FIRST.decided(STANDBY, NOON + MINUTE, counted=True)
+    second = FIRST.decided(standby(), NOON + MINUTE, "unwanted", insisted=False)
     journal.decide("office", History(), FIRST, _report())
     journal.decide("office", FIRST, second, _report(NOON + MINUTE))
     for old in (History(), FIRST):
@@ -242,7 +268,7 @@ def test_runs_are_entries_in_order(world: World, journal: Journal) -> None:
     """The timeline sorts by time."""
     history = History()
     for number in range(3):
-        after = history.decided(ROUTER, NOON, counted=False)
+        after = history.decided(instance(), NOON, "none", insisted=False)
         journal.decide("office", history, after, _report(NOON + number * MINUTE))
         history = after
     assert [e["entry"]["S"][-14:-9] for e in _entries(world)] == ["12:00", "12:01", "12:02"]

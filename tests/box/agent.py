@@ -1,21 +1,24 @@
 """Plays the SSM agent on a router: takes a command, and does with our documents what the real one does.
 
-Sources: amazon-ssm-agent, `agent/executers/executers.go` (a process group of its own, SIGKILL to all of it when the time
-is up, exit code 137; AWS_SSM_INSTANCE_ID and AWS_SSM_REGION_NAME), `agent/framework/docparser` (parameters by pattern,
-`{{ name }}` replaced anywhere in a step's inputs, preconditions), `appconfig` (24,000 and 8,000 characters of output); user guide,
-"Data elements and parameters" (interpolationType ENV_VAR: SSM_<name>, from agent 3.3.2746.0 on).
+Sources: amazon-ssm-agent, `agent/executers/executers.go` (a process group of its own; a script has ended once its output is
+closed; SIGKILL to all of the group when the time is up, exit code 137, or 1 when nobody is left in it; AWS_SSM_INSTANCE_ID and
+AWS_SSM_REGION_NAME), `agent/plugins/runscript` ("failed to run commands"), `agent/plugins/pluginutil` (ValidateExecutionTimeout),
+`agent/framework/docparser` (parameters by pattern, those that are not declared are dropped, `{{ name }}` replaced anywhere in a
+step's inputs, preconditions), `appconfig` (24,000 characters of each stream); user guide, "Data elements and parameters"
+(interpolationType ENV_VAR: SSM_<name>, from agent 3.3.2746.0 on).
 """
 
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shlex
 import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +26,11 @@ if TYPE_CHECKING:
     from tests.box.machine import Machine
     from tests.world.nodes import Node
 
-STDOUT, STDERR = 24_000, 8_000
-KILLED = 137
+MOST_OUTPUT = 24_000
+"""Characters of either stream; Systems Manager gives fewer of stderr."""
+KILLED, NOBODY_LEFT = 137, 1
+SHORTEST, LONGEST, DEFAULT = 5, 172_800, 3600
+"""Seconds that a step may ask for; any other number, or none, is the default."""
 KNOWS_VARIABLES = (3, 3, 2746, 0)
 _PLACE = "/var/lib/amazon/ssm/orchestration"
 
@@ -79,7 +85,7 @@ class Agent:
             if not self._applies(step):
                 continue
             lines, variables = self._filled(step, document.get("parameters", {}), values)
-            limit = int(step["inputs"].get("timeoutSeconds", "3600")) if kill_after is None else kill_after
+            limit = _limit(step) if kill_after is None else kill_after
             ended = self._script(lines, variables, limit, cancelled)
             if ended.status != "Success":
                 break
@@ -106,8 +112,6 @@ class Agent:
             )
 
     def _values(self, declared: Mapping[str, Any], given: Mapping[str, list[str]]) -> dict[str, str]:
-        if unknown := set(given) - set(declared):
-            raise Invalid(f"no such parameter: {', '.join(sorted(unknown))}")
         values = {}
         for name, parameter in declared.items():
             if name not in given and "default" not in parameter:
@@ -155,22 +159,70 @@ class Agent:
         leader = f"echo $$ >{path}.pid; exec {clean} {exports} sh -c {path}"
         words = self.machine.inside("setsid", "--wait", "sh", "-c", leader)
         until = time.monotonic() + limit
-        child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own
-        killed: str | None = None
-        while True:
-            try:
-                stdout, stderr = child.communicate(timeout=0.05)
-                break
-            except subprocess.TimeoutExpired:
-                if killed is None and (cancelled() or time.monotonic() > until):
-                    killed = "Cancelled" if cancelled() else "TimedOut"
-                    self._kill(path)
-        code = KILLED if killed and child.returncode else child.returncode
-        status = killed if killed and code else "Failed" if code else "Success"
-        return Ended(status, code, stdout[:STDOUT], stderr[:STDERR])
+        child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own
+        streams = [_Stream(cast("IO[bytes]", stream)) for stream in (child.stdout, child.stderr)]
+        # a child of the script may hold its output for longer than the script lives
+        while any(stream.open for stream in streams):
+            time.sleep(0.02)
+            if not (cancelled() or time.monotonic() > until):
+                continue
+            killed = self._kill(path)
+            if not killed and child.poll() is None:
+                continue  # it has yet to begin
+            stdout, stderr = (stream.cut() for stream in streams)
+            child.wait()
+            if not killed:
+                return Ended("Failed", NOBODY_LEFT, stdout, _failed(stderr, "no such process"))
+            return Ended("Cancelled" if cancelled() else "TimedOut", KILLED, stdout, stderr)
+        code = child.wait()
+        stdout, stderr = (stream.cut() for stream in streams)
+        if code == KILLED:  # the agent takes it for its own
+            return Ended("TimedOut", code, stdout, stderr)
+        if code:
+            return Ended("Failed", code, stdout, _failed(stderr, f"exit status {code}"))
+        return Ended("Success", 0, stdout, stderr)
 
-    def _kill(self, path: str) -> None:
-        self.machine.run("bash", "-c", f"kill -KILL -- -$(cat {path}.pid)", check=False)
+    def _kill(self, path: str) -> bool:
+        """Kill the script's group; say whether anybody was in it."""
+        said = self.machine.shell(f"kill -KILL -- -$(cat {path}.pid) && echo killed", check=False)
+        return said == "killed\n"
+
+
+class _Stream:
+    """One stream of a script, read as it comes; after a cut nothing more of it counts."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self._source, self._heard = source, bytearray()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody can still write to it."""
+        return self._reader.is_alive()
+
+    def cut(self) -> str:
+        """Give what was written so far, as much as the agent keeps."""
+        return bytes(self._heard).decode(errors="replace")[:MOST_OUTPUT]
+
+    def _read(self) -> None:
+        with self._source:
+            while more := os.read(self._source.fileno(), 65536):
+                self._heard += more
+
+
+def _limit(step: Mapping[str, Any]) -> float:
+    """Give the seconds that a step may take."""
+    try:
+        seconds = int(float(step["inputs"].get("timeoutSeconds", DEFAULT)))
+    except ValueError:
+        return DEFAULT
+    return seconds if SHORTEST <= seconds <= LONGEST else DEFAULT
+
+
+def _failed(stderr: str, why: str) -> str:
+    """Add the agent's own word to a failure."""
+    return f"{stderr}failed to run commands: {why}\n"[:MOST_OUTPUT]
 
 
 def _paste(name: str, value: str, line: str) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.core.document import CONFIGURE
+from chalicelib.core.document import CONFIGURE, INSPECT
 from chalicelib.core.envelope import seal
-from tests.box.agent import Invalid
+from tests.box.agent import Invalid, _limit
 from tests.box.router import PATH, bundle
 
 if TYPE_CHECKING:
@@ -105,26 +105,73 @@ def test_agent_hands_parameters_over_as_the_real_one_does(bare: Router) -> None:
     assert old.stdout == "[plain] [injected] [none]\neu-west-1\n"
 
 
-def test_agent_cuts_output_and_kills_the_whole_process_group(bare: Router) -> None:
-    """24,000 and 8,000 characters are kept; a script that takes too long dies with all that it started."""
+def test_agent_cuts_output_and_adds_its_own_word_to_a_failure(bare: Router) -> None:
+    """24,000 characters of each stream are kept, and a failure that is short enough ends with one more line."""
     loud = bare.agent.perform(step("yes | head -c 50000", "yes | head -c 50000 >&2", "exit 3"), {})
-    slow = bare.agent.perform(step("sleep 300 & sleep 300", timeoutSeconds="1"), {})
+    short = bare.agent.perform(step("echo no >&2", "exit 3"), {})
 
-    assert (loud.status, loud.code, len(loud.stdout), len(loud.stderr)) == ("Failed", 3, 24_000, 8_000)
-    assert (slow.status, slow.code) == ("TimedOut", 137)
+    assert (loud.status, loud.code, len(loud.stdout), len(loud.stderr)) == ("Failed", 3, 24_000, 24_000)
+    assert (short.stdout, short.stderr) == ("", "no\nfailed to run commands: exit status 3\n")
+
+
+def test_agent_kills_the_whole_process_group_when_the_time_is_up(bare: Router) -> None:
+    """A script that takes too long dies with all that it started; what it said until then is kept."""
+    slow = bare.agent.perform(step("echo begun; sleep 300 & sleep 300", timeoutSeconds="5"), {})
+
+    assert (slow.status, slow.code, slow.stdout, slow.stderr) == ("TimedOut", 137, "begun\n", "")
     assert bare.machine.shell("pgrep -c sleep", check=False).strip() == "0"
 
 
+def test_script_that_ended_is_waited_for_while_a_child_holds_its_output(bare: Router) -> None:
+    """It exited 0, and is called timed out: whoever leaves a child behind must take the output from it."""
+    held = bare.agent.perform(step("echo done; sleep 300 & exit 0", timeoutSeconds="5"), {})
+    freed = bare.agent.perform(step("echo done; sleep 300 >/dev/null 2>&1 & exit 0", timeoutSeconds="5"), {})
+    away = bare.agent.perform(step("echo done; setsid sleep 300 & exit 0", timeoutSeconds="5"), {})
+
+    assert (held.status, held.code, held.stdout) == ("TimedOut", 137, "done\n")
+    assert (freed.status, freed.code, freed.stdout) == ("Success", 0, "done\n")
+    assert (away.status, away.code) == ("Failed", 1)
+    assert away.stderr == "failed to run commands: no such process\n"
+    bare.machine.shell("pkill sleep")
+
+
+@pytest.mark.parametrize(
+    ("declared", "means"),
+    [("4", 3600), ("5", 5), ("60.9", 60), ("172801", 3600), ("soon", 3600), ("", 3600), (60, 60)],
+)
+def test_agent_takes_a_time_that_it_does_not_like_for_an_hour(declared: object, means: int) -> None:
+    """A document that asks for three seconds runs for an hour."""
+    assert _limit(step("true", timeoutSeconds=declared)["mainSteps"][0]) == means
+
+
+def test_agent_drops_a_parameter_that_the_document_does_not_declare(bare: Router) -> None:
+    """Neither a variable nor pasted: who misspells a parameter gets its default."""
+    ended = bare.agent.perform(step('echo "${SSM_Other-none} {{Other}}"'), {"Other": ["x"]})
+
+    assert ended.stdout == "none {{Other}}\n"
+
+
 def test_agent_turns_down_what_it_does_not_know(bare: Router) -> None:
-    """Another schema, a parameter that is not declared, a value of another pattern."""
+    """Another schema, a value of another pattern, a parameter without a value."""
     document = step("true")
     guarded = {**document, "parameters": {"Safe": {"type": "String", "allowedPattern": "^[a-z]+$"}}}
 
     for wrong, values in (
         ({**document, "schemaVersion": "1.2"}, {}),
-        (document, {"Other": ["x"]}),
         (guarded, {"Safe": ["a b"]}),
         (guarded, {}),
     ):
         with pytest.raises(Invalid):
             bare.agent.perform(wrong, values)
+
+
+def test_tool_that_leaves_a_child_behind_holds_up_no_document(bare: Router) -> None:
+    """Its output is not the script's, so the script ends for the agent when it ends."""
+    wrapper = '#!/bin/sh\nsleep 300 &\nexec /usr/bin/openssl "$@"\n'
+    bare.machine.write("/usr/local/sbin/openssl", wrapper)
+    bare.machine.shell("chmod 755 /usr/local/sbin/openssl")
+
+    ended = bare.agent.perform(bare.documents[INSPECT], {})
+
+    assert (ended.status, ended.code, ended.stderr) == ("Success", 0, "")
+    assert bare.machine.shell("pgrep -c sleep; pkill sleep; rm /usr/local/sbin/openssl").strip() != "0"

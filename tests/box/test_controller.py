@@ -18,6 +18,7 @@ from chalicelib.core.declaration import parse
 from chalicelib.core.push import INSPECTED
 from tests.box import land, root
 from tests.box.router import TUNNEL, Router
+from tests.box.test_hooks import FIREWALLD, NAMED
 from tests.network import declaration, deploy, deploy_documents, deploy_journal
 
 if TYPE_CHECKING:
@@ -145,6 +146,26 @@ def test_box_that_somebody_changed_is_found_told_of_and_put_right(
     keeper.forget_the_time()
     assert keeper.until_converged() == []
     assert keeper.router.reaches()
+
+
+def test_rule_of_somebody_else_is_a_problem_until_it_is_gone_and_no_push_is_sent_for_it(
+    keeper: Keeper,
+) -> None:
+    """Nothing passes though all of Mooring's is whole: an operator is told which rule, and the box is left alone."""
+    keeper.until_converged()
+    keeper.router.machine.run("nft", "-f", "-", text=FIREWALLD)
+    keeper.forget_the_time()
+    deadline = time.monotonic() + PATIENCE
+    while not (report := keeper.run()).problems:
+        assert time.monotonic() < deadline, report
+        time.sleep(0.3)
+    assert [NAMED in problem for problem in report.problems] == [True]
+    assert report.outcomes == ()
+
+    keeper.router.machine.run("nft", "delete", "table", "inet", "firewalld")
+    keeper.forget_the_time()
+    assert keeper.until_converged() == []
+    assert keeper.run().problems == ()
 
 
 def test_declared_change_reaches_the_box_and_what_the_box_cannot_take_is_a_setback(keeper: Keeper) -> None:

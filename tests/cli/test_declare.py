@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.network import ROOT
+from tests.network import ROOT, TUNNEL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.cli.conftest import Mooring, Office
 
 EXAMPLE = (ROOT / "examples" / "office.toml").read_bytes()
@@ -83,7 +85,15 @@ def test_a_new_topology_is_stored_and_then_unchanged(office: Office, mooring: Mo
     assert (ran.code, ran.out) == (0, "office is unchanged\n")
     assert office.writes == ["PutParameter"]
     ran = mooring("declare", "-", "--json", stdin=office.document)
-    assert ran.json == {"name": "office", "changed": False, "version": None, "diff": ""}
+    assert ran.json == {
+        "name": "office",
+        "changed": False,
+        "version": None,
+        "diff": "",
+        "problems": [],
+        "advice": [],
+        "unseen": None,
+    }
 
 
 def test_a_difference_is_shown_and_a_dry_run_stores_nothing(office: Office, mooring: Mooring) -> None:
@@ -114,3 +124,111 @@ def test_a_denied_write_is_told_with_awss_code(office: Office, mooring: Mooring)
     assert (ran.code, ran.json["error"]["code"]) == (1, "ApplyError")
     assert "ssm:PutParameter" in ran.json["error"]["message"]
     assert office.topologies.document("office") == office.document
+
+
+FLEET = """
+[[private]]
+table = { fleet = "x" }
+office_routes = true
+"""
+MANY = 30
+"""So many tables carry the tag that one line of the declaration selects them by."""
+
+
+@pytest.fixture
+def fleet(office: Office) -> Iterator[None]:
+    """Many tables, selected by one tag."""
+    made = [
+        office.ec2.create_route_table(
+            VpcId=office.outputs["VpcId"],
+            TagSpecifications=[
+                {"ResourceType": "route-table", "Tags": [{"Key": "fleet", "Value": "x"}]},
+            ],
+        )["RouteTable"]["RouteTableId"]
+        for _ in range(MANY)
+    ]
+    office.world.forget_calls()
+    yield
+    for table_id in made:
+        office.ec2.delete_route_table(RouteTableId=table_id)
+
+
+@pytest.mark.usefixtures("fleet")
+def test_limits_that_the_network_seen_could_not_fail_over_within_are_refused(
+    office: Office, mooring: Mooring
+) -> None:
+    """Tables selected by tag are counted as they are: each flaw names the key, the number, and the least that would do."""
+    limits = "[limits]\nchanges = 100\ntables = 20\n"
+    document = office.document + f"{FLEET}\n{limits}".encode()
+    # each of the fleet has a default and four remote networks; the public table four, the two others a default each
+    least = 2 + MANY * 5 + 4 + 2
+    ran = mooring("declare", "-", stdin=document)
+    assert (ran.code, office.writes) == (1, [])
+    assert ran.err.splitlines() == [
+        "error: the topology has 2 flaws",
+        f"  limits.changes = 100: to take over, or fail over, the network seen needs {least}; declare at least that",
+        f"  limits.tables = 20: to take over, or fail over, the network seen needs {MANY + 3}; declare at least that",
+        "hint: mend standard input; nothing was stored",
+    ]
+    flaws = mooring("declare", "-", "--json", "--dry-run", stdin=document).json["error"]["flaws"]
+    assert [flaw["key"] for flaw in flaws] == ["limits.changes", "limits.tables"]
+
+
+@pytest.mark.usefixtures("fleet")
+def test_limits_that_hold_what_the_network_seen_needs_are_declared(office: Office, mooring: Mooring) -> None:
+    """Exactly what a failover needs is enough."""
+    limits = f"[limits]\nchanges = {2 + MANY * 5 + 4 + 2}\ntables = {MANY + 3}\n"
+    ran = mooring("declare", "-", stdin=office.document + f"{FLEET}\n{limits}".encode())
+    assert (ran.code, ran.said[-1]) == (0, "office is declared, version 2")
+
+
+@pytest.mark.usefixtures("fleet")
+@pytest.mark.parametrize("operation", ["DescribeRouteTables", "DescribeInstances"])
+def test_a_network_that_cannot_be_seen_is_said_to_be_and_declared_all_the_same(
+    office: Office, mooring: Mooring, operation: str
+) -> None:
+    """Whoever declares may have no right to look; the worker tells in each run what this look could not."""
+    office.world.deny(operation)
+    document = office.document + f"{FLEET}\n[limits]\nchanges = 100\ntables = 20\n".encode()
+    ran = mooring("declare", "-", "--dry-run", stdin=document)
+    (told,) = (one for one in ran.said if one.startswith("unseen"))
+    assert told.startswith("unseen   the network was not seen, so only the file was judged: ")
+    assert operation in told
+    ran = mooring("declare", "-", "--json", stdin=document)
+    assert (ran.code, ran.json["version"], ran.json["problems"]) == (0, 2, [])
+    assert operation in ran.json["unseen"]
+
+
+def test_a_subnet_that_rides_undeclared_is_told_by_name(office: Office, mooring: Mooring) -> None:
+    """Declared all the same: it was refused by the router before, and is a problem of every run from now on."""
+    table_id = office.outputs["PrivateRouteTableAId"]
+    made = office.ec2.create_subnet(VpcId=office.outputs["VpcId"], CidrBlock="10.0.77.0/24")
+    subnet = made["Subnet"]["SubnetId"]
+    association = office.ec2.associate_route_table(RouteTableId=table_id, SubnetId=subnet)["AssociationId"]
+    try:
+        ran = mooring("declare", "-", "--dry-run", stdin=office.document + TUNNEL.encode())
+        (told,) = (one for one in ran.said if one.startswith("problem"))
+        assert told.startswith(f"problem  {subnet} ")
+        assert f"rides on private table {table_id} without being declared" in told
+        assert told.endswith(f"list it under the subnets of {table_id}, or declare follow = true there")
+        bare = mooring("declare", "-", "--dry-run", stdin=office.document + b"\n").said
+        assert [one for one in bare if subnet in one and one.startswith("advice")], bare
+        told_json = mooring("declare", "-", "--json", stdin=office.document + TUNNEL.encode()).json
+        assert (told_json["version"], len(told_json["problems"])) == (2, 1)
+    finally:
+        office.ec2.disassociate_route_table(AssociationId=association)
+        office.ec2.delete_subnet(SubnetId=subnet)
+
+
+def test_a_network_that_is_as_declared_has_nothing_to_tell(office: Office, mooring: Mooring) -> None:
+    """No line more than the difference and the answer."""
+    ran = mooring("declare", "-", "--json", stdin=office.document + TUNNEL.encode())
+    assert (ran.code, ran.json["problems"], ran.json["advice"], ran.json["unseen"]) == (0, [], [], None)
+
+
+def test_what_is_declared_otherwise_than_the_vpc_is_told(office: Office, mooring: Mooring) -> None:
+    """A range that the VPC does not have is a slip of the hand, told before anything leans on it."""
+    document = office.document.replace(b"[office]", b'secondary_cidrs = ["100.64.0.0/16"]\n[office]', 1)
+    ran = mooring("declare", "-", "--dry-run", stdin=document)
+    told = f"advice   vpc {office.outputs['VpcId']} has 10.0.0.0/16, not the declared 100.64.0.0/16"
+    assert (ran.code, [one for one in ran.said if one.startswith("advice")]) == (0, [told])

@@ -29,7 +29,12 @@ def stack(world: World) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def foreign(world: World) -> str:
-    """A VPC made by hand: a NAT instance that two tables lead to, a NAT gateway's table, and what is left out."""
+    """A VPC made by hand."""
+    return by_hand(world)
+
+
+def by_hand(world: World) -> str:
+    """Make a VPC: a NAT instance that two tables lead to, a NAT gateway's table, and what is left out."""
     ec2: Any = world.client("ec2")
     vpc = ec2.create_vpc(CidrBlock="172.20.0.0/16")["Vpc"]["VpcId"]
     ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": "Old VPC (Paris)"}])
@@ -196,3 +201,21 @@ def test_a_denied_reading_is_an_error_that_names_the_call(
         read(Edge(world.session, world.endpoint_url), foreign)
     world.heal()
     assert error.value.hint.startswith("allow ")
+
+
+def test_a_vpcs_other_range_is_proposed_with_the_subnet_that_rides_there(
+    world: World, mooring: Mooring
+) -> None:
+    """EKS gives pods a range of their own on the private tables: undeclared, the router would refuse it."""
+    ec2: Any = world.client("ec2")
+    vpc = by_hand(world)
+    init = ["init", "--vpc", vpc, "--office", "10.8.0.0/16", "--vpn-clients", "192.168.9.0/24", "-o", "-"]
+    before = parse(mooring(*init).out.encode())
+    private = next(str(table.selector) for table in before.tables if table.kind == "private")
+    ec2.associate_vpc_cidr_block(VpcId=vpc, CidrBlock="100.64.0.0/16")
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="100.64.1.0/24")["Subnet"]["SubnetId"]
+    ec2.associate_route_table(RouteTableId=private, SubnetId=subnet)
+    proposed = parse(mooring(*init).out.encode())
+    assert (before.secondary_cidrs, list(map(str, proposed.secondary_cidrs))) == ((), ["100.64.0.0/16"])
+    assert str(proposed.subnets[subnet]) == "100.64.1.0/24"
+    assert proposed.subnets[subnet] in proposed.private_networks

@@ -12,6 +12,7 @@ from chalicelib.cli.propose import Seen, Told, find_router, propose
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import TopologyError
 from chalicelib.core.observation import ElasticIp, Instance, Interface, Observation, Route, RouteTable
+from chalicelib.core.problems import find_problems
 from tests.builders import (
     EIP,
     GATEWAY,
@@ -26,7 +27,10 @@ from tests.builders import (
     ROUTER_ENI,
     STANDBY,
     STANDBY_ENI,
+    TUNNEL,
     VPC,
+    table_in,
+    with_table,
 )
 
 _LOCAL = Route("10.0.0.0/16", "local", origin="CreateRouteTable")
@@ -194,17 +198,42 @@ def test_explicit_office_routes_of_a_private_table_are_kept() -> None:
     assert parse(document.encode()).tables[1].office_routes
 
 
+def test_every_range_and_each_subnet_that_rides_on_a_table_is_proposed() -> None:
+    """A range of EKS's own is the VPC's like the first: what rides on a table is declared with it, and carried."""
+    pods = "subnet-0000000f"
+    seen = _seen(_DEFAULT, cidrs=("10.0.0.0/16", "100.64.0.0/16"))
+    table = table_in(seen.observation, PRIVATE_A)
+    riding = replace(table, associations=table.associations | {pods: "rtbassoc-3"})
+    seen = replace(
+        seen,
+        observation=with_table(seen.observation, riding),
+        subnets={**seen.subnets, pods: "100.64.32.0/19"},
+    )
+
+    topology = parse(_proposed(seen).encode())
+
+    assert [str(cidr) for cidr in topology.cidrs] == ["10.0.0.0/16", "100.64.0.0/16"]
+    assert topology.tables[1].subnets[pods] in topology.private_networks
+    assert find_problems(replace(topology, tunnel=TUNNEL), seen.observation) == ()
+
+
 def test_what_is_left_out_is_listed() -> None:
-    """Subnets of the main table and of another range are named, not forgotten."""
+    """Subnets of the main table, and what lies in no range that the VPC has for good, are named, not forgotten."""
     subnets = {
         PUBLIC_SUBNET: "10.0.0.0/24",
         PRIVATE_SUBNET_A: "10.1.1.0/24",
         "subnet-0000000f": "10.0.9.0/24",
+        "subnet-0000000e": "10.2.0.0/24",
     }
-    document = _proposed(_seen(_DEFAULT, subnets=subnets, cidrs=("10.0.0.0/16", "10.1.0.0/16")))
-    assert "# The VPC also has 10.1.0.0/16" in document
-    assert f"# Left out: {PRIVATE_A} serves no subnet that can be declared." in document
+    seen = _seen(_DEFAULT, subnets=subnets, cidrs=("10.0.0.0/16", "10.1.0.0/16"))
+    public = table_in(seen.observation, PUBLIC)
+    riding = replace(public, associations=public.associations | {"subnet-0000000e": "rtbassoc-3"})
+    document = _proposed(replace(seen, observation=with_table(seen.observation, riding)))
+    assert f"# Left out: subnet-0000000e = 10.2.0.0/24 rides on {PUBLIC}" in document
     assert "# Left out: subnet-0000000f = 10.0.9.0/24 follows the main table" in document
+    assert f"# Left out: {PRIVATE_A} serves no subnet that can be declared." in _proposed(
+        replace(seen, cidrs=("10.0.0.0/16",))
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,15 +57,21 @@ def _undecided(run: Run) -> Iterator[str]:
 def _unsafe_targets(run: Run) -> Iterator[str]:
     """A route is pointed only at a healthy candidate whose check is known to be off (invariant 3).
 
-    Known means: as the last look showed it, plus what was written since and acknowledged.
+    Known means: as the last look showed it, plus what was written since and acknowledged. The incumbent is repaired in place
+    whatever ails it, while nobody is better or what is shown of it may be old.
     """
     known = Model({}, {}, {}, {})
+    kept = next((e.after.router for e in run.entries if isinstance(e, Decided)), None)
     for entry in run.entries:
         match entry:
             case Sight():
                 known = entry.shown.copy()
             case Write(change=CreateRoute() | ReplaceRoute() as change) if change.target.startswith("eni-"):
+                owner = known.owner_of(change.target)
+                stays = owner is not None and owner.id == kept and run.history.router in (None, kept)
                 for reason in unfit(run.topology, known.facts(), change.target):
+                    if stays and not reason.endswith("check on"):
+                        continue
                     yield f"{subject(change)} was pointed at {change.target}: {reason}"
             case Write(failure=None):
                 _learn(known, entry.change)

@@ -6,6 +6,7 @@ Its refusals carry AWS's codes. People and AWS change it through the verbs at it
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from chalicelib.core.change import (
@@ -18,14 +19,23 @@ from chalicelib.core.change import (
     RevokeIngress,
 )
 from chalicelib.core.observation import Observation, Route
-from tests.builders import GATEWAY, GROUP, an_id
+from tests.builders import GATEWAY, GROUP, NOON, an_id
+from tests.core.unread import OPTIONS, RULES, STATUSES, SUBNETS, checked, unchecked
 from tests.oracle import AddressFact, Facts, InterfaceFact, RouteFact, RuleFact, TableFact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from chalicelib.core.change import NetworkChange
-    from chalicelib.core.observation import ElasticIp, IngressRule, Instance, Interface, RouteTable
+    from chalicelib.core.observation import (
+        ElasticIp,
+        IngressRule,
+        Instance,
+        Interface,
+        RouteTable,
+        Subnet,
+    )
     from chalicelib.core.topology import Topology
 
 DEAD = ("stopped", "terminated")
@@ -51,6 +61,8 @@ class Model:
     group_id: str = GROUP
     gateway: str = GATEWAY
     loose: dict[str, Interface] = field(default_factory=dict)
+    subnets: dict[str, Subnet] | None = None
+    ended: dict[str, Instance] = field(default_factory=dict)
     ids: int = 1000
 
     @classmethod
@@ -62,6 +74,7 @@ class Model:
             elastic_ips={e.allocation_id: e for e in seen.elastic_ips},
             ingress={r.id: r for r in seen.ingress},
             dhcp_options=seen.dhcp_options or an_id("dopt", 99),
+            subnets=None if seen.subnets is None else {s.id: s for s in seen.subnets},
         )
 
     def copy(self) -> Model:
@@ -73,10 +86,15 @@ class Model:
             elastic_ips=dict(self.elastic_ips),
             ingress=dict(self.ingress),
             loose=dict(self.loose),
+            subnets=None if self.subnets is None else dict(self.subnets),
+            ended=dict(self.ended),
         )
 
-    def observe(self, topology: Topology, at: datetime) -> Observation:
-        """Give what a whole, truthful look at the VPC returns."""
+    def observe(
+        self, topology: Topology, at: datetime, unread: Mapping[str, str] | None = None
+    ) -> Observation:
+        """Give what a truthful look at the VPC returns: a whole one, but for the readings that fail with a reason."""
+        unread = dict(unread or {})
         tables = (
             replace(t, routes=tuple(replace(r, state=self.state_of(r.target)) for r in t.routes))
             for t in self.tables.values()
@@ -84,11 +102,20 @@ class Model:
         return Observation(
             taken_at=at,
             tables=tuple(tables),
-            instances=tuple(self.instances.values()),
+            instances=tuple(
+                unchecked(i) if STATUSES in unread else checked(i) for i in self.instances.values()
+            ),
             elastic_ips=tuple(self.elastic_ips.values()),
-            ingress=tuple(self.ingress.values()),
-            dhcp_options=self.dhcp_options if topology.dhcp_options else None,
+            ingress=() if RULES in unread else tuple(self.ingress.values()),
+            dhcp_options=self.dhcp_options if topology.dhcp_options and OPTIONS not in unread else None,
+            subnets=None if self.subnets is None or SUBNETS in unread else tuple(self.subnets.values()),
+            unread=unread,
         )
+
+    def instance(self, instance_id: str) -> Instance | None:
+        """Give what a look at one instance returns, which reads no status checks; one that has ended is shown for a while."""
+        found = self.instances.get(instance_id) or self.ended.get(instance_id)
+        return found and unchecked(found)
 
     def facts(self) -> Facts:
         """Give the VPC as the oracle wants to know it."""
@@ -259,7 +286,16 @@ class Model:
             rest = {s: a for s, a in table.associations.items() if s != subnet_id}
             if table.id == table_id:
                 rest[subnet_id] = self.next_id("rtbassoc")
-            self.tables[table.id] = replace(table, associations=rest)
+            unsettled = {s: state for s, state in table.unsettled.items() if s != subnet_id}
+            self.tables[table.id] = replace(table, associations=rest, unsettled=unsettled)
+
+    def unsettle(self, subnet_id: str, state: str) -> None:
+        """Let a subnet's association be in a state other than in force."""
+        for table in list(self.tables.values()):
+            if subnet_id in table.associations:
+                rest = {s: a for s, a in table.associations.items() if s != subnet_id}
+                unsettled = table.unsettled | {subnet_id: state}
+                self.tables[table.id] = replace(table, associations=rest, unsettled=unsettled)
 
     def put_address(self, allocation_id: str, eni: str | None, private_address: str | None = None) -> None:
         """Associate an Elastic IP with an interface, or with nothing."""
@@ -290,13 +326,27 @@ class Model:
                 if elastic_ip.interface_id == card.id:
                     self.put_address(elastic_ip.allocation_id, None)
 
+    def end(self, instance_id: str) -> None:
+        """Terminate an instance, which EC2 then shows for about an hour to who asks for it by its id."""
+        ended = replace(self.instances[instance_id], state="terminated", interfaces=(), public_address=None)
+        self.terminate(instance_id)
+        self.ended[instance_id] = ended
+
+    def start(self, instance_id: str, at: datetime) -> None:
+        """Start a stopped instance: that is a launch."""
+        stopped = self.instances[instance_id]
+        self.instances[instance_id] = replace(stopped, state="running", launched_at=at, listed=True)
+
     def become(
         self, instance_id: str, state: str | None = None, checks: str | None = None, notice: str | None = None
     ) -> None:
         """Change what EC2 says of an instance; what is not named stays, but a notice is withdrawn."""
         old = self.instances[instance_id]
+        state = state or old.state
+        if old.state == "stopped" and state in ("pending", "running"):  # a start is another launch
+            old = replace(old, launched_at=max(old.launched_at, NOON) + timedelta(seconds=1))
         self.instances[instance_id] = replace(
-            old, state=state or old.state, checks=checks or old.checks, notice=notice
+            old, state=state, checks=checks or old.checks, notice=notice, listed=state == "running"
         )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from chalicelib.core.history import History
 from chalicelib.core.observation import ElasticIp, IngressRule, Route, RouteTable
 from chalicelib.core.topology import Limits, Tags
+from chalicelib.core.wake import Notice
 from tests.builders import (
     CANDIDATES,
     EIP,
@@ -16,6 +19,7 @@ from tests.builders import (
     FOREIGN_EIP,
     FOREIGN_ENI,
     MAIN,
+    NOON,
     OFFICE,
     OPTIONS,
     PRIVATE_A,
@@ -24,9 +28,11 @@ from tests.builders import (
     PRIVATE_SUBNET_B,
     PUBLIC,
     PUBLIC_SUBNET,
+    ROUTER,
     ROUTER_ENI,
     ROUTER_TAGS,
     SECOND_PUBLIC_SUBNET,
+    STANDBY,
     STANDBY_ENI,
     THIRD,
     an_id,
@@ -160,3 +166,32 @@ def faults(draw: st.DrawFn) -> Fault:
         age=draw(st.integers(1, 20)) if kind == "stale" else 1,
         event=draw(happenings) if kind == "happen" else None,
     )
+
+
+AGES = (0, 1, 4, 6, 60, 60 * 24)
+moments = st.sampled_from(AGES).map(lambda age: NOON - timedelta(minutes=age))
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    """Draw what a journal may remember: no router, or one since a moment, launched at another, with what AWS has said."""
+    router = draw(st.sampled_from((None, ROUTER, STANDBY)))
+    history = History(router=router)
+    if router:
+        history = replace(
+            history,
+            since=draw(st.none() | moments),
+            decided_at=draw(st.none() | moments),
+            launched_at=draw(st.none() | st.just(NOON - timedelta(days=9)) | moments),
+            insisted_at=draw(st.none() | moments),
+        )
+    words = st.builds(
+        Notice,
+        st.sampled_from((ROUTER, STANDBY)),
+        st.just("was spoken of"),
+        moments,
+        kind=st.sampled_from(("interruption", "rebalance", "termination", "in-service")),
+    )
+    for word in draw(st.lists(words, max_size=3)):
+        history = history.noticed(word)
+    return history

@@ -170,7 +170,17 @@ _JSON = st.recursive(
     max_leaves=8,
 )
 _FIELDS = st.sampled_from(
-    ["digest", "drift", "forwarding", "holds_address", "tunnel", "certificate_expires", "result", "reason"]
+    [
+        "digest",
+        "drift",
+        "forwarding",
+        "holds_address",
+        "tunnel",
+        "certificate_expires",
+        "result",
+        "reason",
+        "hooks",
+    ]
 )
 
 
@@ -185,6 +195,7 @@ def test_whatever_a_machine_says_is_heard_without_an_exception(
     for text in (
         machine.setback.reason if machine.setback else "",
         *(machine.inspection or Inspection(NOON, None)).drift,
+        *(machine.inspection or Inspection(NOON, None)).hooks,
     ):
         assert len(text) <= 400
 
@@ -292,6 +303,56 @@ def test_drift_is_known_until_a_push_mends_it(kind: Kind, result: str, drifted: 
     after = replace(before, inspection=word).heard(said(result=result), LATER)
     assert after.inspection
     assert after.inspection.drift == (word.drift if drifted else ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "hooks"),
+    [
+        ("push", {"result": "applied", "hooks": []}, ()),
+        (
+            "push",
+            {"result": "applied", "hooks": ["table ip x stops it", "and y"]},
+            ("table ip x stops it", "and y"),
+        ),
+        ("push", {"result": "refused"}, ("table ip old stops it",)),
+        ("confirm", {"result": "applied"}, ("table ip old stops it",)),
+        ("inspect", {}, ()),
+        ("inspect", {"hooks": ["table ip x stops it"]}, ("table ip x stops it",)),
+    ],
+)
+def test_what_other_peoples_rules_stop_is_known_until_somebody_looked_again(
+    kind: Kind, fields: dict[str, object], hooks: tuple[str, ...]
+) -> None:
+    """A push that was refused, and a confirmation, do not look for it."""
+    word = Inspection(NOON - MINUTE, OLD, hooks=("table ip old stops it",))
+    after = replace(waiting(kind), inspection=word).heard(said("Success", **fields), LATER)
+    assert after.inspection
+    assert after.inspection.hooks == hooks
+
+
+@pytest.mark.parametrize("status", ["Success", "Failed", "ExecutionTimedOut", "TimedOut"])
+def test_word_that_was_said_counts_though_somebody_held_the_scripts_output(status: str) -> None:
+    """The agent waits for whoever holds it, and calls a script that exited 0 timed out; its last line was printed all the same."""
+    machine = waiting().heard(said(status, result="applied"), LATER)
+    assert machine.setback is None
+    assert machine.inspection
+    assert machine.inspection.digest == NEW
+
+
+@pytest.mark.parametrize("output", ["", "preparing", '{"mooring":1,"digest":'])
+def test_command_that_ran_out_of_time_before_its_last_line_brought_nothing(output: str) -> None:
+    """Half a line is no word."""
+    machine = waiting().heard(Invocation("ExecutionTimedOut", output), LATER)
+    assert machine.setback
+    assert "ran out of time" in machine.setback.reason
+
+
+@pytest.mark.parametrize("lines", ["a text", {"a": 1}, 7, [7], ["\x1b[2J"]])
+def test_lines_that_are_no_list_of_readable_text_are_no_word(lines: object) -> None:
+    """A machine is not trusted, and a terminal obeys what it is shown."""
+    for key in ("drift", "hooks"):
+        after = waiting("inspect").heard(said("Success", **{key: lines}), LATER)
+        assert after.silence
 
 
 def test_a_push_on_condition_that_was_refused_waits_for_an_operator() -> None:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from chalicelib.core.history import History, Pause
 from chalicelib.core.observation import Route, RouteTable
 from chalicelib.core.topology import Tags
 from tests.builders import (
     FOREIGN,
     MAIN,
-    NOON,
     PRIVATE_A,
     PRIVATE_SUBNET_A,
-    ROUTER,
     ROUTER_ENI,
-    STANDBY,
     instance,
     propagated,
     seen,
@@ -60,21 +54,3 @@ def test_interface_leads_to_the_instance_it_is_attached_to() -> None:
     """An interface belongs to one instance, or to none."""
     assert seen().owner_of(ROUTER_ENI) == instance()
     assert seen().owner_of("eni-gone") is None
-
-
-def test_decision_for_another_router_starts_its_time() -> None:
-    """`since` is when the router became the router; a later decision for the same one keeps it."""
-    first = History().decided(ROUTER, NOON, counted=False)
-    second = first.decided(ROUTER, NOON + timedelta(hours=1), counted=False)
-    third = second.decided(STANDBY, NOON + timedelta(hours=2), counted=True)
-
-    assert (first.since, second.since, third.since) == (NOON, NOON, NOON + timedelta(hours=2))
-    assert [h.revision for h in (first, second, third)] == [1, 2, 3]
-    assert (second.moves, third.moves) == ((), (NOON + timedelta(hours=2),))
-
-
-def test_pause_outlives_a_decision() -> None:
-    """A decision never resumes what an operator paused."""
-    pause = Pause("maintenance")
-
-    assert History(pause=pause).decided(ROUTER, NOON, counted=False).paused(NOON) == pause

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.core.change import (
     AssociateAddress,
     AssociateDhcpOptions,
-    AssociateRouteTable,
     CreateRoute,
     DisableSourceDestCheck,
     NetworkChange,
@@ -18,15 +18,13 @@ from chalicelib.core.change import (
     RevokeIngress,
     line,
 )
+from chalicelib.core.configuration import Readiness
 from chalicelib.core.election import elect
-from chalicelib.core.history import History
-from chalicelib.core.observation import ElasticIp, Observation, Route, RouteTable
+from chalicelib.core.observation import ElasticIp, Observation, Route
 from chalicelib.core.plan import Plan, make_plan
-from chalicelib.core.topology import Tags, Topology
 from tests.builders import (
     BOOTSTRAP,
     EIP,
-    FOREIGN,
     FOREIGN_EIP,
     FOREIGN_ENI,
     GATEWAY,
@@ -60,17 +58,16 @@ from tests.builders import (
     with_elastic_ip,
     with_table,
 )
+from tests.histories import remembered
 
-REMEMBERED = History(router=ROUTER)
-ROLE = Tags((("role", "private"),))
+if TYPE_CHECKING:
+    from chalicelib.core.topology import Topology
 
 
-def plan_for(
-    observation: Observation, declared: Topology | None = None, history: History = REMEMBERED
-) -> Plan[NetworkChange]:
-    """Elect and plan."""
+def plan_for(observation: Observation, declared: Topology | None = None) -> Plan[NetworkChange]:
+    """Elect and plan, a day after the router became the router."""
     declared = declared or topology()
-    return make_plan(declared, observation, elect(declared, observation, history))
+    return make_plan(declared, observation, elect(declared, observation, remembered(declared), Readiness()))
 
 
 def test_converged_network_needs_nothing() -> None:
@@ -225,7 +222,10 @@ def test_foreign_elastic_ip_in_the_way_is_never_thrown_off() -> None:
     plan = plan_for(with_elastic_ip(seen(), squatter, elastic_ip(None, None)))
 
     assert plan.changes == ()
-    assert f"elastic ip {FOREIGN_EIP} (203.0.113.99), which is not declared, sits on" in plan.problems[0]
+    assert plan.problems[0] == (
+        f"{ROUTER} holds the elastic ip {FOREIGN_EIP} (203.0.113.99), which is not declared, and no candidate is better"
+    )
+    assert any("disassociate it so that the declared one can come" in problem for problem in plan.problems)
 
 
 def test_foreign_elastic_ip_on_another_address_of_the_router_is_not_in_the_way() -> None:
@@ -235,48 +235,6 @@ def test_foreign_elastic_ip_on_another_address_of_the_router_is_not_in_the_way()
     plan = plan_for(with_elastic_ip(seen(), other, elastic_ip(None, None)))
 
     assert [type(change) for change in plan.changes] == [AssociateAddress]
-
-
-def test_subnet_on_another_table_is_brought_back() -> None:
-    """A declared subnet has its declared table; the association that is there is replaced."""
-    observation = seen()
-    ours = table_in(observation, PRIVATE_A)
-    observation = with_table(observation, replace(ours, associations={}))
-    observation = with_table(
-        observation, RouteTable(FOREIGN, associations={PRIVATE_SUBNET_A: an_id("rtbassoc", 7)})
-    )
-
-    reason = f"{FOREIGN} is not its declared table"
-    assert plan_for(observation).changes == (
-        AssociateRouteTable(PRIVATE_SUBNET_A, PRIVATE_A, an_id("rtbassoc", 7), FOREIGN, reason),
-    )
-
-
-def test_subnet_without_an_explicit_table_gets_one() -> None:
-    """A subnet on the main table has no association to replace."""
-    observation = seen()
-    observation = with_table(observation, replace(table_in(observation, PRIVATE_A), associations={}))
-
-    reason = f"{MAIN} is not its declared table"
-    assert plan_for(observation).changes == (
-        AssociateRouteTable(PRIVATE_SUBNET_A, PRIVATE_A, None, MAIN, reason),
-    )
-
-
-def test_undeclared_subnet_is_left_where_it_is() -> None:
-    """Subnets that nobody declared are not moved."""
-    foreign = RouteTable(FOREIGN, associations={an_id("subnet", 9): an_id("rtbassoc", 9)})
-
-    assert plan_for(with_table(seen(), foreign)) == Plan()
-
-
-def test_subnet_declared_in_the_main_table_by_mistake_is_not_moved_there() -> None:
-    """The main table is never written, nor is anything given to it."""
-    declared = topology(tables=(public_table(), private_table(MAIN)))
-
-    plan = plan_for(seen(topology(tables=(public_table(), private_table()))), declared)
-
-    assert plan.changes == ()
 
 
 def test_bootstrap_rule_is_revoked_when_ssh_is_declared_closed() -> None:
@@ -361,68 +319,6 @@ def test_security_group_that_nothing_showed_is_a_problem_and_not_closed() -> Non
 
     assert plan_for(unseen).problems == (problem,)
     assert plan_for(unseen, topology(ssh="unmanaged")).problems == ()
-
-
-def test_tag_selects_every_table_that_carries_it() -> None:
-    """One declaration may pin many tables, found by tag; each gets the routes."""
-    declared = topology(tables=(public_table(), private_table(ROLE, ())))
-    observation = seen(declared)
-    for number in (8, 7):
-        observation = with_table(
-            observation, RouteTable(an_id("rtb", number), tags={"role": "private", "x": "y"})
-        )
-
-    created = [c.table_id for c in plan_for(observation, declared).changes if isinstance(c, CreateRoute)]
-
-    assert created == [an_id("rtb", 7), an_id("rtb", 8)]
-
-
-def test_tag_that_selects_two_tables_gives_its_subnets_to_neither() -> None:
-    """Which of two tables a subnet belongs to is not Mooring's to guess."""
-    declared = topology(tables=(public_table(), private_table(ROLE)))
-    twin = RouteTable(an_id("rtb", 7), tags={"role": "private"}, routes=(Route("0.0.0.0/0", ROUTER_ENI),))
-
-    plan = plan_for(with_table(seen(declared), twin), declared)
-
-    assert plan == Plan((), ("private table role=private selects 2 tables, but its subnets need one",))
-
-
-def test_table_that_is_not_there_is_a_problem_and_stops_nothing_else() -> None:
-    """A declared table nobody finds is told; the others are kept."""
-    missing = an_id("rtb", 77)
-    declared = topology(tables=(public_table(), private_table(), private_table(missing, ())))
-    observation = unrouted(seen(topology(tables=declared.tables[:2])), PRIVATE_A, "0.0.0.0/0")
-
-    plan = plan_for(observation, declared)
-
-    assert plan.problems == (f"private table {missing} is not in this VPC",)
-    assert plan.changes == (CreateRoute(PRIVATE_A, "0.0.0.0/0", ROUTER_ENI, "it is missing"),)
-
-
-def test_main_table_is_never_written_even_when_declared() -> None:
-    """The main table keeps local routes only; declaring it is a problem, not an order."""
-    declared = topology(tables=(public_table(), private_table(MAIN, ())))
-
-    plan = plan_for(seen(topology(tables=(public_table(),))), declared)
-
-    assert plan == Plan(
-        (), (f"private table {MAIN} selects the VPC's main table {MAIN}, which is never written",)
-    )
-
-
-def test_table_claimed_by_two_declarations_is_written_by_neither() -> None:
-    """Two declarations of one table would fight for its routes."""
-    declared = topology(tables=(public_table(), private_table(PRIVATE_A, ()), private_table(ROLE, ())))
-    observation = seen(topology(tables=(public_table(), private_table(PRIVATE_A, ()))))
-    claimed = replace(table_in(observation, PRIVATE_A), tags={"role": "private"}, routes=())
-
-    plan = plan_for(with_table(observation, claimed), declared)
-
-    assert plan.changes == ()
-    assert plan.problems == (
-        f"private table {PRIVATE_A} selects {PRIVATE_A}, which another declaration selects too",
-        f"private table role=private selects {PRIVATE_A}, which another declaration selects too",
-    )
 
 
 def test_replaced_instance_on_the_prepared_interface_needs_no_route_write() -> None:

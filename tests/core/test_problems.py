@@ -32,6 +32,7 @@ from tests.builders import (
     SECOND_PUBLIC_SUBNET,
     STANDBY,
     STANDBY_ENI,
+    TAGGED,
     TUNNEL,
     VPC,
     an_id,
@@ -232,8 +233,17 @@ def test_association_that_ends_because_another_took_its_place_is_no_problem() ->
         pytest.param(Skipped("elastic ip", EIP, "odd"), id="elastic ip by id"),
         pytest.param(Skipped("route table", PRIVATE_A, "odd"), id="table by id"),
         pytest.param(Skipped("security group", GROUP, "odd"), id="group by id"),
+        pytest.param(
+            Skipped("security-group-rule", an_id("sgr", 7), "odd"), id="rule, since only ours are read"
+        ),
+        pytest.param(
+            Skipped("route", PRIVATE_A, "odd", TAGGED), id="part of a table, named by the table's id"
+        ),
         pytest.param(Skipped("internet gateway", GATEWAY, "odd"), id="gateway by id"),
         pytest.param(Skipped("instance", STANDBY, "odd", ROUTER_TAGS), id="candidate by its tags"),
+        pytest.param(Skipped("instance", "", "odd", ROUTER_TAGS), id="candidate that has no id"),
+        pytest.param(Skipped("route-table", "", "odd", {"role": "private"}), id="table that has no id"),
+        pytest.param(Skipped("security-group-rule", "", "odd"), id="rule that has no id"),
         pytest.param(
             Skipped("route table", an_id("rtb", 77), "odd", {"role": "private"}), id="table by its tags"
         ),
@@ -246,7 +256,7 @@ def test_thing_of_ours_that_cannot_be_understood_is_told_by_name(skipped: Skippe
     observation = replace(seen(declared), skipped=(skipped,))
 
     assert find_problems(declared, observation) == (
-        f"{skipped.kind} {skipped.id} is declared and cannot be understood: odd; it is left alone",
+        f"{skipped} is declared and cannot be understood: odd; it is left alone",
     )
 
 
@@ -262,15 +272,15 @@ def test_odd_thing_of_somebody_elses_is_no_problem() -> None:
     assert find_problems(declared, replace(seen(declared), skipped=odd)) == ()
 
 
-@pytest.mark.parametrize("part", [*UNREAD, "something new"])
-def test_part_that_could_not_be_read_is_told_with_what_is_unknown_now(part: str) -> None:
+@pytest.mark.parametrize("call", [*UNREAD, "ec2:SomethingNew"])
+def test_part_that_could_not_be_read_is_told_with_what_is_unknown_now(call: str) -> None:
     """What a failed reading would have shown is unknown, and said to be."""
-    observation = replace(seen(), unread={part: "ec2:Describe: RequestLimitExceeded"})
+    observation = replace(seen(), unread={call: "RequestLimitExceeded: slow down"})
 
     (problem,) = find_problems(topology(), observation)
 
-    assert " could not be read: ec2:Describe: RequestLimitExceeded; " in problem
-    assert problem.endswith(UNREAD.get(part, "what it would show is unknown"))
+    assert f" could not be read ({call}: RequestLimitExceeded: slow down): " in problem
+    assert problem.endswith(UNREAD[call][1] if call in UNREAD else "what it would show is unknown")
 
 
 FOREIGN_ADDRESS = ElasticIp(FOREIGN_EIP, "203.0.113.99", STANDBY_ENI, "10.0.10.9")
@@ -414,4 +424,4 @@ def test_whatever_is_seen_is_told_without_an_exception(data: st.DataObject) -> N
     )
 
     assert len(set(told)) == len(told)
-    assert told[0] == f"{ROUTER} could not be read: x; what it would show is unknown"
+    assert told[0] == f"a part of the look could not be read ({ROUTER}: x): what it would show is unknown"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.configuration import Readiness
 from chalicelib.core.election import elect
 from chalicelib.core.errors import NoEligibleRouter
 from chalicelib.core.history import History
@@ -120,7 +121,8 @@ def test_no_plan_is_larger_than_what_was_counted_for_it(data: st.DataObject) -> 
 
     for router in (None, STANDBY):
         with contextlib.suppress(NoEligibleRouter):
-            plan = make_plan(declared, observation, elect(declared, observation, History(), router))
+            election = elect(declared, observation, History(), Readiness(), to=router)
+            plan = make_plan(declared, observation, election)
 
             assert len(plan.changes) <= needs["changes"]
             assert len(plan.tables) <= needs["tables"]

@@ -21,7 +21,7 @@ from chalicelib.core.change import (
     RevokeIngress,
 )
 from chalicelib.core.election import Election
-from chalicelib.core.errors import ApplyError, NoEligibleRouter, ObservationError, UnsafePlan
+from chalicelib.core.errors import ApplyError, Expired, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.guard import Refusal
 from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
 from chalicelib.core.report import Failure, Outcome, Report, Result, Verdict, as_json
@@ -54,6 +54,9 @@ STAYS = Election(instance(), interface(), "the incumbent is eligible")
 MOVES = Election(standby(), standby().interfaces[0], DEAD, previous=ROUTER)
 REFUSED = Failure("UnauthorizedOperation", "You are not authorized", retryable=False)
 THROTTLED = Failure("RequestLimitExceeded", "Request limit exceeded.", retryable=True)
+BLAST = Refusal("blast-radius", "9 changes at once", "--force")
+HELD_MOVE = Refusal("flapping", "left too often", "wait")
+NOBODY = NoEligibleRouter(f"no eligible router: {ROUTER} is stopped")
 HELD = Failure("Held", "the source/dest check is still on", retryable=True)
 
 
@@ -159,9 +162,34 @@ SENTENCES = [
         id="paused",
     ),
     pytest.param(
-        report("refused", "planned", refusal=Refusal("blast-radius", "9 changes at once", "--force")),
-        "office: refused, so nothing was changed: 9 changes at once; 1 change to make",
+        report("refused", "refused", "refused", refusal=BLAST),
+        "office: refused, so nothing was changed: 9 changes at once; 2 changes refused",
         id="refused by a guard",
+    ),
+    pytest.param(
+        report("refused", "verified", "refused", "refused", "failed", refusal=BLAST),
+        "office: refused in part: 9 changes at once; 1 of 2 changes verified; 1 failed; 2 changes refused",
+        id="refused in part, the rest was attempted",
+    ),
+    pytest.param(
+        report("refused", "planned", "refused", refusal=BLAST),
+        "office: refused in part: 9 changes at once; 1 change to make; 1 change refused",
+        id="refused in part, only looked at",
+    ),
+    pytest.param(
+        report("refused", "planned", "refused", refusal=BLAST, error=ApplyError("the journal is away")),
+        "office: refused in part: 9 changes at once; 1 change to make; 1 change refused; the journal is away",
+        id="refused in part, and the rest could not be decided",
+    ),
+    pytest.param(
+        report("refused", "verified", refusal=HELD_MOVE),
+        "office: refused in part: left too often; 1 of 1 change verified",
+        id="the router is held, and repaired in place",
+    ),
+    pytest.param(
+        report("refused", refusal=HELD_MOVE),
+        "office: refused, so nothing was changed: left too often",
+        id="the router is held, and nothing is to be repaired",
     ),
     pytest.param(
         report("refused", election=None, error=UnsafePlan("the network changed since the plan was shown")),
@@ -169,11 +197,34 @@ SENTENCES = [
         id="refused, not what was agreed to",
     ),
     pytest.param(
-        report(
-            "no-router", election=None, error=NoEligibleRouter(f"no eligible router: {ROUTER} is stopped")
-        ),
+        report("no-router", election=None, error=NOBODY),
         f"office: no eligible router: {ROUTER} is stopped; the network is left as it is",
         id="no router",
+    ),
+    pytest.param(
+        report("no-router", "verified", "failed", election=None, error=NOBODY),
+        f"office: no eligible router: {ROUTER} is stopped; what needs none is kept; 1 of 2 changes verified; 1 failed",
+        id="no router, and what needs none was repaired",
+    ),
+    pytest.param(
+        report("no-router", "planned", election=None, error=NOBODY),
+        f"office: no eligible router: {ROUTER} is stopped; what needs none is kept; 1 change to make",
+        id="no router, only looked at",
+    ),
+    pytest.param(
+        report("repaired", "verified", "sent"),
+        f"office: {ROUTER} is the router; 1 of 1 change verified; 1 sent",
+        id="repaired, and a push on its way",
+    ),
+    pytest.param(
+        report("drifting", "verified", "planned", error=ApplyError("the journal is away")),
+        f"office: {ROUTER} is the router; 1 of 1 change verified; 1 not attempted; the journal is away",
+        id="drifting, with a push that could not be decided",
+    ),
+    pytest.param(
+        report("expired", election=None, error=Expired("it was asked 3 h ago")),
+        "office: expired, so nothing was changed: it was asked 3 h ago",
+        id="expired",
     ),
     pytest.param(
         report("blind", election=None, error=ObservationError("ec2:DescribeAddresses failed: Unavailable")),
@@ -203,6 +254,8 @@ def test_no_verdict_lacks_a_sentence() -> None:
         (report("repaired", "verified", "unneeded"), False),
         (report("blind", election=None, error=ObservationError("x")), True),
         (report("no-router", election=None, error=NoEligibleRouter("x")), False),
+        (report("expired", election=None, error=Expired("x")), False),
+        (report("refused", "refused", refusal=BLAST), False),
         (report("drifting", "planned", error=ApplyError("x")), True),
     ],
 )
@@ -228,6 +281,11 @@ def full() -> Report:
             RevokeIngress(GROUP, BOOTSTRAP, "tcp/22 from 0.0.0.0/0", 'ssh is declared "closed"'),
             "planned",
             None,
+        ),
+        (
+            ReplaceRoute(PUBLIC, "10.100.100.0/24", STANDBY_ENI, ROUTER_ENI, DEAD),
+            "refused",
+            Failure("blast-radius", "9 changes at once", retryable=False),
         ),
         (
             PushConfig(STANDBY, "10.0.10.9", Bundle(()), None, "it has no configuration yet", 300),

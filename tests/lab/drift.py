@@ -91,10 +91,13 @@ def association_moved(lab: Lab) -> set[tuple[str, str]]:
 
 
 def _association(lab: Lab) -> str:
+    """Find the association of the private host's subnet; another subnet rides on its table."""
     (table,) = lab.ec2.describe_route_tables(RouteTableIds=[lab.outputs["PrivateRouteTableAId"]])[
         "RouteTables"
     ]
-    return str(table["Associations"][0]["RouteTableAssociationId"])
+    subnet = lab.state.card(lab.hosts["private"]).subnet_id
+    found = (a for a in table["Associations"] if a.get("SubnetId") == subnet)
+    return str(next(found)["RouteTableAssociationId"])
 
 
 HARMS: dict[str, Callable[[Lab], set[tuple[str, str]]]] = {

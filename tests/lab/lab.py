@@ -44,7 +44,11 @@ moves_per_hour = 1000
 """
 """How the office is dialled; and in an hour here more happens than in a year there."""
 
+SECONDARY = "100.64.0.0/16"
+"""A second range of the VPC, as EKS gives to pods; a subnet of it rides on the first private table."""
+
 HOSTS = {
+    "pod": ("PodSubnets", False),
     "private": ("PrivateSubnetsA", False),
     "private-b": ("PrivateSubnetsB", False),
     "public": ("PublicSubnets", True),
@@ -84,7 +88,7 @@ class Lab:
         self.mooring = Mooring(self.world)
         stack.callback(self.mooring.close)
         self.outputs = deploy(self.world, RouterCount="2")
-        self.document = declaration(self.outputs, TUNNEL)
+        self.document = self._declare_pods()
         self.topology = parse(self.document)
         self.hosts: dict[str, str] = dict(self._launch_hosts())
         self.state = look(self.topology.vpc_id)
@@ -118,13 +122,35 @@ class Lab:
         self.settle()
         self.until(lambda: self.tunnels() == [self.router], "the router's tunnel is up")
 
+    def _declare_pods(self) -> bytes:
+        """Give the VPC a second range with a subnet, let it into the routers' group, and declare all of it."""
+        outputs = self.outputs
+        self.ec2.associate_vpc_cidr_block(VpcId=outputs["VpcId"], CidrBlock=SECONDARY)
+        subnet = self.ec2.create_subnet(VpcId=outputs["VpcId"], CidrBlock="100.64.1.0/24")["Subnet"]
+        self.ec2.associate_route_table(
+            RouteTableId=outputs["PrivateRouteTableAId"], SubnetId=subnet["SubnetId"]
+        )
+        self.ec2.authorize_security_group_ingress(
+            GroupId=outputs["RouterSecurityGroupId"],
+            IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": SECONDARY}]}],
+        )
+        outputs["PodSubnets"] = f"{subnet['SubnetId']}={subnet['CidrBlock']}"
+        both = f"{outputs['PrivateSubnetsA']},{outputs['PodSubnets']}"
+        document = declaration(outputs | {"PrivateSubnetsA": both}, TUNNEL).decode()
+        return document.replace("[office]", f'secondary_cidrs = ["{SECONDARY}"]\n[office]', 1).encode()
+
     def _launch_hosts(self) -> Iterator[tuple[str, str]]:
         """Launch the hosts, in a group that lets the VPC and the office in."""
         outputs = self.outputs
         group = self.ec2.create_security_group(
             GroupName="hosts", Description="hosts", VpcId=outputs["VpcId"]
         )["GroupId"]
-        networks = [outputs["VpcCidr"], *outputs["OfficeNetworks"].split(","), outputs["VpnClientNetwork"]]
+        networks = [
+            outputs["VpcCidr"],
+            SECONDARY,
+            *outputs["OfficeNetworks"].split(","),
+            outputs["VpnClientNetwork"],
+        ]
         self.ec2.authorize_security_group_ingress(
             GroupId=group,
             IpPermissions=[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": n} for n in networks]}],

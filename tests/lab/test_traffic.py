@@ -22,7 +22,7 @@ def seen_from(lab: Lab, source: str, destination: str) -> set[str]:
     return senders(lab.namespace(destination))
 
 
-@pytest.mark.parametrize("host", ["private", "private-b", "public", "addressless"])
+@pytest.mark.parametrize("host", ["private", "private-b", "pod", "public", "addressless"])
 @pytest.mark.parametrize("lan", LANS)
 def test_office_and_vpc_see_each_other_as_they_are(lab: Lab, lan: str, host: str) -> None:
     """Every office network reaches every subnet and back, and nothing translates between them."""
@@ -30,7 +30,7 @@ def test_office_and_vpc_see_each_other_as_they_are(lab: Lab, lan: str, host: str
     assert seen_from(lab, host, lan) == {lab.address(host)}
 
 
-@pytest.mark.parametrize("destination", ["lan0", "private", "public"])
+@pytest.mark.parametrize("destination", ["lan0", "private", "pod", "public"])
 def test_laptop_is_seen_as_itself(lab: Lab, destination: str) -> None:
     """A laptop on the road reaches office and VPC under its address in the tunnel."""
     if not lab.beyond.laptop_connected:
@@ -40,7 +40,7 @@ def test_laptop_is_seen_as_itself(lab: Lab, destination: str) -> None:
     assert senders(lab.namespace(destination)) == {lab.beyond.laptop_address}
 
 
-@pytest.mark.parametrize("host", ["private", "private-b"])
+@pytest.mark.parametrize("host", ["private", "private-b", "pod"])
 def test_private_host_is_seen_as_the_elastic_ip(lab: Lab, host: str) -> None:
     """What has no public address reaches the internet as the router does."""
     assert seen_from(lab, host, INTERNET) == {lab.elastic_ip}
@@ -49,6 +49,7 @@ def test_private_host_is_seen_as_the_elastic_ip(lab: Lab, host: str) -> None:
 def test_vpc_is_untouched_by_translation(lab: Lab) -> None:
     """Two hosts of the VPC see each other as they are."""
     assert seen_from(lab, "private", "private-b") == {lab.address("private")}
+    assert seen_from(lab, "pod", "private-b") == {lab.address("pod")}
     assert seen_from(lab, "public", "private") == {lab.address("public")}
 
 

@@ -116,7 +116,7 @@ class AwsCli:
             key = "".join(part.capitalize() for part in name.split("-"))
             shape = "list" if name == "attribute-names" else "string"
             arguments[key] = values if shape == "list" else _shorthand(values[0])
-        for common in ("Region", "Output"):
+        for common in ("Region", "Output", "EndpointUrl"):
             arguments.pop(common, None)
         answer = getattr(client, verb.replace("-", "_"))(**arguments)
         answer.pop("ResponseMetadata")

@@ -54,13 +54,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Source:
-    """An event source mapping: a queue and the function that Lambda polls it for."""
+    """An event source mapping: a queue, the function that Lambda polls it for, and for how long it hides what was received."""
 
     queue_url: str
     queue_arn: str
     function: str
     batch_size: int
     partial: bool
+    visibility: int
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,7 @@ def _sources(
                 f"Queue visibility timeout: {visible} seconds is less than Function timeout: {timeout} seconds"
             )
         partial = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
-        yield Source(url, arn, function, properties.get("BatchSize", 10), partial)
+        yield Source(url, arn, function, properties.get("BatchSize", 10), partial, visible)
 
 
 def _routes(template: Template, names: Mapping[str, str]) -> Iterator[Route]:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 Names: TypeAlias = "Mapping[str, str]"
 
 
+_VARIABLE = re.compile(r"\$\{([a-z0-9]+:[A-Za-z]+)\}")
+"""A policy variable that is all of a value: it stands for what the request says of that key."""
+
+
 @dataclass(frozen=True)
 class Access:
     """One authorisation: an action on one resource; the condition keys that hold for it have one value each."""
@@ -84,7 +88,7 @@ def _statement(raw: Mapping[str, Any], names: Names) -> Statement:
     if unknown or raw["Effect"] not in {"Allow", "Deny"}:
         raise ValueError(f"statement {raw.get('Sid')} is not understood: {sorted(unknown) or raw['Effect']}")
     conditions = tuple(
-        (operator, key, tuple(resolve(value, names) for value in _listed(values)))
+        (operator, key, tuple(one for value in _listed(values) for one in _values(value, names)))
         for operator, keys in raw.get("Condition", {}).items()
         for key, values in keys.items()
     )
@@ -98,6 +102,14 @@ def _statement(raw: Mapping[str, Any], names: Names) -> Statement:
         resources=tuple(resolve(one, names) for one in _listed(raw["Resource"])),
         conditions=conditions,
     )
+
+
+def _values(value: object, names: Names) -> list[str]:
+    """Give a condition's values: what a parameter says may be a list, and a policy variable is filled in by the request."""
+    if isinstance(value, str) and _VARIABLE.fullmatch(value):
+        return [value]
+    resolved = resolve(value, names)
+    return resolved.split(",") if isinstance(value, dict) and "Ref" in value else [resolved]
 
 
 def _listed(value: Any) -> Sequence[Any]:  # noqa: ANN401 - JSON's one or many
@@ -143,15 +155,19 @@ def arn_like(pattern: str, arn: str) -> bool:
 
 def _holds(operator: str, key: str, values: tuple[str, ...], context: Mapping[str, str]) -> bool:
     """Say whether one condition holds; keys know no case, and a key that is not there equals nothing."""
-    given = next((value for name, value in context.items() if name.lower() == key.lower()), None)
+    known = {name.lower(): value for name, value in context.items()}
+    given = known.get(key.lower())
     if operator == "Null":
         return any((given is None) == (value.lower() == "true") for value in values)
-    return given is not None and any(_OPERATORS[operator](value, given) for value in values)
+    variables = (_VARIABLE.fullmatch(value) for value in values)
+    filled = [known.get(v[1].lower()) if v else value for v, value in zip(variables, values, strict=True)]
+    return given is not None and any(f is not None and _OPERATORS[operator](f, given) for f in filled)
 
 
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "Null": lambda _value, _given: False,  # `_holds` answers for it
     "StringEquals": lambda value, given: value == given,
+    "StringEqualsIgnoreCase": lambda value, given: value.lower() == given.lower(),
     "StringLike": like,
     "ArnLike": arn_like,
     "Bool": lambda value, given: value.lower() == given.lower(),

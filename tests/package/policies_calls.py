@@ -26,13 +26,14 @@ class Facts:
     region: str
     account: str
     tags: Mapping[str, Mapping[str, str]]
-    subnets: Mapping[str, str]  # by the id of their association with a table
+    subnets: Mapping[str, tuple[str, str]]  # and their tables, by the id of their association
+    owners: Mapping[str, str]  # the instances that interfaces are attached to
     groups: Mapping[str, str]  # Auto Scaling groups' ARNs, by name
 
     @classmethod
     def none(cls, world: World) -> Facts:
         """Know of no resource: enough for a function that may touch none, and what it touched would be denied."""
-        return cls(world.region, world.account_id, {}, {}, {})
+        return cls(world.region, world.account_id, {}, {}, {}, {})
 
     @classmethod
     def of(cls, world: World) -> Facts:
@@ -44,13 +45,21 @@ class Facts:
         groups = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
         for group in groups:
             tags[group["AutoScalingGroupARN"]] = {tag["Key"]: tag["Value"] for tag in group["Tags"]}
+        cards = ec2.describe_network_interfaces()["NetworkInterfaces"]
         tables = ec2.describe_route_tables()["RouteTables"]
         associations = [one for table in tables for one in table["Associations"] if one.get("SubnetId")]
         return cls(
             region=world.region,
             account=world.account_id,
             tags=tags,
-            subnets={one["RouteTableAssociationId"]: one["SubnetId"] for one in associations},
+            subnets={
+                one["RouteTableAssociationId"]: (one["SubnetId"], one["RouteTableId"]) for one in associations
+            },
+            owners={
+                card["NetworkInterfaceId"]: card["Attachment"]["InstanceId"]
+                for card in cards
+                if card.get("Attachment", {}).get("InstanceId")
+            },
             groups={group["AutoScalingGroupName"]: group["AutoScalingGroupARN"] for group in groups},
         )
 
@@ -99,13 +108,16 @@ def _ec2(operation: str, params: Params, facts: Facts) -> list[Access]:
         case "AssociateRouteTable":
             named = [("route-table", params["RouteTableId"]), ("subnet", params["SubnetId"])]
         case "ReplaceRouteTableAssociation":
-            subnet = facts.subnets[params["AssociationId"]]
-            named = [("route-table", params["RouteTableId"]), ("subnet", subnet)]
+            # The reference lists internet-gateway, ipv4pool-ec2, ipv6pool-ec2, route-table, subnet and vpn-gateway, and does
+            # not say whether the table that the subnet leaves is among them: all are asked for that a subnet has.
+            subnet, left = facts.subnets[params["AssociationId"]]
+            named = [("route-table", params["RouteTableId"]), ("route-table", left), ("subnet", subnet)]
         case "AssociateAddress":
-            named = [
-                ("elastic-ip", params["AllocationId"]),
-                ("network-interface", params["NetworkInterfaceId"]),
-            ]
+            # The reference lists elastic-ip, instance and network-interface, and does not say whether the instance is
+            # asked about when the call names its interface.
+            card = params["NetworkInterfaceId"]
+            named = [("elastic-ip", params["AllocationId"]), ("network-interface", card)]
+            named += [("instance", facts.owners[card])] if card in facts.owners else []
         case "RevokeSecurityGroupIngress":
             named = [("security-group", params["GroupId"])]
         case "AssociateDhcpOptions":

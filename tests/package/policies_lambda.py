@@ -71,6 +71,11 @@ class Context:
     function_name: str
     memory_limit_in_mb: int = 256
     aws_request_id: str = "00000000-0000-0000-0000-000000000000"
+    milliseconds_left: int = 60_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        """How much of the function's timeout is left."""
+        return self.milliseconds_left
 
     @property
     def invoked_function_arn(self) -> str:

@@ -1,7 +1,7 @@
 """What AWS does between the world and the functions: EventBridge, the queue's poller, and the REST API.
 
 It knows of Mooring only what the packaged template says. Time passes when it is told to: `tick` is the schedule's
-minute, `visible_again` the end of a visibility timeout.
+minute, `wait` lets it pass for the queues, `visible_again` until a visibility timeout is over.
 """
 
 from __future__ import annotations
@@ -149,20 +149,15 @@ class Router:
 
     # -- the queue -----------------------------------------------------------------------------------
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass for the queues; nothing is served before it is asked to settle."""
+        self._world.pass_time(seconds)
+
     def visible_again(self) -> int:
         """Let the visibility timeout of the messages that were not served pass; say how many come again."""
+        self.wait(max((source.visibility for source in self.deployment.sources), default=0))
         failed, self._failed = self._failed, {}
-        return sum(self._show(message) for message in failed.values())
-
-    def _show(self, message: Message) -> bool:
-        """Make a message visible; one that came again by itself, as its function may ask, may be gone by now."""
-        try:
-            self._sqs.change_message_visibility(
-                QueueUrl=message.source.queue_url, ReceiptHandle=message.receipt, VisibilityTimeout=0
-            )
-        except self._sqs.exceptions.ReceiptHandleIsInvalid:
-            return False
-        return True
+        return len(failed)
 
     def _receive(self, source: Source) -> list[list[Message]]:
         """Receive whatever may be served now: SQS gives nothing of a group that is in flight."""
@@ -174,6 +169,8 @@ class Router:
             MessageAttributeNames=["All"],
         ).get("Messages"):
             received += [_message(source, raw, self._world.region) for raw in found]
+            for raw in found:
+                self._failed.pop(raw["MessageId"], None)
         by_group = itertools.groupby(sorted(received, key=attrgetter("group")), key=attrgetter("group"))
         return [list(messages) for _, messages in by_group]
 

@@ -33,6 +33,8 @@ def aws(world: World, package: Package, tmp_path: Path, monkeypatch: pytest.Monk
     stand_in = AwsCli(world, package, tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("AWS_REGION", world.region)
+    for named in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+        monkeypatch.delenv(named, raising=False)
     yield stand_in
     stand_in.close()
     assert all("--region eu-west-1" in shlex.join(words) for words in stand_in.asked)
@@ -83,6 +85,23 @@ def test_first_deploy_makes_bucket_and_stack(
     assert "--parameter-overrides MakeApiLogRole=yes MakeJournal=yes" in command
     assert world.client("dynamodb").describe_table(TableName="mooring-journal")
     assert "\nReconcileName: mooring-reconcile\n" in capsys.readouterr().out
+
+
+def test_deploy_whose_outputs_cannot_be_read_is_done_all_the_same(
+    aws: AwsCli, run: Run, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The stack is made: that its outputs are not told is said, and is no failure."""
+    world.deny(
+        "DescribeStacks",
+        by="hand",
+        when=lambda _: len([w for w in aws.asked if w[1] == "describe-stacks"]) > 1,
+    )
+    assert run("deploy") == 0
+    said = capsys.readouterr().out
+    assert (
+        f"{STACK} is deployed; its outputs could not be read: aws cloudformation describe-stacks failed"
+        in said
+    )
 
 
 def test_deploy_ends_with_what_mooring_api_needs() -> None:
@@ -204,6 +223,42 @@ def test_undeploy_says_which_messages_are_lost(
     world.client("sqs").send_message(QueueUrl=stack, MessageBody="{}")
     assert run("undeploy") == 0
     assert "1 messages in EventDeadLetters will be lost" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
+def test_undeploy_asks_the_queues_where_the_environment_says(
+    run: Run, aws: AwsCli, stack: str, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The AWS CLI's first version would ask SQS's legacy host instead, and whoever named an endpoint means it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example.com")
+    monkeypatch.setenv(name, "https://aws.example.com")
+    assert run("undeploy") == 0
+    assert "--endpoint-url https://aws.example.com" in aws.line("sqs", "get-queue-attributes")
+
+
+@pytest.mark.parametrize("ignored", ["", "true"])
+def test_undeploy_names_no_endpoint_where_none_counts(
+    run: Run, aws: AwsCli, stack: str, monkeypatch: pytest.MonkeyPatch, ignored: str
+) -> None:
+    """None is set, or those that are set are to be ignored: SQS's own is the AWS CLI's to know."""
+    if ignored:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "https://elsewhere.example.com")
+        monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", ignored)
+    assert run("undeploy") == 0
+    assert "--endpoint-url" not in aws.line("sqs", "get-queue-attributes")
+
+
+def test_undeploy_does_not_stop_at_a_queue_that_does_not_say(
+    run: Run, aws: AwsCli, stack: str, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How many messages it holds is worth a word, and no reason to keep the stack; nothing is said to be empty."""
+    world.deny("GetQueueAttributes", by="hand")
+    assert run("undeploy") == 0
+    assert (
+        "messages in EventDeadLetters may be lost: aws sqs get-queue-attributes failed"
+        in capsys.readouterr().out
+    )
+    assert aws.changes[0] == "cloudformation delete-stack"
 
 
 def test_undeploy_without_stack_does_nothing(

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from chalicelib.cli import package as packaging
-from chalicelib.cli.package import MOST_BYTES, ROOT, build, judge, main, requirements
+from chalicelib.cli.package import CACHE_TAG, MOST_BYTES, ROOT, RUNTIME, build, judge, main, requirements
 from chalicelib.core.errors import ControllerError
 from tests.package.template import load, of_type
 
@@ -62,6 +62,53 @@ def test_two_clean_builds_give_the_same_bytes(package: Package, tmp_path: Path) 
     assert again.template.read_bytes() == package.template.read_bytes()
 
 
+def another_python(version: str, folder: Path) -> Path:
+    """Give a Python of another version that sees our tools, all of which are pure Python; skips where there is none."""
+    kept = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python{version}"))
+    found = next(iter(kept), None) or shutil.which(f"python{version}")
+    if found is None:
+        pytest.skip(f"there is no Python {version} here")
+    subprocess.run([found, "-m", "venv", "--without-pip", folder], check=True)  # noqa: S603 - a Python's own name
+    tools = folder / "lib" / f"python{version}" / "site-packages" / "tools.pth"
+    tools.write_text(str(Path(importlib.util.find_spec("yaml").origin).parents[1]))  # type: ignore[union-attr,arg-type]
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_zip_and_template_are_the_same_whichever_python_packages(
+    version: str, package: Package, tmp_path: Path
+) -> None:
+    """Runtime, requirements and bytecode are Lambda's own Python's, so the digest says what is deployed."""
+    python = another_python(version, tmp_path / "python")
+    command = [str(python), "-m", "chalicelib.cli.package", "--into", str(tmp_path / "build")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    assert ended.returncode == 0, ended.stderr
+    again = packaging.Package.at(tmp_path / "build")
+    assert again.sha256 == package.sha256
+    assert again.template.read_bytes() == package.template.read_bytes()
+
+
+def test_every_function_runs_on_the_pinned_python(package: Package) -> None:
+    """Chalice writes down the Python that runs it, which is anybody's."""
+    functions = of_type(load(package), "AWS::Serverless::Function").values()
+    assert {function["Properties"]["Runtime"] for function in functions} == {RUNTIME}
+
+
+def test_package_is_compiled_by_lambdas_python_or_not_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another's bytecode is never read in Lambda, none is a slow cold start: who lacks that Python is told which."""
+    shim = tmp_path / RUNTIME
+    shim.write_text("#!/bin/sh\necho 'pyenv: no such version' >&2; exit 127\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert packaging._interpreter() == sys.executable
+    monkeypatch.setattr(packaging, "CACHE_TAG", "cpython-999")
+    with pytest.raises(ControllerError, match="only that Python compiles it") as caught:
+        packaging._interpreter()
+    assert f"uv python install {RUNTIME.removeprefix('python')}" in str(caught.value.hint)
+
+
 def test_zip_is_small(package: Package) -> None:
     """A cold start unpacks it."""
     assert package.size == package.zip.stat().st_size <= MOST_BYTES == 2_500_000
@@ -95,7 +142,7 @@ def test_every_module_comes_with_bytecode_that_is_never_checked(package: Package
         for name in archive.namelist():
             if name.endswith(".py"):
                 path = Path(name)
-                cached = path.parent / "__pycache__" / f"{path.stem}.{sys.implementation.cache_tag}.pyc"
+                cached = path.parent / "__pycache__" / f"{path.stem}.{CACHE_TAG}.pyc"
                 head = archive.read(cached.as_posix())[:16]
                 assert head[:4] == importlib.util.MAGIC_NUMBER
                 assert head[4:8] == unchecked_hash, name
@@ -186,13 +233,15 @@ def test_zip_too_large_fails_the_build(
 
 
 def test_requirements_of_other_platforms_are_not_asked_for(tmp_path: Path) -> None:
-    """A universal lock names some for Windows; Lambda is Linux on arm64."""
+    """A universal lock names some for Windows and other Pythons; Lambda is Linux on arm64, and one Python."""
     (tmp_path / "requirements.txt").write_text(
         "# comment\nanchor==1.2 \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\n    # via mooring\n"
         "winch==1 ; sys_platform == 'win32' \\\n    --hash=sha256:2\n"
         "tide==3 ; platform_machine == 'aarch64' \\\n    --hash=sha256:3\n"
+        "gust==4 ; python_version < '3.11' \\\n    --hash=sha256:4\n"
+        "rope==5 ; python_full_version < '3.12' \\\n    --hash=sha256:5\n"
     )
-    assert [r.name for r in requirements(tmp_path / "requirements.txt")] == ["anchor", "tide"]
+    assert [r.name for r in requirements(tmp_path / "requirements.txt")] == ["anchor", "tide", "rope"]
 
 
 def test_make_package_prints_size_and_digest(
@@ -204,9 +253,7 @@ def test_make_package_prints_size_and_digest(
     assert main() == 0
     digest = hashlib.sha256(package.zip.read_bytes()).hexdigest()
     said = capsys.readouterr().out
-    assert (
-        f"{package.size:,} bytes for python{sys.version_info.major}.{sys.version_info.minor} on arm64" in said
-    )
+    assert f"{package.size:,} bytes for {RUNTIME} on arm64" in said
     assert digest in said
 
 

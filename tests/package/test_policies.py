@@ -37,6 +37,9 @@ TAG = "aws:ResourceTag/mooring:topology"
 ROUTER_TAG = "ssm:resourceTag/mooring:router"
 TABLE = f"arn:aws:ec2:{PLACE[0]}:{PLACE[1]}:route-table/rtb-1"
 
+BESIDE = {("ec2:ReplaceRouteTableAssociation", "route-table"), ("ec2:AssociateAddress", "instance")}
+"""What AWS's reference lists for an action without saying when it is asked about."""
+
 OUT_OF_REACH = [
     "ec2:AuthorizeSecurityGroupIngress",
     "ec2:CreateTags",
@@ -93,7 +96,9 @@ def _is_told_of_edits(office: Office, mooring: Lambda) -> None:
     mooring.event(api_call(office.world, "ModifyNetworkInterfaceAttribute", **interface))
     table = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
     mooring.event(api_call(office.world, "CreateRoute", routeTableId=table["RouteTableId"]))
-    assert mooring.queued() == 2
+    (address, *_) = office.ec2("describe_addresses", "Addresses")
+    mooring.event(api_call(office.world, "DisassociateAddress", publicIp=address["PublicIp"]))
+    assert mooring.queued() == 3
     mooring.settle()
 
 
@@ -185,7 +190,7 @@ def test_every_write_is_refused_on_what_carries_no_tag_or_lies_elsewhere(
 ) -> None:
     """The tags are the boundary of writes, mooring:router that of commands; so are account and region."""
     shipped = policy("reconcile")
-    writes = [one for one in needed["reconcile"] if one.context]
+    writes = [one for one in needed["reconcile"] if one.context and not _beside(one)]
     assert len({one.action for one in writes}) == 10
     for write in writes:
         tag = ROUTER_TAG if write.action == "ssm:SendCommand" else TAG
@@ -195,6 +200,53 @@ def test_every_write_is_refused_on_what_carries_no_tag_or_lies_elsewhere(
         assert not shipped.grants(replace(write, context=bare)), write
         for ours, theirs in zip(PLACE, ("us-east-1", "210987654321"), strict=True):
             assert not shipped.grants(replace(write, resource=write.resource.replace(ours, theirs))), write
+
+
+def _beside(access: Access) -> bool:
+    """Say whether a resource is asked about beside one that must be tagged, if AWS asks about it at all."""
+    return (access.action, _kind(access.resource)) in BESIDE
+
+
+def _kind(resource: str) -> str:
+    """Give an EC2 resource's kind."""
+    return resource.rpartition(":")[2].partition("/")[0]
+
+
+def test_what_aws_may_ask_about_beside_the_tagged_is_granted_untagged(
+    needed: dict[str, list[Access]],
+) -> None:
+    """Neither the table that a subnet leaves nor an interface's instance need be ours; what is moved must."""
+    shipped = policy("reconcile")
+    beside = [one for one in needed["reconcile"] if _beside(one)]
+    assert {(one.action, _kind(one.resource)) for one in beside} == BESIDE
+    assert all(shipped.grants(replace(one, context={})) for one in beside)
+    moved = {
+        (one.action, one.resource)
+        for one in needed["reconcile"]
+        if one.action in {action for action, _ in BESIDE} and not _beside(one)
+    }
+    assert {_kind(resource) for _, resource in moved} == {"subnet", "elastic-ip", "network-interface"}
+    assert not any(shipped.grants(Access(action, resource)) for action, resource in moved)
+
+
+def test_writes_can_be_held_to_the_names_of_the_topologies(needed: dict[str, list[Access]]) -> None:
+    """With Topologies=depot,office the tag must say one of them; another's, or one that says nothing, is refused."""
+    shipped = read(POLICIES["reconcile"], NAMES | {"Topologies": "depot,office"})
+    for write in (one for one in needed["reconcile"] if one.context and not _beside(one)):
+        tag = ROUTER_TAG if write.action == "ssm:SendCommand" else TAG
+        assert write.context[tag] == "office"
+        assert shipped.grants(write)
+        for value in ("branch", "", "office-2"):
+            assert not shipped.grants(replace(write, context={**write.context, tag: value})), write
+    assert policy("reconcile").grants(Access("ec2:CreateRoute", TABLE, {TAG: "branch"}))
+
+
+@pytest.mark.parametrize("written", ["false", "False", "FALSE"])
+def test_check_may_be_switched_off_however_its_value_is_written(written: str) -> None:
+    """EC2 spells booleans as it likes in what IAM sees."""
+    interface = f"arn:aws:ec2:{PLACE[0]}:{PLACE[1]}:network-interface/eni-1"
+    context = {TAG: "office", "ec2:Attribute/SourceDestCheck": written}
+    assert policy("reconcile").grants(Access("ec2:ModifyNetworkInterfaceAttribute", interface, context))
 
 
 @pytest.mark.parametrize(
@@ -313,7 +365,8 @@ def test_policy_lints_clean_in_a_role(file: Path) -> None:
     template = {
         "AWSTemplateFormatVersion": "2010-09-09",
         "Parameters": {"JournalName": {"Type": "String", "Default": "mooring"}}
-        | {"LogRetentionDays": {"Type": "Number", "Default": 30}},
+        | {"LogRetentionDays": {"Type": "Number", "Default": 30}}
+        | {"Topologies": merged["Parameters"]["Topologies"]},
         "Resources": {logical: merged["Resources"][logical] for logical in kept}
         | {"Role": _role(file.stem, document)},
     }
@@ -389,6 +442,11 @@ def test_explicit_deny_wins_whatever_the_order() -> None:
         ({"StringEquals": {TAG: "off*"}}, {TAG: "office"}, False),
         ({"StringEquals": {TAG: ["branch", "office"]}}, {TAG: "office"}, True),
         ({"StringEquals": {TAG: "office"}}, {}, False),
+        ({"StringEqualsIgnoreCase": {TAG: "office"}}, {TAG: "Office"}, True),
+        ({"StringEqualsIgnoreCase": {TAG: "office"}}, {TAG: "offices"}, False),
+        ({"StringEquals": {"ec2:SourceInstanceARN": "${ec2:SourceInstanceARN}"}}, {"ec2:SourceInstanceARN": "i-1"}, True),
+        ({"StringEquals": {"ec2:SourceInstanceARN": "${ec2:SourceInstanceARN}"}}, {}, False),
+        ({"StringEquals": {TAG: "${aws:PrincipalTag}"}}, {TAG: "office", "aws:PrincipalTag": "depot"}, False),
         ({"StringLike": {TAG: "off?ce*"}}, {TAG: "office-2"}, True),
         ({"StringLike": {TAG: "*"}}, {}, False),
         ({"ArnLike": {"aws:SourceArn": "arn:aws:events:*:*:rule/a-*"}}, {"aws:SourceArn": "arn:aws:events:r:1:rule/a-b"}, True),

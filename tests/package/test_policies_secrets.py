@@ -41,6 +41,9 @@ FUNCTIONS = sorted(CHALICE.glob("policy-*.json"))
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/11111111-2222-3333-4444-555555555555"
 OTHER_KEY = KEY.replace("1111", "9999", 1)
 INSTANCE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-0123456789abcdef0"
+FROM_EC2 = {"ec2:SourceInstanceARN": INSTANCE}
+"""What a request carries that is signed with the credentials which EC2 gave an instance."""
+
 AGENT = {
     *(
         f"ssmmessages:{one}"
@@ -166,8 +169,10 @@ def test_router_may_do_what_its_agent_needs_and_no_more(role: Policy) -> None:
     assert len(of_all) > 10_000
     anything = {action.lower() for action in of_all if role.grants(Access(action, "*"))}
     assert anything == {one.lower() for one in AGENT if one.startswith("ssmmessages")}
-    itself = {action.lower() for action in of_all if role.grants(Access(action, INSTANCE))}
+    itself = {action.lower() for action in of_all if role.grants(Access(action, INSTANCE, FROM_EC2))}
     assert itself == {one.lower() for one in AGENT}
+    elsewhere = {action.lower() for action in of_all if role.grants(Access(action, INSTANCE))}
+    assert elsewhere == anything
 
 
 def test_router_decrypts_its_own_secrets_through_parameter_store_alone(role: Policy) -> None:
@@ -190,7 +195,7 @@ def test_router_decrypts_its_own_secrets_through_parameter_store_alone(role: Pol
 def test_every_grant_of_a_router_is_needed(role: Policy) -> None:
     """Take any action or resource away, and the agent, the bundle, a secret or its decryption is out of reach."""
     bundle = parameter("mooring/office/router/10.0.0.8")
-    needed = [Access(action, INSTANCE if action.startswith("ssm:") else "*") for action in AGENT]
+    needed = [Access(a, INSTANCE, FROM_EC2) if a.startswith("ssm:") else Access(a) for a in AGENT]
     needed += [Access("ssm:GetParameter", bundle), *(Access("ssm:GetParameters", one) for one in SECRETS)]
     if any("kms:Decrypt" in statement.actions for statement in role.statements):
         needed += [Access("kms:Decrypt", KEY, through_ssm(one)) for one in SECRETS]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from moto.events.models import EventPattern
 
-from chalicelib.core.wake import interpret
+from chalicelib.core.event import interpret
 from tests.package.template import of_type, translate
 
 if TYPE_CHECKING:
@@ -99,6 +99,18 @@ def matching(patterns: dict[str, EventPattern], happened: Event) -> list[str]:
     return [name for name, pattern in patterns.items() if pattern.matches_event(happened)]
 
 
+EDITS = (
+    *("AssociateAddress", "DisassociateAddress", "ReleaseAddress"),
+    *("AssociateDhcpOptions", "AttachInternetGateway", "DetachInternetGateway"),
+    *("AssociateRouteTable", "DisassociateRouteTable", "ReplaceRouteTableAssociation"),
+    *("CreateRoute", "ReplaceRoute", "DeleteRoute", "CreateRouteTable", "DeleteRouteTable", "DeleteSubnet"),
+    *("AttachNetworkInterface", "DetachNetworkInterface", "DeleteNetworkInterface"),
+    *("ModifyInstanceAttribute", "ModifyNetworkInterfaceAttribute"),
+    *("AuthorizeSecurityGroupIngress", "ModifySecurityGroupRules"),
+    *("StopInstances", "TerminateInstances", "CreateTags", "DeleteTags"),
+)
+"""All that takes away, or may give back, what a topology declares or selects."""
+
 WAKING = [
     *(
         ("InstanceState", state(name))
@@ -125,7 +137,7 @@ WAKING = [
         for name in ("topologies/office", "office/certificate")
         for o in ("Create", "Update")
     ),
-    ("ApiCall", call("ReplaceRoute")),
+    *(("ApiCall", call(name)) for name in EDITS),
     ("ApiCall", call("ReplaceRoute", {"type": "Root", "arn": f"arn:aws:iam::{ACCOUNT}:root"})),
     ("ApiCall", call("DisassociateAddress", session("Admin"))),
     ("ApiCall", call("ModifyNetworkInterfaceAttribute", session("ReconcileRole-of-another"))),

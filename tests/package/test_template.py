@@ -120,12 +120,17 @@ def test_everything_that_nobody_waits_for_ends_in_dead_letters(template: Templat
 def test_queue_waits_longer_than_the_worker_and_keeps_poison_for_the_dead_letters(
     template: Template, functions: dict[str, Template]
 ) -> None:
-    """Six times the worker's timeout, as AWS advises; and no message may expire before its last delivery."""
+    """Just above the worker's timeout; and no message may expire before its last delivery, nor a request that still counts."""
     queue = template["Resources"]["ReconcileQueue"]["Properties"]
     (source,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
     deliveries = queue["RedrivePolicy"]["maxReceiveCount"]
-    assert queue["VisibilityTimeout"] >= 6 * functions["Reconcile"]["Timeout"]
+    timeout = functions["Reconcile"]["Timeout"]
+    assert timeout < queue["VisibilityTimeout"] <= timeout + 5
+    assert source["Properties"]["ScalingConfig"][
+        "MaximumConcurrency"
+    ]  # else the poller takes what Lambda then throttles
     assert queue["MessageRetentionPeriod"] > deliveries * queue["VisibilityTimeout"]
+    assert queue["MessageRetentionPeriod"] > timedelta(hours=1).total_seconds() + queue["VisibilityTimeout"]
     assert (queue["FifoThroughputLimit"], queue["DeduplicationScope"]) == (
         "perMessageGroupId",
         "messageGroup",

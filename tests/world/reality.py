@@ -16,6 +16,7 @@ from tests.world.transitions import Transitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from tests.world.nodes import Fleet
     from tests.world.truth_hooks import Wait
@@ -26,6 +27,14 @@ def _addresses(network: str) -> Iterator[str]:
     return (f"{network}.{host}" for host in itertools.cycle(range(1, 255)))
 
 
+@dataclass(frozen=True)
+class Check:
+    """A status check's word, and since when it has failed."""
+
+    status: str
+    since: datetime | None = None
+
+
 @dataclass
 class Reality:
     """The knobs of the world, its lock, its events and its instances' changes of state."""
@@ -33,11 +42,17 @@ class Reality:
     region: str = "eu-west-1"
     account_id: str = ACCOUNT
     page_size: int | None = None
-    # Instance id -> which check ("instance", "system") -> what DescribeInstanceStatus says of it.
-    checks: dict[str, dict[str, str]] = field(default_factory=dict)
+    # Instance id -> which check ("instance", "system", "ebs") -> what DescribeInstanceStatus says of it.
+    checks: dict[str, dict[str, Check]] = field(default_factory=dict)
+    # Instance id -> the events that AWS has scheduled for it, as DescribeInstanceStatus lists them.
+    scheduled: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    # Association id -> the state of a route table's association, where it is not `associated`.
+    unsettled: dict[str, str] = field(default_factory=dict)
     # Held while moto works: its backends are not made for threads.
     lock: threading.RLock = field(default_factory=threading.RLock)
     bus: Bus = field(default_factory=Bus)
+    # Seconds by which the queues' time is ahead of the clock's.
+    passed: float = 0.0
     # Who waits for which lifecycle hook.
     waits: list[Wait] = field(default_factory=list)
     transitions: Transitions = field(default_factory=Transitions)
@@ -55,8 +70,10 @@ class Reality:
 
     def reset(self) -> None:
         """Forget all that happened, and put every knob back."""
-        self.page_size = None
+        self.page_size, self.passed = None, 0.0
         self.checks.clear()
+        self.scheduled.clear()
+        self.unsettled.clear()
         self.waits.clear()
         self.bus.reset()
         self.transitions.reset()

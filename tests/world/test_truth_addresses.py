@@ -210,3 +210,53 @@ def test_dry_run_of_an_association_changes_nothing(network: Network) -> None:
     _, eni_id = network.launch()
     assert code(lambda: _associate(network, eni_id, DryRun=True)) == "DryRunOperation"
     assert "AssociationId" not in network.address()
+
+
+def _gateway(network: Network) -> tuple[str, str]:
+    """Make a NAT gateway with the Elastic IP; give it and its interface."""
+    made = network.ec2.create_nat_gateway(SubnetId=network.subnet_id, AllocationId=network.allocation_id)
+    address = made["NatGateway"]["NatGatewayAddresses"][0]
+    return made["NatGateway"]["NatGatewayId"], address["NetworkInterfaceId"]
+
+
+def test_address_of_a_nat_gateway_is_not_given_up(network: Network) -> None:
+    """AuthFailure, however it is asked; moto moves it. hashicorp/terraform-provider-aws#3572."""
+    gateway_id, its_eni = _gateway(network)
+    _, eni_id = network.launch()
+    association_id = network.address()["AssociationId"]
+    assert network.address()["NetworkInterfaceId"] == its_eni
+    assert code(lambda: _associate(network, eni_id)) == "AuthFailure"
+    assert code(lambda: _associate(network, eni_id, AllowReassociation=True)) == "AuthFailure"
+    taken = code(lambda: network.ec2.disassociate_address(AssociationId=association_id))
+    assert taken == "AuthFailure"
+    assert network.address()["NetworkInterfaceId"] == its_eni
+    network.ec2.delete_nat_gateway(NatGatewayId=gateway_id)
+    assert "NetworkInterfaceId" not in network.address()
+    _associate(network, eni_id)
+    assert network.address()["NetworkInterfaceId"] == eni_id
+
+
+def test_nat_gateway_takes_no_other_address(network: Network) -> None:
+    """AuthFailure: AWS manages what is on its interface. hashicorp/terraform-provider-aws, pull request 4675."""
+    _, its_eni = _gateway(network)
+    other = network.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    asked = {"AllocationId": other, "NetworkInterfaceId": its_eni}
+    assert code(lambda: network.ec2.associate_address(**asked)) == "AuthFailure"
+
+
+def test_address_of_an_outpost_has_a_customer_owned_number_only(network: Network) -> None:
+    """AllocateAddress, CustomerOwnedIpv4Pool; Address, CustomerOwnedIp: there is no PublicIp."""
+    made = network.ec2.allocate_address(Domain="vpc", CustomerOwnedIpv4Pool="ipv4pool-coip-0123456789abcdef0")
+    (listed,) = network.ec2.describe_addresses(AllocationIds=[made["AllocationId"]])["Addresses"]
+    assert listed["CustomerOwnedIp"] == made["CustomerOwnedIp"]
+    assert listed["CustomerOwnedIpv4Pool"] == "ipv4pool-coip-0123456789abcdef0"
+    assert not {"PublicIp", "CarrierIp"} & (set(made) | set(listed))
+
+
+def test_address_of_a_wavelength_zone_has_a_carriers_number_only(network: Network) -> None:
+    """AllocateAddress, NetworkBorderGroup; Address, CarrierIp: there is no PublicIp."""
+    made = network.ec2.allocate_address(Domain="vpc", NetworkBorderGroup="eu-west-1-wl1-lon-wlz-1")
+    (listed,) = network.ec2.describe_addresses(AllocationIds=[made["AllocationId"]])["Addresses"]
+    assert listed["CarrierIp"] == made["CarrierIp"]
+    assert listed["NetworkBorderGroup"] == "eu-west-1-wl1-lon-wlz-1"
+    assert not {"PublicIp", "CustomerOwnedIp"} & (set(made) | set(listed))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.world.conftest import code
 
 if TYPE_CHECKING:
+    from tests.world import World
     from tests.world.conftest import Network
 
 
@@ -121,3 +122,20 @@ def test_dhcp_options_are_associated_and_taken_back(network: Network) -> None:
     assert options() == before
     unknown = {"DhcpOptionsId": "dopt-0123456789abcdef0", "VpcId": network.vpc_id}
     assert code(lambda: network.ec2.associate_dhcp_options(**unknown)).startswith("InvalidDhcpOption")
+
+
+def test_association_is_in_a_state(world: World, network: Network) -> None:
+    """`associated`, or on its way, or failed: a new association has a state of its own. RouteTableAssociationState."""
+
+    def states() -> list[tuple[str, str]]:
+        (table,) = network.ec2.describe_route_tables(RouteTableIds=[network.table_id])["RouteTables"]
+        return [(one["SubnetId"], one["AssociationState"]["State"]) for one in table["Associations"]]
+
+    made = network.ec2.associate_route_table(RouteTableId=network.table_id, SubnetId=network.subnet_id)
+    network.ec2.associate_route_table(RouteTableId=network.table_id, SubnetId=network.other_subnet_id)
+    assert {state for _, state in states()} == {"associated"}
+    world.unsettle(made["AssociationId"], "failed")
+    assert set(states()) == {(network.subnet_id, "failed"), (network.other_subnet_id, "associated")}
+    network.ec2.disassociate_route_table(AssociationId=made["AssociationId"])
+    network.ec2.associate_route_table(RouteTableId=network.table_id, SubnetId=network.subnet_id)
+    assert {state for _, state in states()} == {"associated"}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tests.world.conftest import code
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tests.world import World
     from tests.world.conftest import Network
 
@@ -115,6 +117,33 @@ def test_terminated_instance_is_never_started_nor_stopped(network: Network) -> N
     assert code(lambda: network.ec2.stop_instances(**asked)) == "IncorrectInstanceState"
 
 
+def test_start_after_a_stop_is_the_last_launch(world: World, network: Network) -> None:
+    """LaunchTime is "the time that the instance was last launched", in every listing; moto keeps the first. Instance."""
+    world.dwell = None
+    instance_id, _ = network.launch()
+    by_vpc = [{"Name": "vpc-id", "Values": [network.vpc_id]}]
+
+    def launched() -> datetime:
+        (reservation,) = network.ec2.describe_instances(Filters=by_vpc)["Reservations"]
+        (instance,) = reservation["Instances"]
+        assert instance["LaunchTime"] == network.instance(instance_id)["LaunchTime"]
+        return cast("datetime", instance["LaunchTime"])
+
+    first = launched()
+    world.settle()
+    network.ec2.reboot_instances(InstanceIds=[instance_id])
+    network.ec2.stop_instances(InstanceIds=[instance_id])
+    world.settle()
+    assert launched() == first
+    network.ec2.start_instances(InstanceIds=[instance_id])
+    assert network.instance(instance_id)["State"]["Name"] == "pending"
+    again = launched()
+    assert again > first
+    world.settle()
+    network.ec2.start_instances(InstanceIds=[instance_id])  # it runs: nothing is launched
+    assert launched() == again
+
+
 def test_terminated_instance_stays_visible_but_in_no_vpc(network: Network) -> None:
     """A terminated instance shows for a while, without interfaces, VPC, subnet and addresses. EC2, lifecycle."""
     instance_id, _ = network.launch()
@@ -187,29 +216,6 @@ def test_source_dest_check_of_an_instance_with_two_interfaces_is_refused(network
     )
     asked = {"InstanceId": instance_id, "SourceDestCheck": {"Value": False}}
     assert code(lambda: network.ec2.modify_instance_attribute(**asked)) == "InvalidInstanceID"
-
-
-def test_status_checks_of_a_running_instance_may_be_impaired(world: World, network: Network) -> None:
-    """DescribeInstanceStatus: running instances only, `ok` or `impaired`. aws.md 2.6."""
-    healthy, _ = network.launch()
-    sick, _ = network.launch()
-    stopped, _ = network.launch()
-    network.ec2.stop_instances(InstanceIds=[stopped])
-    world.impair(sick, "system")
-
-    def statuses(**asked: object) -> dict[str, tuple[str, str]]:
-        return {
-            one["InstanceId"]: (one["InstanceStatus"]["Status"], one["SystemStatus"]["Status"])
-            for one in network.ec2.describe_instance_status(**asked)["InstanceStatuses"]
-        }
-
-    assert statuses() == {healthy: ("ok", "ok"), sick: ("ok", "impaired")}
-    assert statuses(IncludeAllInstances=True)[stopped] == ("not-applicable", "not-applicable")
-    assert statuses(Filters=[{"Name": "system-status.status", "Values": ["impaired"]}]).keys() == {sick}
-    world.impair(sick, "instance", "initializing")
-    assert statuses()[sick] == ("initializing", "impaired")
-    world.unimpair(sick)
-    assert statuses()[sick] == ("ok", "ok")
 
 
 def test_instance_shows_its_interfaces_as_aws_does(network: Network) -> None:

@@ -19,8 +19,10 @@ from tests.world import (  # noqa: F401 - each import adds its patches to `truth
     truth_nodes,
     truth_paging,
     truth_parameters,
+    truth_queues,
     truth_routes,
     truth_rules,
+    truth_statuses,
     truth_tables,
 )
 from tests.world.patches import truth

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moto.core.responses import ActionResult
+from moto.core.utils import camelcase_to_underscores
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models import elastic_ip_addresses, elastic_network_interfaces
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress, ElasticAddressBackend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface, NetworkInterfaceBackend
+from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
 from moto.ec2.utils import random_eip_association_id
 
@@ -135,7 +137,42 @@ def _keep_out(address: ElasticAddress, instance: Instance | None) -> None:
 truth.attribute(ElasticAddress, "instance", property(_get_instance, _keep_out))
 
 
+# -- addresses of other kinds ----------------------------------------------------------------------------
+
+
+@truth.around(ElasticIPAddresses, "allocate_address")
+def allocate(original: Original, response: ElasticIPAddresses) -> Moto:
+    """Allocate an Outposts or a Wavelength address where one is asked for: neither has a public number.
+
+    AllocateAddress: CustomerOwnedIpv4Pool, NetworkBorderGroup.
+    """
+    result = original(response)
+    pool, group = response._get_param("CustomerOwnedIpv4Pool"), response._get_param("NetworkBorderGroup")
+    number = result.result["PublicIp"]
+    if pool:
+        other = {"CustomerOwnedIp": number, "CustomerOwnedIpv4Pool": pool}
+    elif group and "-wl" in group:
+        other = {"CarrierIp": number, "NetworkBorderGroup": group}
+    else:
+        return result
+    (address,) = response.ec2_backend.address_by_ip([number])
+    address.public_ip = None
+    for key, value in other.items():
+        setattr(address, camelcase_to_underscores(key), value)
+    return ActionResult({k: v for k, v in result.result.items() if k != "PublicIp"} | other)
+
+
 # -- writes ----------------------------------------------------------------------------------------------
+
+
+def _need_given_up(nic: NetworkInterface | None) -> None:
+    """Refuse what is on a NAT gateway's interface, or is to be: the gateway's owner is AWS.
+
+    hashicorp/terraform-provider-aws#3572, and its pull request 4675.
+    """
+    gateways = nic.ec2_backend.nat_gateways.values() if nic else ()
+    if any(gateway._eni is nic and gateway.state != "deleted" for gateway in gateways):
+        raise EC2ClientError("AuthFailure", "You do not have permission to access the specified resource.")
 
 
 def _release(address: ElasticAddress) -> None:
@@ -153,7 +190,16 @@ def disassociate(
 ) -> None:
     """Take an Elastic IP off whatever holds it; it stays allocated."""
     found = backend.address_by_ip([address]) if address else backend.address_by_association([association_id])
+    _need_given_up(found[0].eni)
     _release(found[0])
+
+
+@truth.around(NatGatewayBackend, "delete_nat_gateway")
+def delete_gateway(original: Original, backend: EC2Backend, nat_gateway_id: str) -> Moto:
+    """Give the Elastic IP of a NAT gateway free with the gateway. DeleteNatGateway."""
+    gateway = original(backend, nat_gateway_id)
+    backend.delete_network_interface(gateway._eni.id)
+    return gateway
 
 
 @truth.around(NetworkInterfaceBackend, "delete_network_interface")
@@ -205,7 +251,9 @@ def associate(original: Original, response: ElasticIPAddresses) -> Moto:
         address = backend.address_by_allocation([asked["AllocationId"]])[0]
     else:
         address = backend.address_by_ip([asked.get("PublicIp")])[0]
+    _need_given_up(address.eni)
     nic = _holder(response)
+    _need_given_up(nic)
     private = _private_address(response, nic)
     if not any(
         igw.vpc is not None and igw.vpc.id == nic.vpc_id for igw in backend.internet_gateways.values()

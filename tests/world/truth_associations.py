@@ -6,14 +6,28 @@ from typing import TYPE_CHECKING
 
 from moto.ec2 import utils
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.route_tables import RouteBackend
+from moto.ec2.models.route_tables import RouteBackend, RouteTable
 
 from tests.world.patches import truth
+from tests.world.reality import aws
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
 
     from tests.world.patches import Moto, Original
+
+
+_associations = RouteTable.associations.fget
+
+
+@truth.attributes_of(RouteTable)
+def associations(table: RouteTable) -> list[dict[str, Moto]]:
+    """Tell the state that an association is in; moto's are settled at once, and for ever."""
+    found: list[dict[str, Moto]] = _associations(table)
+    for one in found:
+        state = aws.unsettled.get(one["RouteTableAssociationId"], "associated")
+        one["AssociationState"] = {"State": state}
+    return found
 
 
 @truth.around(RouteBackend, "associate_route_table")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import functools
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError
-from moto.ec2.models.instances import Instance, InstanceBackend, InstanceState
+from moto.ec2.models.instances import Instance, InstanceState
 from moto.ec2.responses.instances import InstanceResponse
 
 from tests.world import events
@@ -17,8 +19,6 @@ from tests.world.reality import aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from moto.ec2.models import EC2Backend
 
     from tests.world.patches import Moto, Original
 
@@ -73,6 +73,9 @@ def start(original: Original, instance: Instance) -> InstanceState:
     if instance.state != "stopped":
         text = f"The instance '{instance.id}' is not in a state from which it can be started."
         raise EC2ClientError("IncorrectInstanceState", text)
+    # Instance, LaunchTime: "the time that the instance was last launched". It has whole seconds, and no instance is
+    # stopped and started within one: neither must it look so here.
+    instance.launch_time = max(utcnow(), instance.launch_time + timedelta(seconds=1))
     return _pass(instance, "pending", "running", functools.partial(original, instance))
 
 
@@ -175,46 +178,6 @@ def _set_check(instance: Instance, value: bool | str) -> None:  # noqa: FBT001 -
 
 
 truth.attribute(Instance, "source_dest_check", property(_get_check, _set_check))
-
-
-# -- status checks ---------------------------------------------------------------------------------------
-
-
-def _status(instance: Instance, check: str) -> dict[str, Moto]:
-    if instance.state != "running":
-        return {"Status": "not-applicable"}
-    said = aws.checks.get(instance.id, {}).get(check, "ok")
-    detail = {"ok": "passed", "impaired": "failed"}.get(said, said)
-    return {"Details": [{"Name": "reachability", "Status": detail}], "Status": said}
-
-
-@truth.attributes_of(Instance)
-def instance_status(instance: Instance) -> dict[str, Moto]:
-    """Say what the instance status check found."""
-    return _status(instance, "instance")
-
-
-@truth.attributes_of(Instance)
-def system_status(instance: Instance) -> dict[str, Moto]:
-    """Say what the system status check found."""
-    return _status(instance, "system")
-
-
-@truth.around(InstanceBackend, "describe_instance_status")
-def describe_status(
-    original: Original,
-    backend: EC2Backend,
-    instance_ids: list[str],
-    include_all_instances: bool,  # noqa: FBT001 - moto calls it so
-    filters: list[dict[str, Moto]],
-) -> list[Instance]:
-    """Filter by status, which moto ignores."""
-    found = original(backend, instance_ids, include_all_instances, filters)
-    for wanted in filters:
-        check = wanted["name"].removesuffix("-status.status")
-        if check in {"instance", "system"}:
-            found = [one for one in found if _status(one, check)["Status"] in wanted["values"]]
-    return list(found)
 
 
 # -- ids -------------------------------------------------------------------------------------------------

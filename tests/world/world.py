@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import boto3
@@ -14,7 +15,7 @@ from tests.world.agent import Agent
 from tests.world.faults import Bucket, Delay, Fault, Lose, Refuse, Stale, denied, throttled
 from tests.world.front import Front
 from tests.world.past import snapshot
-from tests.world.reality import aws
+from tests.world.reality import Check, aws
 from tests.world.server import Server
 from tests.world.truth import truth
 from tests.world.wire import HAND, refusal
@@ -160,6 +161,11 @@ class World:
         """End the transitional states now under way and say how many; what that sets off is under way next."""
         return self._front.settle()
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass for the queues: what is in flight comes again when its visibility timeout is over."""
+        with aws.lock:
+            aws.passed += seconds
+
     def expire_hooks(self) -> int:
         """Let the timeout of every lifecycle hook that an instance waits for run out, and say how many."""
         return self._front.expire()
@@ -234,14 +240,35 @@ class World:
         aws.page_size = size
 
     def impair(
-        self, instance_id: str, check: Literal["instance", "system"] = "instance", status: str = "impaired"
+        self,
+        instance_id: str,
+        check: Literal["instance", "system", "ebs"] = "instance",
+        status: str = "impaired",
+        since: datetime | None = None,
     ) -> None:
-        """Make a status check of a running instance fail (or be `initializing`, `insufficient-data`)."""
-        aws.checks.setdefault(instance_id, {})[check] = status
+        """Make a status check of a running instance fail, since now or since then (or be `initializing`, ...)."""
+        failed = (since or datetime.now(UTC)) if status == "impaired" else None
+        aws.checks.setdefault(instance_id, {})[check] = Check(status, failed)
 
     def unimpair(self, instance_id: str) -> None:
         """Make an instance's status checks pass."""
         aws.checks.pop(instance_id, None)
+
+    def schedule(
+        self, instance_id: str, code: str, not_before: datetime, description: str = "Degraded hardware"
+    ) -> None:
+        """Have AWS schedule an event for an instance; one that is over has a description that begins with `[Completed]`."""
+        event = {
+            "InstanceEventId": f"instance-event-{len(aws.scheduled):017x}",
+            "Code": code,
+            "Description": description,
+            "NotBefore": not_before,
+        }
+        aws.scheduled.setdefault(instance_id, []).append(event)
+
+    def unsettle(self, association_id: str, state: str) -> None:
+        """Put the association of a subnet with its route table into a state, such as `failed`."""
+        aws.unsettled[association_id] = state
 
     def propagate(self, table_id: str, cidr: str, vgw_id: str) -> None:
         """Have a virtual private gateway propagate a route into a table."""
