@@ -36,7 +36,8 @@ def judged_lines(topology: Topology, judged: Judged) -> Iterator[Text]:
         yield line(f"         enter: {finding.mend}")
     many = len(judged.findings)
     if not many:
-        yield line(("the backup has all that ", "green"), (topology.name, "green"), (" needs", "green"))
+        rest = f", as far as it tells: {len(judged.unclear)} unclear" if judged.unclear else ""
+        yield line(("the backup has all that ", "green"), (topology.name, "green"), (" needs", "green"), rest)
     else:
         yield line(f"{many} finding{'s' * (many != 1)} for {topology.name}: {judged.verdict}")
 

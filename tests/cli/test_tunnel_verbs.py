@@ -147,6 +147,7 @@ def test_check_reads_standard_input_and_exits_with_0_when_all_is_there(
     ran = mooring("office", "office", "--check", "-", stdin=CONFIG.read_bytes())
 
     assert (ran.code, ran.err) == (0, "")
+    assert ran.said[-1] == "the backup has all that office needs, as far as it tells: 3 unclear"
     assert tunnelled.writes == []
 
 
