@@ -90,7 +90,9 @@ class Ec2Network:
             ObservationError: EC2 did not answer within `seconds`, or with what cannot be understood.
         """
         deadline = time.monotonic() + seconds
-        answer = self._beside.submit(self._instances, deadline, Filters=_filters("instance-id", instance_id), PaginationConfig=PAGE)
+        answer = self._beside.submit(
+            self._instances, deadline, Filters=_filters("instance-id", instance_id), PaginationConfig=PAGE
+        )
         wait([answer], timeout=seconds)
         if (error := _failure(answer)) is None:
             items = Items(Statuses())

@@ -224,9 +224,13 @@ def _call(change: NetworkChange) -> tuple[str, dict[str, str]]:
         case AssociateDhcpOptions():
             return "AssociateDhcpOptions", {"VpcId": change.vpc_id, "DhcpOptionsId": change.options_id}
         case RevokeIngress():
+            # by what it allows, not by its id: a rule that somebody changed since it was seen is another one
             return "RevokeSecurityGroupIngress", {
                 "GroupId": change.group_id,
-                "SecurityGroupRuleId.1": change.rule_id,
+                "IpPermissions.1.IpProtocol": "tcp",
+                "IpPermissions.1.FromPort": "22",
+                "IpPermissions.1.ToPort": "22",
+                "IpPermissions.1.IpRanges.1.CidrIp": str(DEFAULT_ROUTE),
             }
         case _:
             assert_never(change)

@@ -1,4 +1,4 @@
-"""Finds the topology an operator means: by name, or the only one."""
+"""Finds the topology an operator means: by name, the only one, or one in a file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from chalicelib.cli.errors import UsageError
+from chalicelib.cli.files import read
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import ObservationError, TopologyError, UnknownTopology
 
 if TYPE_CHECKING:
     from chalicelib.bootstrap import Edge
+    from chalicelib.cli.shell import Shell
     from chalicelib.core.topology import Topology
 
 _NONE = UnknownTopology(
@@ -39,6 +41,35 @@ def declared(edge: Edge, name: str | None) -> Topology:
     with suppress(ObservationError):  # the answer stands without a hint
         names = edge.topologies.names()
     raise UnknownTopology(f"no topology {name} is declared here", hint=_near(name, names))
+
+
+def given(shell: Shell, name: str | None, file: str | None) -> Topology:
+    """Read the topology of a name, or of a file: then without AWS.
+
+    A name with a dot or a slash in it, or `-`, can be no topology's, and is taken for a file.
+
+    Raises:
+        UsageError: both were given.
+        FileUnusable: there is no such file.
+        TopologyError: what is in it is not valid.
+    """
+    if name is not None and is_file(name, None):
+        if file is not None:
+            raise UsageError(f"{name} and --file {file} are two files", hint="name one")
+        name, file = None, name
+    if file is None:
+        return declared(shell.edge, name)
+    if name is not None:
+        raise UsageError(f"{name} and --file {file} are two topologies", hint="name one")
+    try:
+        return parse(read(file, hint="mooring init writes a topology"))
+    except TopologyError as error:
+        raise TopologyError(error.flaws, hint=f"mend {'standard input' if file == '-' else file}") from error
+
+
+def is_file(name: str | None, file: str | None) -> bool:
+    """Say whether a topology was given as a file."""
+    return file is not None or (name is not None and (name == "-" or "." in name or "/" in name))
 
 
 def stored(name: str, document: bytes | None) -> Topology:

@@ -2,28 +2,29 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Annotated, Literal
 from xml.sax.saxutils import escape
 
 import typer
-from rich.text import Text
 
-from chalicelib.cli.errors import NoTunnel
-from chalicelib.cli.named import declared
-from chalicelib.cli.options import Name
+from chalicelib.cli.check import effective_json, effective_lines, judged_json, judged_lines
+from chalicelib.cli.errors import NoTunnel, UsageError
+from chalicelib.cli.named import given
+from chalicelib.cli.options import File, NameOrFile
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
-from chalicelib.core.finding import Finding
-from chalicelib.core.findings import check
-from chalicelib.core.office import Line, Office
-from chalicelib.core.office import office as render_office
-from chalicelib.core.pfsense import Field, override_fields, rule_fields, server_fields
 from chalicelib.core.topology import Topology, Tunnel
+from chalicelib.office.fields import CHOSEN, Field, override_fields, rule_fields, server_fields, unseen
+from chalicelib.office.instances import opnsense_xml
+from chalicelib.office.release import RELEASES, V27
+from chalicelib.office.release import Release as Pages
+from chalicelib.office.required import Line, Office
+from chalicelib.office.required import office as render_office
 
-Format = Literal["text", "openvpn", "pfsense-xml", "json"]
-
-_COLOURS = {"missing": "red", "wrong": "red", "shadowed": "yellow", "weak": "yellow"}
+Release = Literal["2.4.5", "2.5.2", "2.6.0", "2.7.2", "2.8"]
+Format = Literal["text", "openvpn", "pfsense-xml", "opnsense-xml", "json"]
 
 
 def tunnel_of(topology: Topology) -> Tunnel:
@@ -40,59 +41,121 @@ def tunnel_of(topology: Topology) -> Tunnel:
     return topology.tunnel
 
 
-def office(
+def office(  # noqa: PLR0913 - one per option
     shell: Shell,
-    name: Name = None,
+    name: NameOrFile = None,
     *,
+    file: File = None,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = "text",
     backup: Annotated[
         str | None,
         typer.Option(
             "--check",
             metavar="FILE",
-            help="Hold a pfSense backup (config.xml) against it; - is standard input.",
+            help="Hold a backup of pfSense or OPNsense (config.xml), or a server.conf, against it; - is standard input.",
             show_default=False,
         ),
     ] = None,
+    release: Annotated[
+        Release,
+        typer.Option("--release", help="The release of pfSense whose pages the fields are on."),
+    ] = "2.7.2",
+    into: Annotated[
+        str | None,
+        typer.Option(
+            "--into",
+            metavar="FILE",
+            help="Merge it into a pfSense backup and print that; what changes is shown on standard error.",
+            show_default=False,
+        ),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="With --into: print what would change, and not the backup.")
+    ] = False,
+    tls_crypt: Annotated[
+        str | None,
+        typer.Option(
+            "--tls-crypt",
+            metavar="FILE",
+            help="With --into: the tls-crypt key, for a server that has none.",
+            show_default=False,
+        ),
+    ] = None,
+    ccd: Annotated[
+        str | None,
+        typer.Option(
+            "--ccd",
+            metavar="DIR",
+            help="With --check server.conf: the folder of clients' files.",
+            show_default=False,
+        ),
+    ] = None,
+    effective: Annotated[
+        bool,
+        typer.Option(
+            "--effective",
+            help="With --check: print what pfSense writes of the backup, server.conf and the router's file.",
+        ),
+    ] = False,
 ) -> int:
     """Print what the office's firewall must hold, or check a backup of it.
 
     Ready to paste, with a sentence of why for each: pfSense's fields, or lines of plain OpenVPN. Writes nothing anywhere.
 
+    A backup is judged by the files that its release of pfSense writes of it, and by what OpenVPN does with those.
     Exit status: 0 printed, or the backup lacks nothing; 2 it does; 1 it could not be read.
     """
-    topology = declared(shell.edge, name)
+    if effective and backup is None:
+        raise UsageError("--effective is for a backup", hint="name it: --check config.xml --effective")
+    topology = given(shell, name, file)
     tunnel_of(topology)
     if backup is not None:
-        from chalicelib.cli.backup import read_backup  # noqa: PLC0415 - cryptography takes longer than --help may
+        return _check(shell, topology, backup, ccd, effective=effective)
+    if into is not None:
+        from chalicelib.cli.into import merged_into  # noqa: PLC0415 - same
 
-        findings = check(topology, read_backup(backup))
-        shell.show(_finding_lines(topology, findings), _findings_json(topology, findings))
-        return 2 if findings else 0
-    document = _document(render_office(topology))
-    printed = json.dumps(document, indent=2).splitlines() if form == "json" else lines(topology, form)
+        return merged_into(shell, topology, into, tls_crypt, only_diff=diff)
+    pages = next(one for one in RELEASES if one.name == release)
+    document = _document(render_office(topology), pages)
+    printed = json.dumps(document, indent=2).splitlines() if form == "json" else lines(topology, form, pages)
     shell.show(map(line, printed), document)
     return 0
 
 
-def lines(topology: Topology, form: Literal["text", "openvpn", "pfsense-xml"]) -> Iterator[str]:
+def _check(shell: Shell, topology: Topology, backup: str, ccd: str | None, *, effective: bool) -> int:
+    # cryptography takes longer than --help may
+    from chalicelib.cli.backup import judge_file  # noqa: PLC0415
+
+    judged = judge_file(topology, backup, ccd, datetime.now(UTC))
+    if effective:
+        shell.show(effective_lines(topology, judged), effective_json(topology, judged))
+        return 0
+    shell.show(judged_lines(topology, judged), judged_json(topology, judged))
+    return 2 if judged.findings else 0
+
+
+def lines(
+    topology: Topology, form: Literal["text", "openvpn", "pfsense-xml", "opnsense-xml"], release: Pages = V27
+) -> Iterator[str]:
     """Print what the office must hold, in one of the forms for people."""
     tunnel = tunnel_of(topology)
     match form:
         case "text":
-            return _fields(topology, tunnel)
+            return _fields(topology, tunnel, release)
         case "openvpn":
             return _openvpn(render_office(topology))
         case "pfsense-xml":
             return _xml(topology, tunnel)
+        case "opnsense-xml":
+            return opnsense_xml(topology, tunnel)
 
 
-def _fields(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
+def _fields(topology: Topology, tunnel: Tunnel, release: Pages) -> Iterator[str]:
     """Print pfSense's fields, page by page."""
-    yield f"What pfSense must hold for {topology.name}; create the certificates {tunnel.server_name} (server) and {tunnel.common_name} (client) first."
+    yield f"What pfSense must hold for {topology.name}; create the certificates {tunnel.server_name} (server) and {tunnel.common_name} (client) first, of one authority."
     fields = [
-        *server_fields(topology, tunnel),
-        *override_fields(topology, tunnel),
+        *server_fields(topology, tunnel, release),
+        *override_fields(topology, tunnel, release),
         *rule_fields(topology, tunnel),
     ]
     for page, on_it in groupby(fields, key=lambda field: field.page):
@@ -125,12 +188,14 @@ def _commented(lines: tuple[Line, ...]) -> Iterator[str]:
 
 def _xml(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
     """Print the OpenVPN area of a pfSense configuration; what only the firewall has is left for it to be chosen there."""
-    yield '<?xml version="1.0"?>'
+    yield f'<?xml version="1.0"?> <!-- {REPLACES} -->'
     yield "<openvpn>"
     yield "  <openvpn-server>"
     yield "    <vpnid>1</vpnid>"
-    yield "    <!-- choose in the GUI afterwards: interface, certificate authority (caref), certificate (certref), TLS key (tls) -->"
+    yield "    <!-- a TLS key is needed before the first save: <tls>, base64 of the key's file; without it the form makes it tls-auth -->"
+    yield "    <!-- choose in the GUI afterwards: certificate authority (caref) and server certificate (certref) -->"
     yield from _elements(server_fields(topology, tunnel))
+    yield from (f"    <{name}>{value}</{name}>" for name, value in unseen())
     yield "  </openvpn-server>"
     yield "  <openvpn-csc>"
     yield "    <server_list>1</server_list>"
@@ -139,19 +204,27 @@ def _xml(topology: Topology, tunnel: Tunnel) -> Iterator[str]:
     yield "</openvpn>"
 
 
+REPLACES = (
+    "Restoring the area OpenVPN REPLACES all of it: every other server, client and override is gone. "
+    "For a firewall that has any, let mooring office NAME merge it into a backup of yours (option into)."
+)
+
+
 def _elements(fields: list[Field]) -> Iterator[str]:
     for field in fields:
+        if field.element in CHOSEN:
+            continue
         first, *more = f"<{field.element}>{escape(field.stored)}</{field.element}>".splitlines()
         yield f"    <!-- {field.why.replace('--', '-')} -->"
         yield f"    {first}"
         yield from more
 
 
-def _document(rendered: Office) -> dict[str, object]:
+def _document(rendered: Office, release: Pages) -> dict[str, object]:
     topology, tunnel = rendered.topology, rendered.tunnel
     fields = {
-        "server": server_fields(topology, tunnel),
-        "override": override_fields(topology, tunnel),
+        "server": server_fields(topology, tunnel, release),
+        "override": override_fields(topology, tunnel, release),
         "rules": rule_fields(topology, tunnel),
     }
     return {
@@ -170,22 +243,4 @@ def _document(rendered: Office) -> dict[str, object]:
             ]
             for key, found in fields.items()
         },
-    }
-
-
-def _finding_lines(topology: Topology, findings: tuple[Finding, ...]) -> Iterator[Text]:
-    for finding in findings:
-        yield line((f"{finding.kind:<9}", _COLOURS[finding.kind]), finding.what)
-        yield line(f"         {finding.page}")
-        yield line(f"         enter: {finding.mend}")
-    if not findings:
-        yield line(("the backup has all that ", "green"), (topology.name, "green"), (" needs", "green"))
-    else:
-        yield line(f"{len(findings)} finding{'s' * (len(findings) != 1)} for {topology.name}")
-
-
-def _findings_json(topology: Topology, findings: tuple[Finding, ...]) -> dict[str, object]:
-    return {
-        "topology": topology.name,
-        "findings": [{"kind": f.kind, "what": f.what, "page": f.page, "mend": f.mend} for f in findings],
     }

@@ -97,6 +97,21 @@ Name = Annotated[
         autocompletion=declared_names,
     ),
 ]
+NameOrFile = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME|FILE",
+        help="A declared topology, needless when there is only one; or a file of one, as for declare.",
+        show_default=False,
+        autocompletion=declared_names,
+    ),
+]
+File = Annotated[
+    str | None,
+    typer.Option(
+        "--file", metavar="FILE", help="A topology in TOML instead: AWS is not asked.", show_default=False
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Force = Annotated[
     bool,

@@ -58,7 +58,7 @@ TARGET = {
 """What a requirement's marker sees in Lambda on arm64."""
 
 _SHIPPED = ("app.py", "requirements.txt", ".chalice", "chalicelib")
-_LEFT_OUT = ("cli", "command", "tests", "__pycache__", "deployments", "deployed")
+_LEFT_OUT = ("cli", "command", "office", "tests", "__pycache__", "deployments", "deployed")
 _PIPS_OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 _PYTHONS = ("~/.pyenv/versions", "~/.local/share/uv/python", "/opt/python")
 """Where tools keep Pythons that are not on the PATH: pyenv, uv, setup scripts."""

@@ -17,7 +17,7 @@ def candidates(topology: Topology, observation: Observation, unready: Collection
     """List the instances that may be elected when eligible, the best first.
 
     By declared order; then without a risk that AWS told of, configured and online (`unready` names those that are not),
-    seen running by both of EC2's readings, prepared (the source/dest check is off already), oldest launch, id.
+    prepared (the source/dest check is off already), oldest launch, id.
     """
     ranked = []
     for instance in observation.instances:
@@ -28,7 +28,6 @@ def candidates(topology: Topology, observation: Observation, unready: Collection
         later = (
             instance.risk is not None,
             instance.id in unready,
-            instance.listed is False,
             interface is None or interface.source_dest_check,
         )
         ranked.append((place, later, instance.launched_at, instance.id, instance))
@@ -40,7 +39,12 @@ def ineligible(topology: Topology, observation: Observation, instance: Instance)
 
     An operator may overrule a notice, and none of the rest.
     """
-    return unable(topology, observation, instance) or noticed(instance)
+    return unable(topology, observation, instance) or _unlisted(instance) or noticed(instance)
+
+
+def _unlisted(instance: Instance) -> str | None:
+    """Say of a running instance that EC2's other listing does not have it: one of them is old, and which is unknown."""
+    return f"{instance.id} is running in one of EC2's listings alone" if instance.listed is False else None
 
 
 def unable(topology: Topology, observation: Observation, instance: Instance) -> str | None:

@@ -103,7 +103,8 @@ def elect(
     in_place = hold(topology, observation, history, f"{why}, and no candidate is better")
     if in_place is not None:
         return in_place
-    return Election(None, None, _nobody(topology, against, why))
+    unsure = any(c.state == "running" and c.listed is False for c in found)
+    return Election(None, None, _nobody(topology, against, why), doubtful=unsure)
 
 
 def seat(topology: Topology, observation: Observation, router_id: str | None) -> Election:
@@ -271,13 +272,12 @@ def _stay(
     doubtful = history.outdates(router) or router.state != "running"
     problems = (doubt,) if doubt else ()
     stays = Election(router, interface, "the incumbent is eligible", problems=problems, doubtful=doubtful)
-    decided = history.decided_at
+    decided, seen = history.decided_at, history.sighting
     if followed is None or followed.id == router.id or decided is None:
         return stays
-    if observation.taken_at - decided <= READ_LAG:
-        return stays
-    seen = history.sighting
     if seen is None or seen.router != followed.id:
+        if observation.taken_at - decided <= READ_LAG:
+            return stays
         seen = Sighting(followed.id, observation.taken_at)
     if observation.taken_at - seen.since < AGREEING:
         return replace(stays, sighting=seen)

@@ -220,7 +220,7 @@ class History:
             lasts = NOTICED.get(notice.kind)
             taken = notice.reason if lasts and at <= notice.at + lasts else taken
             risk = notice.reason if notice.kind == "rebalance" else risk
-        for event in instance.events:
+        for event in instance.events if self._credible(instance, at) else ():
             due = event.not_before - SCHEDULED if event.not_before else None
             if insisted and due and due <= insisted:
                 continue
@@ -229,6 +229,10 @@ class History:
             else:
                 risk = risk or f"has {_scheduled(event)}"
         return replace(instance, notice=taken, risk=risk)
+
+    def _credible(self, instance: Instance, at: datetime) -> bool:
+        """Whether what AWS has scheduled cannot be of the launch before, or of before the instance was the router."""
+        return at - instance.launched_at >= READ_LAG and (instance.id != self.router or self.settled(at))
 
 
 def _scheduled(event: ScheduledEvent) -> str:

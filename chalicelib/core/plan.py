@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from chalicelib.core.observation import Interface, Observation, Route, RouteTable
     from chalicelib.core.topology import Table, Topology
 
+INTERNET = ("igw-", "nat-", "eigw-", "cagw-")
+"""Targets by which the internet is reached, and nothing else."""
+
 _Declared: TypeAlias = "list[tuple[Table, list[RouteTable]]]"
 """Each declaration with the tables it may write."""
 
@@ -186,7 +189,7 @@ def _route(
         if pins.seat and target == pins.seat.id:
             election = pins.election
             reason = election.reason if election.moved else f"{present.target} is not the router's interface"
-            if pins.arrives is not True and _carries(pins, present):
+            if pins.arrives is not True and _carries(pins, destination, present):
                 if not pins.arrives:
                     yield f"what leads to {present.target} stays there until the elastic ip can come to the router"
                     return
@@ -196,14 +199,18 @@ def _route(
         yield f"route {table.id} {destination} leads to {target} as declared, but AWS calls it a blackhole"
 
 
-def _carries(pins: _Pins, present: Route) -> bool:
-    """Whether a route leads to something alive that is no candidate of ours, such as a NAT gateway."""
+def _carries(pins: _Pins, destination: IPv4Network, present: Route) -> bool:
+    """Whether a route leads to something alive that is no candidate of ours and may carry there, such as a NAT gateway.
+
+    An interface of no instance here is a dead router's, whatever an old listing calls its route; and nothing that leads to
+    the internet alone carries to the office.
+    """
     if present.state == "blackhole":
         return False
+    if present.target.startswith(INTERNET):
+        return destination == DEFAULT_ROUTE
     owner = pins.observation.owner_of(present.target)
-    if (
-        owner is None
-    ):  # an interface of no instance here is a dead router's, whatever an old listing calls its route
+    if owner is None:
         return not present.target.startswith("eni-")
     return pins.topology.preference(owner.tags) is None
 

@@ -26,7 +26,7 @@ from tests.world.server import Server
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from chalicelib.core.office import Office
+    from chalicelib.office.required import Office
     from tests.box.pki import Identity
     from tests.world.server import Answer
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from chalicelib.core.declaration import parse
 from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT
 from chalicelib.core.envelope import seal
-from chalicelib.core.office import office
 from chalicelib.core.router import Box, Bundle, File, render
+from chalicelib.office.required import office
 from tests.box import land as lands
 from tests.box.agent import Agent, Ended
 from tests.box.land import Land

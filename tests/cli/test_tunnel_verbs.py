@@ -10,12 +10,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from chalicelib.core.declaration import parse
+from tests.cli.conftest import Mooring
+from tests.core.documents import tunnelled as document
 from tests.office.backups import CONFIG, changed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
 
 TUNNEL = """
 [tunnel]
@@ -117,7 +119,7 @@ def test_xml_that_is_printed_has_all_that_it_is_checked_for(
 
     ran = mooring("office", "office", "--check", str(backup))
 
-    assert (ran.code, ran.said) == (0, ["the backup has all that office needs"])
+    assert (ran.code, ran.said[-1]) == (0, "the backup has all that office needs")
     assert tunnelled.writes == []
 
 
@@ -133,7 +135,7 @@ def test_check_of_a_backup_exits_with_2_for_findings_and_shows_no_secret(
 
     assert ran.code == 2
     assert "there is no override of aws-router" in ran.out
-    assert "Client Specific Overrides > Edit > General Information > Common Name" in ran.out
+    assert "Client Specific Overrides > Edit > Override Configuration > Common Name" in ran.out
     assert "CANARY" not in ran.out + ran.err
     assert tunnelled.writes == []
 
@@ -145,6 +147,7 @@ def test_check_reads_standard_input_and_exits_with_0_when_all_is_there(
     ran = mooring("office", "office", "--check", "-", stdin=CONFIG.read_bytes())
 
     assert (ran.code, ran.err) == (0, "")
+    assert ran.said[-1] == "the backup has all that office needs, as far as it tells: 3 unclear"
     assert tunnelled.writes == []
 
 
@@ -174,3 +177,146 @@ def test_tunnel_that_init_proposes_is_one_without_its_comment_signs(office: Offi
     assert topology.tunnel is not None
     assert str(topology.tunnel.address) == "192.168.0.254"
     assert parse(proposed.encode()).tunnel is None
+
+
+def test_effective_prints_both_files_that_the_firewall_writes(
+    tunnelled: Office, mooring: Mooring, tmp_path: Path
+) -> None:
+    """An engineer reads what pfSense makes of the fields, less what may be secret."""
+    backup = tmp_path / "config.xml"
+    backup.write_text(
+        changed(("; route 10.0.10.0", "; setenv-safe TOKEN CANARY;secret-word CANARY; route 10.0.10.0"))
+    )
+
+    ran = mooring("office", "office", "--check", str(backup), "--effective")
+
+    assert "==> /var/etc/openvpn/server1/config.ovpn" in ran.said
+    assert "==> /var/etc/openvpn/server1/csc/aws-router" in ran.said
+    assert {"setenv-safe [left out]", "… [left out]", "iroute 10.0.1.0 255.255.255.0"} <= set(ran.said)
+    assert "CANARY" not in ran.out + ran.err
+    assert tunnelled.writes == []
+
+
+def test_effective_without_a_backup_says_what_is_missing(tunnelled: Office, mooring: Mooring) -> None:
+    """There is nothing to write it of."""
+    ran = mooring("office", "office", "--effective")
+
+    assert (ran.code, "--check config.xml --effective" in ran.err) == (1, True)
+    assert tunnelled.writes == []
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Mooring:
+    """The command as an office's engineer has it: no credentials, no region, and nobody at AWS's end."""
+    return Mooring({"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, tmp_path)
+
+
+@pytest.mark.parametrize("how", [("{}",), ("--file", "{}")])
+@pytest.mark.parametrize("verb", [("office",), ("router",), ("office", "--check", str(CONFIG))])
+def test_topology_in_a_file_is_enough_without_aws(
+    alone: Mooring, tmp_path: Path, verb: tuple[str, ...], how: tuple[str, ...]
+) -> None:
+    """The office's engineer has a file and no account."""
+    file = tmp_path / "office.toml"
+    file.write_bytes(document())
+
+    ran = alone(verb[0], *(part.format(file) for part in how), *verb[1:])
+
+    assert (ran.code, ran.err) == (0, "")
+
+
+def test_router_of_a_file_takes_its_addresses_from_the_command_line(alone: Mooring, tmp_path: Path) -> None:
+    """What only AWS knows is given, or stands for an example that is named as such."""
+    file = tmp_path / "office.toml"
+    file.write_bytes(document())
+
+    example = alone("router", str(file))
+    given = alone("router", str(file), "--private-address", "10.0.0.9", "--elastic-ip", "203.0.113.9")
+
+    assert example.said[-1].startswith("a router at 10.0.0.4 with the Elastic IP 192.0.2.1: sha256 ")
+    assert given.said[-1].startswith("a router at 10.0.0.9 with the Elastic IP 203.0.113.9: sha256 ")
+    assert '  "elastic_ip": "203.0.113.9",' in given.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("office", "none.toml"), "cannot read none.toml"),
+        (("office", "office", "--file", "office.toml"), "office and --file office.toml are two topologies"),
+        (("office", "a.toml", "--file", "office.toml"), "a.toml and --file office.toml are two files"),
+        (("router", "office.toml", "--instance", "i-0123456789abcdef0"), "--instance is AWS's"),
+        (("router", "office.toml", "--elastic-ip", "1.2.3"), "--elastic-ip is '1.2.3'"),
+    ],
+)
+def test_file_that_cannot_be_meant_is_told_of(
+    alone: Mooring, tmp_path: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    """One clear line, and nothing is asked of AWS."""
+    (tmp_path / "office.toml").write_bytes(document())
+
+    ran = alone(*arguments)
+
+    assert (ran.code, why in ran.err) == (1, True), ran.err
+
+
+def test_merged_backup_is_printed_after_what_changes_in_it(alone: Mooring, tmp_path: Path) -> None:
+    """The backup goes to standard output byte for byte; the difference and what is left go to standard error."""
+    (tmp_path / "office.toml").write_bytes(document())
+    (tmp_path / "config.xml").write_text(changed(("<tls>CANARY-tls-key</tls>", "<tls></tls>")))
+    (tmp_path / "tls-crypt.key").write_text("-----BEGIN OpenVPN Static key V1-----\n00\n")
+
+    ran = alone("office", "office.toml", "--into", "config.xml", "--tls-crypt", "tls-crypt.key")
+    only = alone("office", "office.toml", "--into", "config.xml", "--diff")
+    (tmp_path / "new.xml").write_text(ran.out)
+
+    assert (ran.code, only.code) == (0, 0)
+    assert "<keepalive_timeout>5</keepalive_timeout>" in ran.err
+    assert "<keepalive_timeout>5</keepalive_timeout>" in only.out
+    assert "CANARY" not in ran.err + only.out
+    assert "LS0tLS1CRUdJTiBPcGVuVlBO" not in ran.err
+    assert "CANARY-server-key" in ran.out
+    assert alone("office", "office.toml", "--check", "new.xml").code == 0
+
+
+def test_merging_what_cannot_be_merged_is_one_clear_line(alone: Mooring, tmp_path: Path) -> None:
+    """Nothing is printed that somebody could restore."""
+    (tmp_path / "office.toml").write_bytes(document())
+    (tmp_path / "config.xml").write_text(changed(("<mode>server_tls</mode>", "<mode>server_user</mode>")))
+
+    ran = alone("office", "office.toml", "--into", "config.xml")
+    no_key = alone("office", "office.toml", "--into", "config.xml", "--tls-crypt", "config.xml")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert "config.xml has its laptops type passwords at that server" in ran.err
+    assert "config.xml is no tls-crypt key" in no_key.err
+
+
+def test_fields_are_on_the_pages_of_the_release_that_is_named(alone: Mooring, tmp_path: Path) -> None:
+    """Sections and labels differ from release to release."""
+    (tmp_path / "office.toml").write_bytes(document())
+
+    early = alone("office", "office.toml", "--release", "2.4.5").said
+    late = alone("office", "office.toml", "--release", "2.8").said
+
+    assert "VPN > OpenVPN > Servers > Edit > General Information" in early
+    assert any(line.strip().startswith("NCP Algorithms") for line in early)
+    assert "VPN > OpenVPN > Servers > Edit > Mode Configuration" in late
+    assert any(line.strip().startswith("Fallback Data Encryption Algorithm") for line in late)
+
+
+def test_plain_server_is_checked_by_its_own_files(alone: Mooring, tmp_path: Path) -> None:
+    """What is printed for it has no finding; without the router's file it does not work."""
+    (tmp_path / "office.toml").write_bytes(document())
+    printed = alone("office", "office.toml", "--format", "openvpn").out
+    server, _, own = printed.partition("# client-config-dir, file aws-router")
+    (tmp_path / "server.conf").write_text(f"{server}\ntls-crypt tls.key\n")
+    (tmp_path / "ccd").mkdir()
+    (tmp_path / "ccd" / "aws-router").write_text(own)
+    (tmp_path / "none").mkdir()
+
+    whole = alone("office", "office.toml", "--check", "server.conf", "--ccd", "ccd")
+    without = alone("office", "office.toml", "--check", "server.conf", "--ccd", "none", "--json")
+
+    assert (whole.code, whole.said[-1]) == (0, "the backup has all that office needs")
+    assert (without.code, without.json["verdict"]) == (2, "does not work")
+    assert without.json["findings"][0]["page"] == "client-config-dir, file aws-router"

@@ -188,9 +188,11 @@ class Model:
             case AssociateDhcpOptions():
                 self.dhcp_options = change.options_id
             case RevokeIngress():
-                if change.group_id != self.group_id or change.rule_id not in self.ingress:
-                    raise Refused("InvalidSecurityGroupRuleId.NotFound", change.rule_id)
-                del self.ingress[change.rule_id]
+                open_to_all = [r.id for r in self.ingress.values() if r.bootstrap]
+                if change.group_id != self.group_id or not open_to_all:
+                    raise Refused("InvalidPermission.NotFound", change.rule_id)
+                for rule_id in open_to_all:
+                    del self.ingress[rule_id]
             case _:
                 assert_never(change)
 

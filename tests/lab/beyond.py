@@ -11,7 +11,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from chalicelib.core.office import office
+from chalicelib.office.required import office
 from tests.lab import net, pki
 from tests.lab.fabric import FORWARDS, GATEWAY
 

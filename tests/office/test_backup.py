@@ -11,14 +11,14 @@ import pytest
 
 from chalicelib.cli.backup import MOST, read_backup
 from chalicelib.cli.errors import FileUnusable
-from chalicelib.core.findings import check
-from tests.office.backups import CONFIG, changed
+from chalicelib.office.findings import check
+from tests.office.backups import AT, CONFIG, changed
 from tests.router.rendered import declared
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chalicelib.core.finding import Finding
+    from chalicelib.office.finding import Finding
 
 LAUGHS = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">' + "".join(
     f'<!ENTITY {new} "{f"&{old};" * 10}">' for old, new in zip("abcdefgh", "bcdefghi", strict=True)
@@ -37,7 +37,7 @@ LAUGHS = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha">' + "".join(
         pytest.param(b"PK\x03\x04" + bytes(range(256)), "no whole XML", id="zip"),
         pytest.param(gzip.compress(b"<pfsense/>"), "no whole XML", id="gzip"),
         pytest.param(b'{"pfsense": {}}', "no whole XML", id="JSON"),
-        pytest.param(b"<opnsense><system/></opnsense>", "is a backup of OPNsense, but none of pfSense", id="OPNsense"),
+        pytest.param(b"<m0n0wall><system/></m0n0wall>", "is a backup of m0n0wall, but none of pfSense", id="m0n0wall"),
         pytest.param(b"<html><body/></html>", "is XML, but none of pfSense", id="the login page"),
         pytest.param(b"---- BEGIN config.xml ----\nQ0FOQVJZ\n---- END config.xml ----", "is encrypted", id="encrypted"),
         pytest.param(b"<?xml version='1.0' encoding='klingon'?><pfsense/>", "no whole XML|encoding", id="unknown encoding"),
@@ -94,8 +94,11 @@ def test_deep_and_wide_xml_is_read_as_well(tmp_path: Path) -> None:
 def test_nothing_secret_of_a_backup_is_kept_but_custom_options() -> None:
     """Keys and passwords do not even leave the parser; custom options are needed for their routes, and never shown."""
     kept = dataclasses.asdict(read_backup(str(CONFIG)))
-    for override in kept["overrides"]:
-        override["elements"].pop("custom_options", None)
+    for entry in (*kept["servers"], *kept["overrides"], *kept["clients"]):
+        entry["elements"].pop("custom_options", None)
+    for entries in kept["lists"].values():
+        for entry in entries:
+            entry["elements"].pop("custom_options", None)
 
     assert "CANARY" in CONFIG.read_text()
     assert "CANARY" not in repr(kept)
@@ -127,7 +130,7 @@ def test_no_finding_shows_what_a_backup_says(tmp_path: Path) -> None:
     ):
         path = tmp_path / f"{element}.xml"
         path.write_text(text.replace(f"<{element}>", f"<{element}>CANARY-{element} "))
-        everything += check(declared(), read_backup(str(path)))
+        everything += check(declared(), read_backup(str(path)), AT).findings
 
     assert len(everything) > 9
     assert "CANARY" not in repr(everything)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from chalicelib.cli.office import lines
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import TopologyError
-from chalicelib.core.office import office, pool
+from chalicelib.office.required import office, pool
 from tests.router.box import needs, run
 from tests.router.rendered import declared
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import TopologyError
-from chalicelib.core.office import office
 from chalicelib.core.router import render
+from chalicelib.office.required import office
 from tests.core.documents import DOCUMENT, TUNNEL
 from tests.router.box import install, needs, run
 from tests.router.rendered import BOX, rendered, text_of

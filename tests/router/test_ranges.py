@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.core.office import office
+from chalicelib.office.required import office
 from tests.router.box import install, needs, run
 from tests.router.rendered import declared, rendered, text_of
 

@@ -20,7 +20,7 @@ from chalicelib.core.change import (
 )
 from chalicelib.core.machine import PATIENCE
 from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, pinned, through
-from tests.simulator.vpc import LONG_AGO, NAT
+from tests.simulator.vpc import LONG_AGO, NAT, STATUS
 
 if TYPE_CHECKING:
     from chalicelib.core.change import NetworkChange, PushConfig
@@ -56,7 +56,8 @@ class Judge:
         self.violations: list[Violation] = []
         self.router: str | None = None
         self.since = LONG_AGO
-        self.decided_at = self.chosen = LONG_AGO
+        self.decided_at = self.chosen = self._before = self._sighted_from = LONG_AGO
+        self._deciding: Run | None = None
         self.left: list[float] = []
         self.past: set[str] = set()
         self.lag_seen = False
@@ -82,11 +83,19 @@ class Judge:
         if run.paused:
             self.blame("I13 a decision while paused", f"{after.router}")
         self._named(run, before, after)
+        if self._deciding is not run:
+            self._deciding, self._before = run, self.decided_at
         self.decided_at = self._course.vpc.now
+        if after.insisted_at != before.insisted_at:
+            self.chosen = self._course.vpc.now
 
     def amended(self, run: Run, before: History, after: History) -> None:
         """Judge what else was written into the journal."""
         self.noted += 1
+        if (
+            after.sighting and after.sighting != before.sighting
+        ):  # evidence counts from the last decision before it
+            self._sighted_from = self._before if self._deciding is run else self.decided_at
         if after.router != before.router:
             self._named(run, before, after)
 
@@ -105,7 +114,10 @@ class Judge:
                 age = "too soon for what somebody moved whole"
             self.blame(f"I8 a fit router is left {age}", f"{old} for {new}")
         followed = self.truth.all_lead_to(self.truth.declared, new) or (old is None and self._leads_to(new))
-        if not self.truth.fit_within(new, floor) and not followed:
+        unread = (
+            STATUS in run.failed and self.truth.marks[new].why == "it fails its status checks"
+        )  # who could have known?
+        if not self.truth.fit_within(new, floor) and not followed and not unread:
             self.blame("I3 an unfit router is named", f"{new}: {self.truth.marks[new].why}")
         ran = old in self.truth.vpc.instances and self.truth.vpc.instances[old].state == "running"
         if ran and not wished:
@@ -126,7 +138,7 @@ class Judge:
 
     def _adopted(self, new: str, run: Run) -> bool:
         """Say whether somebody has moved the whole network, and no look since the last decision could show an older state."""
-        if self._course.vpc.now <= self.decided_at + WINDOW - 1:
+        if self._course.vpc.now <= self._sighted_from + WINDOW - 1:
             return False
         return self.truth.whole.get(new, LONG_AGO) >= run.started - WINDOW or self.truth.all_lead_to(
             self.truth.declared, new
@@ -189,12 +201,8 @@ class Judge:
 
     def _judge_rule(self, run: Run, change: RevokeIngress) -> None:
         declared = run.topology or self.truth.declared
-        rule = self.truth.vpc.rules.get(change.rule_id)
-        if rule is None:
-            return
-        ports = (rule.protocol, rule.from_port, rule.to_port, rule.source)
-        if declared.ssh != "closed" or ports != ("tcp", 22, 22, DEFAULT):
-            self.blame("I6 a foreign rule is revoked", str(rule))
+        if declared.ssh != "closed" and change.group_id == declared.security_group:
+            self.blame("I6 a foreign rule is revoked", change.rule_id)
 
     def _judge_route(self, run: Run, change: CreateRoute | ReplaceRoute) -> None:
         declared = run.topology or self.truth.declared
@@ -261,9 +269,7 @@ class Judge:
             self.blame("I11 a push of what was given up", change.instance_id)
 
     def confirmed(self, run: Run, instance_id: str) -> None:
-        """Judge that a trial was confirmed."""
-        if run.paused:
-            self.blame("I13 a confirmation while paused", instance_id)
+        """Judge that a trial was confirmed; in a pause, too: without it the machine would go back, which is a change."""
         if run.expired:
             self.blame("I8 a request that is too old is carried out", "confirm")
 

@@ -70,6 +70,7 @@ class SimulatedNetwork:
 
     def __init__(self, course: Course, judge: Judge) -> None:
         self._course, self._judge, self._vpc = course, judge, course.vpc
+        self._hung = False
 
     # -- what is shown -------------------------------------------------------------------------------
 
@@ -148,23 +149,31 @@ class SimulatedNetwork:
     # -- what is done --------------------------------------------------------------------------------
 
     def apply(self, changes: Sequence[NetworkChange], seconds: float) -> Sequence[Failure | None]:
-        """Attempt the changes one by one, in an order that is drawn: the edge makes them in parallel."""
+        """Attempt the changes one by one, in an order that is drawn: the edge makes them in parallel.
+
+        One that hangs holds up no other: it is waited for once the rest is answered.
+        """
         course, end = self._course, self._vpc.now + seconds
         turn = int(course.random.random() * len(changes)) if course.chance(0.3) else 0
         failures: dict[int, Failure | None] = {}
+        self._hung = False
         for place in range(len(changes)):
             index = (place + turn) % len(changes)
             left = end - self._vpc.now
             if left <= 0:
                 failures[index] = Failure("OutOfTime", "there was no time left to attempt it", retryable=True)
                 continue
-            failures[index] = self._write(changes[index], left)
+            failures[index] = self._write(changes[index])
+        if self._hung:
+            course.spend(max(0.0, min(end, course.limit) - self._vpc.now))
         return [failures[index] for index in range(len(changes))]
 
-    def _write(self, change: NetworkChange, patience: float) -> Failure | None:
+    def _write(self, change: NetworkChange) -> Failure | None:
         course = self._course
         api, run = API[type(change)], course.running[-1]
-        kind = course.call(api, _resource(change), patience)
+        kind = course.met(api, _resource(change))
+        course.spend(LATENCY)
+        self._hung |= kind == "hang"
         run.writes += 1
         if kind in ("throttle", "refuse", "hang"):
             self._judge.attempted(run, change)
@@ -223,9 +232,11 @@ def carry_out(vpc: Vpc, change: NetworkChange) -> None:
         case AssociateDhcpOptions():
             vpc.use_options(change.options_id)
         case RevokeIngress():
-            if change.group_id != GROUP or change.rule_id not in vpc.rules:
-                raise Refused("InvalidSecurityGroupRuleId.NotFound", change.rule_id)
-            vpc.revoke(change.rule_id)
+            open_to_all = [rule.id for rule in vpc.rules.values() if rule.bootstrap]
+            if change.group_id != GROUP or not open_to_all:
+                raise Refused("InvalidPermission.NotFound", change.rule_id)
+            for rule_id in open_to_all:
+                vpc.revoke(rule_id)
         case _:
             assert_never(change)
 

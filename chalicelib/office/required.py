@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from chalicelib.core.topology import Topology, Tunnel
 
+CIPHERS = ("AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305")
+"""What the router accepts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -68,6 +71,11 @@ def dotted(network: IPv4Network) -> str:
     return f"{network.network_address} {network.netmask}"
 
 
+def listed(networks: tuple[IPv4Network, ...]) -> str:
+    """Write networks as fields and sentences take several."""
+    return ",".join(map(str, networks))
+
+
 def _server(topology: Topology, tunnel: Tunnel) -> list[Line]:
     clients = topology.vpn_clients
     lines = [
@@ -120,7 +128,7 @@ def _server(topology: Topology, tunnel: Tunnel) -> list[Line]:
         ),
         Line("remote-cert-tls client", "A server's certificate cannot pass for a client's."),
         Line("tls-version-min 1.2", "Nothing older is spoken."),
-        Line("data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305", "What the router accepts."),
+        Line(f"data-ciphers {':'.join(CIPHERS)}", "What the router accepts."),
         Line("auth SHA256", "What the router says too."),
         Line("allow-compression no", "Compression on one side only lets every packet be dropped in silence."),
         Line(
