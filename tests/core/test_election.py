@@ -312,6 +312,20 @@ def test_first_look_keeps_a_running_router_where_nobody_is_better() -> None:
 # -- looking again --------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("other", "doubtful"),
+    [(replace(standby(), listed=False), True), (replace(standby(), state="stopped"), False)],
+)
+def test_candidate_that_one_listing_lacks_is_not_elected_and_worth_another_look(
+    other: Instance, *, doubtful: bool
+) -> None:
+    """One of the listings is old, and the next may agree; of one that is stopped nothing is unclear."""
+    shown = seen(None, instance(state="stopped"), other)
+    election = elect(topology(), shown, remembered(), Readiness())
+
+    assert (election.router, election.doubtful) == (None, doubtful)
+
+
 def test_seat_is_the_decided_router_as_a_later_look_shows_it() -> None:
     """Verifying judges nobody anew, however the router looks meanwhile."""
     impaired = instance(checks="impaired")

@@ -14,7 +14,7 @@ from chalicelib.core.observation import Instance, ScheduledEvent
 from chalicelib.core.push import relevant
 from chalicelib.core.wake import Hook, Notice
 from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
-from tests.histories import remembered
+from tests.histories import lately, remembered
 
 if TYPE_CHECKING:
     from chalicelib.core.topology import Topology
@@ -137,6 +137,22 @@ def test_scheduled_event_takes_away_within_the_hour_and_only_ranks_before(
 def test_scheduled_event_without_a_date_only_ranks() -> None:
     """Nobody knows when."""
     assert marked(remembered(), shown=scheduled(None)) == (None, "has instance-retirement scheduled")
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(4, False), (5, True)])
+def test_scheduled_event_counts_once_no_reading_can_be_of_the_launch_before(
+    minutes: int, *, told: bool
+) -> None:
+    """A stop and a start end an event, and the calendar may be as old as any reading."""
+    launched = replace(scheduled(NOON), launched_at=NOON - timedelta(minutes=minutes))
+
+    assert (marked(remembered(launched_at=None), shown=launched) != (None, None)) is told
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(4, False), (5, True)])
+def test_scheduled_event_of_the_router_counts_once_it_is_settled(minutes: int, *, told: bool) -> None:
+    """What was shown may be from before somebody chose it."""
+    assert (marked(lately(minutes), shown=scheduled(NOON)) != (None, None)) is told
 
 
 # -- an operator who insists ------------------------------------------------------------------------------

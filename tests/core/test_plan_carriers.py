@@ -108,6 +108,14 @@ def test_route_to_an_interface_of_no_instance_is_taken_at_once() -> None:
     assert waits(plan_for(nowhere(carried("eni-of-nobody-in-this-vpc")))) == {PRIVATE_A: None}
 
 
+@pytest.mark.parametrize("target", [NAT, GATEWAY])
+def test_route_to_the_office_leaves_what_leads_to_the_internet_at_once(target: str) -> None:
+    """Nothing reaches the office there, whoever has the Elastic IP."""
+    observation = nowhere(routed(seen(), PUBLIC, Route("10.100.100.0/24", target)))
+
+    assert waits(plan_for(observation)) == {PUBLIC: None}
+
+
 def test_route_leaves_somebody_elses_instance_only_for_a_router_that_has_its_address() -> None:
     """A firewall of somebody's may carry as well as a NAT gateway."""
     stranger = instance(an_id("i", 9), interface(FOREIGN_ENI, "10.0.0.99"), tags={"Name": "firewall"})

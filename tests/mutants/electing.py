@@ -108,6 +108,12 @@ ELECTING = (
         "    if most and pins(most) and most in eligible[:1]:",
     ),
     Mutant(
+        "core/election.py",
+        "does not look again for a candidate that one listing lacks",
+        "_nobody(topology, against, why), doubtful=unsure)",
+        "_nobody(topology, against, why))",
+    ),
+    Mutant(
         "core/candidates.py",
         "elects an instance that is stopping",
         'if instance.state != "running":',
@@ -157,9 +163,9 @@ ELECTING = (
     ),
     Mutant(
         "core/candidates.py",
-        "ignores which candidates one listing does not show running",
-        "            instance.listed is False,\n",
-        "",
+        "elects whom one of two listings does not have",
+        " or _unlisted(instance) or ",
+        " or ",
     ),
     Mutant(
         "core/candidates.py",
@@ -286,6 +292,18 @@ ELECTING = (
         "forgets in which launch the router runs",
         "return replace(self, launched_at=router.launched_at)",
         "return self",
+    ),
+    Mutant(
+        "core/history.py",
+        "believes an event that was shown before the router was the router",
+        "(instance.id != self.router or self.settled(at))",
+        "bool(at)",
+    ),
+    Mutant(
+        "core/history.py",
+        "believes an event that was scheduled for the launch before",
+        "at - instance.launched_at >= READ_LAG and (",
+        "bool(at) and (",
     ),
     Mutant(
         "core/configuration.py",

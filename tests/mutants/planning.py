@@ -62,8 +62,8 @@ PLANNING = (
     Mutant(
         "core/plan.py",
         "moves routes off a NAT gateway before the Elastic IP has come",
-        "            if pins.arrives is not True and _carries(pins, present):",
-        "            if pins.arrives is False and _carries(pins, present):",
+        "            if pins.arrives is not True and _carries(pins, destination, present):",
+        "            if pins.arrives is False and _carries(pins, destination, present):",
     ),
     Mutant(
         "core/plan.py",
@@ -118,6 +118,18 @@ PLANNING = (
         "takes a security group that could not be read for one that is not there",
         "or topology.security_group is None or unread:",
         "or topology.security_group is None:",
+    ),
+    Mutant(
+        "core/plan.py",
+        "takes the internet gateway alone for a way to the internet",
+        'INTERNET = ("igw-", "nat-", "eigw-", "cagw-")',
+        'INTERNET = ("igw-",)',
+    ),
+    Mutant(
+        "core/plan.py",
+        "has the office's routes wait on a NAT gateway",
+        "        return destination == DEFAULT_ROUTE",
+        "        return True",
     ),
     Mutant(
         "core/guard.py",

@@ -12,8 +12,8 @@ ONCE_SO = (
     Mutant(
         ELECTION,
         "believes one look, however soon after a decision, that the network was moved whole",
-        "    if observation.taken_at - decided <= READ_LAG:\n        return stays\n",
-        "    if followed.id != router.id:\n        return Election(followed, router_interface(topology, followed), '', router.id, 'adopted')\n",
+        "        if observation.taken_at - decided <= READ_LAG:\n            return stays\n",
+        "        if followed.id != router.id:\n            return Election(followed, router_interface(topology, followed), '', router.id, 'adopted')\n",
     ),
     Mutant(
         ELECTION,
@@ -120,8 +120,8 @@ ONCE_SO = (
     Mutant(
         PLAN,
         "takes routes from a NAT gateway though the Elastic IP cannot come",
-        "            if pins.arrives is not True and _carries(pins, present):\n",
-        "            if pins.arrives is None and _carries(pins, present):\n",
+        "            if pins.arrives is not True and _carries(pins, destination, present):\n",
+        "            if pins.arrives is None and _carries(pins, destination, present):\n",
     ),
     Mutant(
         LOOK,
