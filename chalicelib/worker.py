@@ -102,6 +102,15 @@ class Voice(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a process knows of a declaration; `stored` is whether the journal keeps it, too."""
+
+    kept: Kept
+    topology: Topology
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """What the worker works with; `known` is what this process has read of declarations, by topology."""
 
@@ -111,7 +120,7 @@ class Bench:
     queue: Queue
     voice: Voice
     document: Callable[[str], bytes | None]
-    known: dict[str, tuple[Kept, Topology]] = field(default_factory=dict)
+    known: dict[str, Known] = field(default_factory=dict)
 
 
 def take(records: Sequence[Mapping[str, Any]], bench: Bench, deadline: datetime | None = None) -> list[str]:
@@ -220,27 +229,35 @@ def _declared(name: str, now: datetime, bench: Bench) -> tuple[Topology, tuple[s
         document = bench.document(name)
         if document is None:
             return None
-        topology = before[1] if before and before[0].document == document else parse(document)
+        same = before is not None and before.kept.document == document
+        topology = before.topology if before and same else parse(document)
     except ControllerError as error:
-        kept = before or _kept(name, bench)
-        if kept is None:
+        known = before or _kept(name, bench)
+        if known is None:
             raise
-        at = kept[0].at
-        return kept[1], (f"{error.message}; what was declared by {at:%Y-%m-%d %H:%M} UTC is kept until then",)
-    bench.known[name] = Kept(document, now), topology
-    if before is None or before[0].document != document:
-        try:
-            bench.ledger.keep(name, Kept(document, now))
-        except ControllerError as error:
-            bench.voice.complain(f"the declaration of {name} could not be kept", error)
+        at = f"{known.kept.at:%Y-%m-%d %H:%M} UTC"
+        return known.topology, (f"{error.message}; what was declared by {at} is kept until then",)
+    kept = Kept(document, now)
+    stored = bool(before and same and before.stored) or _keep(name, kept, bench)
+    bench.known[name] = Known(kept, topology, stored)
     return topology, ()
 
 
-def _kept(name: str, bench: Bench) -> tuple[Kept, Topology] | None:
+def _keep(name: str, kept: Kept, bench: Bench) -> bool:
+    """Have the journal keep a declaration; says whether it does, else the next run tries again."""
+    try:
+        bench.ledger.keep(name, kept)
+    except ControllerError as error:
+        bench.voice.complain(f"the declaration of {name} could not be kept", error)
+        return False
+    return True
+
+
+def _kept(name: str, bench: Bench) -> Known | None:
     """Read from the journal what an earlier process kept; None when there is none, or none that can be read."""
     try:
         kept = bench.ledger.kept(name)
-        return (kept, parse(kept.document)) if kept else None
+        return Known(kept, parse(kept.document), stored=True) if kept else None
     except ControllerError as error:
         bench.voice.complain(f"no earlier declaration of {name} could be read", error)
         return None

@@ -254,7 +254,7 @@ class _Run:
             history = history.met(seen.election.router)
         adopted = seen.election.cause == "adopted" and not self.decided  # in a pause nothing is decided
         sighting = seen.recorded.sighting if adopted else seen.election.sighting
-        recorded, machines = seen.recorded.machines, history.machines
+        known, recorded, machines = seen.recorded, seen.recorded.machines, history.machines
         anew = [machine for machine in machines if machine not in recorded]
         gone = {machine.instance_id for machine in recorded} - {machine.instance_id for machine in machines}
         self.seen = replace(seen, history=history)
@@ -265,7 +265,7 @@ class _Run:
                     self.topology.name,
                     lambda latest: (
                         replace(latest.learned(anew, gone), sighting=sighting, launched_at=launched)
-                        if latest.router == history.router
+                        if (latest.router, latest.decided_at) == (history.router, known.decided_at)
                         else latest.learned(anew, gone)
                     ),
                 )
@@ -281,9 +281,11 @@ def _decides(topology: Topology, request: Request, todo: Look) -> bool:
         return False
     if todo.plan.changes:
         return True
-    if router is None or todo.refusal or todo.election.sighting:
+    if router is None or todo.election.held or todo.election.sighting:
         return False
-    anew = router.id != todo.history.router or scope(topology, todo.observation) != todo.history.kept
+    if router.id != todo.history.router:
+        return True
+    anew = not todo.refusal and scope(topology, todo.observation) != todo.history.kept
     return anew or (todo.election.against is not None and request.force)
 
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from chalicelib.core.observation import Interface, Observation, Route, RouteTable
     from chalicelib.core.topology import Table, Topology
 
-INTERNET = ("igw-", "nat-", "eigw-", "cagw-")
-"""Targets by which the internet is reached, and nothing else."""
+GATEWAYS = ("igw-", "eigw-", "cagw-")
+"""Targets that carry nothing for who has no public address of its own."""
 
 _Declared: TypeAlias = "list[tuple[Table, list[RouteTable]]]"
 """Each declaration with the tables it may write."""
@@ -202,12 +202,12 @@ def _route(
 def _carries(pins: _Pins, destination: IPv4Network, present: Route) -> bool:
     """Whether a route leads to something alive that is no candidate of ours and may carry there, such as a NAT gateway.
 
-    An interface of no instance here is a dead router's, whatever an old listing calls its route; and nothing that leads to
-    the internet alone carries to the office.
+    An interface of no instance here is a dead router's, whatever an old listing calls its route; no gateway carries for
+    private subnets, and a NAT gateway nothing to the office.
     """
-    if present.state == "blackhole":
+    if present.state == "blackhole" or present.target.startswith(GATEWAYS):
         return False
-    if present.target.startswith(INTERNET):
+    if present.target.startswith("nat-"):
         return destination == DEFAULT_ROUTE
     owner = pins.observation.owner_of(present.target)
     if owner is None:
@@ -287,7 +287,10 @@ def _dhcp_options(topology: Topology, observation: Observation) -> Iterator[Netw
 
 
 def _ingress(topology: Topology, observation: Observation) -> Iterator[NetworkChange | str]:
-    """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision."""
+    """Close the bootstrap rule, exactly tcp/22 from everywhere; anything wider is somebody's decision.
+
+    A group holds no two rules that allow the same.
+    """
     unread = "ec2:DescribeSecurityGroupRules" in observation.unread
     if topology.ssh != "closed" or topology.security_group is None or unread:
         return
@@ -296,8 +299,7 @@ def _ingress(topology: Topology, observation: Observation) -> Iterator[NetworkCh
             f"security group {topology.security_group} has no rule and is on no interface in {topology.vpc_id}: "
             "it does not exist, or is not the router's"
         )
-    for rule in sorted(observation.ingress, key=lambda rule: rule.id):
-        if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):
-            yield RevokeIngress(
-                topology.security_group, rule.id, "tcp/22 from 0.0.0.0/0", 'ssh is declared "closed"'
-            )
+    if found := sorted(rule.id for rule in observation.ingress if rule.bootstrap):
+        yield RevokeIngress(
+            topology.security_group, found[0], "tcp/22 from 0.0.0.0/0", 'ssh is declared "closed"'
+        )

@@ -238,7 +238,7 @@ def _refused(stage: Stage) -> dict[str, tuple[NetworkChange, str]]:
         ),
         "no rule": (
             RevokeIngress(group, an_id("sgr", 0xDEAD), "", WHY),
-            "InvalidSecurityGroupRuleId.NotFound",
+            "InvalidPermission.NotFound",
         ),
     }
 

@@ -121,7 +121,13 @@ def _each(office: Office) -> dict[str, tuple[NetworkChange, str, dict[str, str]]
         "rule": (
             RevokeIngress(group, rule, "tcp/22 from 0.0.0.0/0", WHY),
             "RevokeSecurityGroupIngress",
-            {"GroupId": group, "SecurityGroupRuleId.1": rule},
+            {
+                "GroupId": group,
+                "IpPermissions.1.IpProtocol": "tcp",
+                "IpPermissions.1.FromPort": "22",
+                "IpPermissions.1.ToPort": "22",
+                "IpPermissions.1.IpRanges.1.CidrIp": "0.0.0.0/0",
+            },
         ),
     }
 
@@ -277,7 +283,7 @@ def test_write_whose_reply_was_lost_is_made_again(office: Office, name: str) -> 
     ("name", "code"),
     [
         ("move a subnet", "InvalidAssociationID.NotFound"),
-        ("rule", "InvalidSecurityGroupRuleId.NotFound"),
+        ("rule", "InvalidPermission.NotFound"),
     ],
 )
 def test_write_whose_id_is_used_up_by_a_lost_reply_fails_and_is_made(

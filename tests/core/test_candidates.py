@@ -138,7 +138,6 @@ def test_declared_order_comes_before_all_else() -> None:
     [
         pytest.param({"risk": "has a Spot rebalance recommendation"}, (), id="risk"),
         pytest.param({}, (ROUTER,), id="not ready"),
-        pytest.param({"listed": False}, (), id="not listed as running"),
         pytest.param({"interfaces": (interface(check=True),)}, (), id="check still on"),
         pytest.param({"launched_at": NOON}, (), id="launched later"),
     ],
@@ -152,14 +151,23 @@ def test_older_candidate_comes_first_unless_something_is_worse_about_it(
 
 
 def test_ranks_count_in_the_order_in_which_they_cost() -> None:
-    """A risk is worse than not to be ready, that than a doubt whether it runs, and that than one write more."""
+    """A risk is worse than not to be ready, and that than one write more."""
     risky = replace(instance("i-risky"), risk="has a Spot rebalance recommendation")
     unready = instance("i-unready")
-    unlisted = replace(instance("i-unlisted"), listed=False)
     checked = instance("i-checked", interface(check=True))
     good = instance("i-young", launched=NOON)
-    order = ranked(risky, unready, unlisted, checked, good, unready=("i-unready",))
-    assert order == ["i-young", "i-checked", "i-unlisted", "i-unready", "i-risky"]
+    order = ranked(risky, unready, checked, good, unready=("i-unready",))
+    assert order == ["i-young", "i-checked", "i-unready", "i-risky"]
+
+
+@pytest.mark.parametrize(("listed", "fit"), [(True, True), (None, True), (False, False)])
+def test_candidate_that_one_listing_alone_has_running_is_not_eligible(
+    *, listed: bool | None, fit: bool
+) -> None:
+    """One of two readings that contradict each other is old; one that could not be read says nothing."""
+    candidate = replace(standby(), listed=listed)
+
+    assert (ineligible(topology(), seen(None, candidate), candidate) is None) is fit
 
 
 def test_status_that_could_not_be_read_ranks_nobody_down() -> None:

@@ -110,22 +110,22 @@ def test_look_that_sees_the_network_at_home_forgets_it() -> None:
 @pytest.mark.parametrize(("minutes", "evidence"), [(5, False), (5.01, True), (0, False)])
 def test_look_that_may_be_older_than_the_decision_is_no_evidence(minutes: float, *, evidence: bool) -> None:
     """Within the age of a reading the decision may not be in it: what is seen is moved back."""
-    history = lately(minutes, sighting=Sighting(STANDBY, NOON - timedelta(hours=1)))
-    election = elected(history)
+    election = elected(lately(minutes))
 
-    assert (election.cause == "adopted") is evidence
+    assert (election.sighting is not None) is evidence
     if not evidence:
         assert election.router
-        assert (election.router.id, election.sighting) == (ROUTER, None)
+        assert election.router.id == ROUTER
         assert len(make_plan(topology(), moved(), election).changes) == 6
     assert timedelta(minutes=5) == READ_LAG
 
 
-def test_later_decision_starts_the_clock_anew() -> None:
-    """A repair is a decision for the same router: looks within five minutes of it may be from before it."""
+def test_decision_beside_a_sighting_does_not_start_the_clock_anew() -> None:
+    """What is decided while the network is watched moves no pin; what does, forgets the sighting."""
     history = sighted(timedelta(hours=1), decided_at=NOON - timedelta(minutes=4))
 
-    assert elected(history).cause == "none"
+    assert elected(history).cause == "adopted"
+    assert history.decided(standby(), NOON, "operator", insisted=False).sighting is None
 
 
 def test_network_moved_but_for_one_pin_is_moved_back() -> None:

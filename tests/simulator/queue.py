@@ -12,6 +12,7 @@ from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.event import Ignored
 from chalicelib.wakeups import Doorbell, ring
+from chalicelib.worker import Known
 from tests.builders import VPC
 from tests.simulator.declared import document
 from tests.simulator.vpc import moment
@@ -108,7 +109,7 @@ class Parameters:
 
     def __init__(self, course: Course, declared: Topology) -> None:
         self._course, self.declared, self.last = course, declared, declared
-        self.known_here = {"office": (Kept(document(declared), moment(0.0)), declared)}
+        self.known_here = {"office": Known(Kept(document(declared), moment(0.0)), declared, stored=False)}
 
     def known(self, *, fresh: bool = False) -> Mapping[str, Topology | None]:
         """Give the one topology."""

@@ -75,6 +75,7 @@ class Schedule:
         since = moment(-86400.0)
         self.journal.histories["office"] = History(1, ROUTER, since, decided_at=since, kept=kept)
         self.judge.router, self.judge.since, self.judge.decided_at = ROUTER, -86400.0, -86400.0
+        self.journal.documents["office"] = self.parameters.known_here["office"].kept
 
     # -- runs ----------------------------------------------------------------------------------------
 
