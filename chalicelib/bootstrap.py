@@ -58,6 +58,9 @@ _READS = Config(
     max_pool_connections=PARALLEL,
     user_agent=USER_AGENT,  # botocore's own is put together anew for each call: a fifth of what one costs here
 )
+_JOURNAL = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=2))
+"""DynamoDB answers within milliseconds: one that hangs must not outlast a run."""
+
 _ERRANDS = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=3))
 """A Systems Manager that hangs must not keep the network waiting; a later run makes up for it."""
 
@@ -115,7 +118,9 @@ class Edge:
     @cached_property
     def journal(self) -> DynamoJournal:
         """The journal."""
-        return DynamoJournal(self._client("dynamodb"), os.environ.get("MOORING_JOURNAL", "mooring-journal"))
+        return DynamoJournal(
+            self._client("dynamodb", _JOURNAL), os.environ.get("MOORING_JOURNAL", "mooring-journal")
+        )
 
     @cached_property
     def ports(self) -> Ports:

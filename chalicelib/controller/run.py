@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from chalicelib.core.topology import Topology
     from chalicelib.errands import Words
 
+JOURNAL_SECONDS = 6.0
+"""What is kept of a run's time for the journal, while it looks again: a table that hangs is given up after that."""
+
 VERIFY_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each look after writing: EC2 is eventually consistent, and patience has an end."""
 
@@ -198,7 +201,7 @@ class _Run:
         done = {attempted for attempted, failure in failures.items() if failure is None}
         wanted: set[str] | None = None
         for pause in VERIFY_PAUSES:
-            if left(self.ports, self.deadline) <= pause:
+            if left(self.ports, self.deadline) <= pause + JOURNAL_SECONDS:
                 break
             self.ports.clock.sleep(pause)
             again = self._look_again()
@@ -219,7 +222,8 @@ class _Run:
         seen = self.seen
         router_id = seen.election.router.id if seen.election.router else None
         try:
-            observation = self.ports.network.observe(self.topology, left(self.ports, self.deadline))
+            seconds = max(0.0, left(self.ports, self.deadline) - JOURNAL_SECONDS)
+            observation = self.ports.network.observe(self.topology, seconds)
             observation = seen.history.mark(observation)
             election = seat(self.topology, observation, router_id)
         except ControllerError as error:

@@ -88,7 +88,7 @@ def judge(
         return Judgement({subject(change): pause for change in plan.changes})
     refused = _foreign(topology, observation, election, plan.changes)
     if not force:
-        refused |= _blast_radius(topology, observation, history, election, plan.changes)
+        refused |= _blast_radius(topology, observation, history, plan.changes)
     return Judgement(refused)
 
 
@@ -152,7 +152,6 @@ def _blast_radius(
     topology: Topology,
     observation: Observation,
     history: History,
-    election: Election,
     changes: Iterable[Change],
 ) -> dict[str, Refusal]:
     """Refuse to take over more at once than is declared: all of it, and nothing else.
@@ -162,7 +161,7 @@ def _blast_radius(
     """
     if history.kept == scope(topology, observation):
         return {}
-    before = _left(observation, election)
+    before = _left(topology, observation)
     taken = [change for change in changes if _takes_over(change, before)]
     tables = {change.table_id for change in taken if isinstance(change, CreateRoute | ReplaceRoute)}
     limits = topology.limits
@@ -177,18 +176,16 @@ def _blast_radius(
     return {}
 
 
-def _left(observation: Observation, election: Election) -> set[str | None]:
-    """Find where what a failover moves comes from: the router that is left, and what leads nowhere since it ended."""
-    if election.previous is None:
-        return set()
-    left = observation.instance(election.previous)
+def _left(topology: Topology, observation: Observation) -> set[str | None]:
+    """Find where nothing is taken from anybody: candidates, of which one was decided on before, and what leads nowhere."""
     routes = (route for table in observation.tables for route in table.routes)
     dead = (route.target for route in routes if route.state == "blackhole")
-    return {None, *dead, *(interface.id for interface in (left.interfaces if left else ()))}
+    ours = (i for i in observation.instances if topology.preference(i.tags) is not None)
+    return {None, *dead, *(interface.id for instance in ours for interface in instance.interfaces)}
 
 
 def _takes_over(change: Change, before: set[str | None]) -> bool:
-    """Whether a change moves packets that no decision has moved so far; `before` is where a failover takes them from."""
+    """Whether a change moves packets that no decision has moved so far; `before` is where none of anybody's are."""
     match change:
         case ReplaceRoute() | AssociateAddress():
             return change.was not in before

@@ -155,8 +155,11 @@ class History:
         """
         if instance.id != self.router or self.launched_at is None:
             return False
-        earlier = instance.launched_at < self.launched_at
-        return earlier or (instance.launched_at == self.launched_at and instance.state == "pending")
+        if (
+            instance.state == "pending"
+        ):  # it was running when it became the router, if it was launched before that
+            return instance.launched_at <= max(self.launched_at, self.since or self.launched_at)
+        return instance.launched_at < self.launched_at
 
     def surviving(self, observation: Observation) -> History:
         """Give the history without notices that have ended, and without what is known of instances that are gone.

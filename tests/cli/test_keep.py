@@ -39,8 +39,12 @@ def _refused(office: Office) -> None:
 
 
 def _no_router(office: Office) -> None:
-    """Stop every candidate."""
-    office.ec2.stop_instances(InstanceIds=[office.router, office.standby])
+    """Have the router be one that has ended, and nobody be a candidate."""
+    gone = "i-0123456789abcdef0"
+    office.edge.journal.amend("office", lambda history: replace(history, router=gone, since=None))
+    tags = '"mooring:router" = "office"'
+    nobody = office.document.decode().replace(tags, '"mooring:router" = "nobody"')
+    office.topologies.declare("office", nobody.encode())
 
 
 def _blind(office: Office) -> None:
@@ -86,7 +90,7 @@ def test_status_in_each_verdict_exits_with_its_code_and_writes_nothing(
             ["+ route {table} 0.0.0.0/0 -> eni-", "refused  the topology is declared paused", "way out  "],
         ),
         ("refused", ["4 routers were left as unfit within the hour", "way out  ", "--force"]),
-        ("no-router", ["office: no eligible router: {router} is stop", "hint: "]),
+        ("no-router", ["office: no eligible router: ", "hint: "]),
         (
             "blind",
             [

@@ -93,7 +93,7 @@ def waits(plan: Plan[NetworkChange]) -> dict[str, str | None]:
 # -- what carries -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("carrier", [NAT, GATEWAY, an_id("tgw", 1), "vpce-00000000000000001"])
+@pytest.mark.parametrize("carrier", [NAT, an_id("tgw", 1), "vpce-00000000000000001"])
 def test_route_leaves_what_carries_only_for_a_router_that_has_its_address(carrier: str) -> None:
     """A NAT gateway carries; a router without a public address does not: the address comes first, then the route."""
     plan = plan_for(nowhere(carried(carrier)))

@@ -58,6 +58,7 @@ class Judge:
         self.since = LONG_AGO
         self.decided_at = self.chosen = self._before = self._sighted_from = LONG_AGO
         self._deciding: Run | None = None
+        self._sighting: object = None
         self.left: list[float] = []
         self.past: set[str] = set()
         self.lag_seen = False
@@ -92,9 +93,8 @@ class Judge:
     def amended(self, run: Run, before: History, after: History) -> None:
         """Judge what else was written into the journal."""
         self.noted += 1
-        if (
-            after.sighting and after.sighting != before.sighting
-        ):  # evidence counts from the last decision before it
+        if after.sighting and after.sighting != self._sighting:
+            self._sighting = after.sighting  # evidence counts from the last decision before it
             self._sighted_from = self._before if self._deciding is run else self.decided_at
         if after.router != before.router:
             self._named(run, before, after)
