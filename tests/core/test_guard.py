@@ -231,7 +231,7 @@ def test_failover_of_two_hundred_tables_by_tag_is_made() -> None:
         (CreateRoute(PRIVATE_A, "0.0.0.0/0", ROUTER_ENI, ""), True),
         (ReplaceRoute(PRIVATE_A, "0.0.0.0/0", ROUTER_ENI, "eni-else", ""), True),
         (AssociateAddress(EIP, ROUTER_ENI, "10.0.0.8", "eni-else", ""), True),
-        (AssociateAddress(EIP, ROUTER_ENI, "10.0.0.8", None, ""), True),
+        (AssociateAddress(EIP, ROUTER_ENI, "10.0.0.8", None, ""), False),
         (AssociateRouteTable(PRIVATE_SUBNET_A, PRIVATE_A, None, None, ""), True),
         (AssociateDhcpOptions(VPC, OPTIONS, None, ""), True),
         (DisableSourceDestCheck(ROUTER_ENI, ""), False),

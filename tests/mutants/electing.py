@@ -284,8 +284,8 @@ ELECTING = (
     Mutant(
         "core/history.py",
         "believes that a router which has run is pending",
-        'return earlier or (instance.launched_at == self.launched_at and instance.state == "pending")',
-        "return earlier",
+        "            return instance.launched_at <= max(self.launched_at, self.since or self.launched_at)\n",
+        "            return False\n",
     ),
     Mutant(
         "core/history.py",

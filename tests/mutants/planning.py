@@ -38,8 +38,8 @@ PLANNING = (
     Mutant(
         "core/plan.py",
         "revokes ssh from wherever it is allowed",
-        'if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):',
-        'if (rule.protocol, rule.from_port, rule.to_port) == ("tcp", 22, 22):',
+        "if found := sorted(rule.id for rule in observation.ingress if rule.bootstrap):",
+        "if found := sorted(rule.id for rule in observation.ingress if rule.from_port == 22):",
     ),
     Mutant(
         "core/plan.py",
@@ -86,8 +86,8 @@ PLANNING = (
     Mutant(
         "core/plan.py",
         "has a blackhole wait for the Elastic IP",
-        '    if present.state == "blackhole":\n        return False\n',
-        "",
+        '    if present.state == "blackhole" or present.target.startswith(GATEWAYS):\n',
+        "    if present.target.startswith(GATEWAYS):\n",
     ),
     Mutant(
         "core/plan.py",
@@ -122,8 +122,8 @@ PLANNING = (
     Mutant(
         "core/plan.py",
         "takes the internet gateway alone for a way to the internet",
-        'INTERNET = ("igw-", "nat-", "eigw-", "cagw-")',
-        'INTERNET = ("igw-",)',
+        '    if present.target.startswith("nat-"):\n        return destination == DEFAULT_ROUTE\n',
+        "",
     ),
     Mutant(
         "core/plan.py",
@@ -200,7 +200,7 @@ PLANNING = (
     Mutant(
         "core/guard.py",
         "takes a move off the router before for a take-over",
-        "*(interface.id for interface in (left.interfaces if left else ()))}",
+        "*(interface.id for instance in ours for interface in instance.interfaces)}",
         "}",
     ),
     Mutant(

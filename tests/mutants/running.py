@@ -146,7 +146,7 @@ RUNNING = (
     Mutant(
         "controller/run.py",
         "looks again when the time is over",
-        "            if left(self.ports, self.deadline) <= pause:\n                break\n",
+        "            if left(self.ports, self.deadline) <= pause + JOURNAL_SECONDS:\n                break\n",
         "",
     ),
     Mutant(
@@ -206,7 +206,7 @@ RUNNING = (
     Mutant(
         "controller/run.py",
         "keeps a sighting of another router than the journal's",
-        "if latest.router == history.router\n",
+        "if (latest.router, latest.decided_at) == (history.router, known.decided_at)\n",
         "if latest\n",
     ),
     Mutant(
@@ -218,8 +218,8 @@ RUNNING = (
     Mutant(
         "controller/run.py",
         "does not decide for what is declared anew",
-        "anew = router.id != todo.history.router or scope(topology, todo.observation) != todo.history.kept",
-        "anew = router.id != todo.history.router",
+        "    anew = not todo.refusal and scope(topology, todo.observation) != todo.history.kept\n",
+        "    anew = False\n",
     ),
     Mutant(
         "controller/run.py",
@@ -290,26 +290,26 @@ RUNNING = (
     Mutant(
         "worker.py",
         "does not ask the journal for the declaration kept last",
-        "        kept = before or _kept(name, bench)",
-        "        kept = before",
+        "        known = before or _kept(name, bench)",
+        "        known = before",
     ),
     Mutant(
         "worker.py",
         "asks the journal alone for the declaration kept last",
-        "        kept = before or _kept(name, bench)",
-        "        kept = _kept(name, bench)",
+        "        known = before or _kept(name, bench)",
+        "        known = _kept(name, bench)",
     ),
     Mutant(
         "worker.py",
         "keeps the first declaration for ever",
-        "    if before is None or before[0].document != document:",
-        "    if before is None:",
+        "    stored = bool(before and same and before.stored) or _keep(name, kept, bench)",
+        "    stored = bool(before and before.stored) or _keep(name, kept, bench)",
     ),
     Mutant(
         "worker.py",
         "keeps a declaration anew with every run",
-        "    if before is None or before[0].document != document:",
-        "    if document:",
+        "    stored = bool(before and same and before.stored) or _keep(name, kept, bench)",
+        "    stored = _keep(name, kept, bench)",
     ),
     Mutant(
         "worker.py",

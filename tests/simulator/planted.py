@@ -24,7 +24,7 @@ ONCE_SO = (
     Mutant(
         HISTORY,
         "believes what was shown of a router from before its last launch",
-        '        return earlier or (instance.launched_at == self.launched_at and instance.state == "pending")\n',
+        "        return instance.launched_at < self.launched_at\n",
         "        return False\n",
     ),
     Mutant(
@@ -144,8 +144,8 @@ ONCE_SO = (
     Mutant(
         WORKER,
         "forgets what was declared where it cannot be read",
-        "        kept = before or _kept(name, bench)\n",
-        "        kept = None\n",
+        "        known = before or _kept(name, bench)\n",
+        "        known = None\n",
     ),
 )
 """Faults that were landed once (what each came to: docs/how-it-is-tested.md)."""
@@ -209,8 +209,8 @@ BESIDE = (
     Mutant(
         PLAN,
         "revokes ssh from wherever it is allowed",
-        'if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, "0.0.0.0/0"):',
-        'if (rule.protocol, rule.from_port, rule.to_port) == ("tcp", 22, 22):',
+        "if found := sorted(rule.id for rule in observation.ingress if rule.bootstrap):",
+        "if found := sorted(rule.id for rule in observation.ingress if rule.from_port == 22):",
     ),
     Mutant(
         PLAN,
