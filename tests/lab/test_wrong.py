@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib import controller
 from chalicelib.core.change import AssociateAddress, DisableSourceDestCheck, ReplaceRoute
 from chalicelib.core.plan import make_plan
 from tests.lab import failover
@@ -37,7 +37,8 @@ def test_planner_that_forgets_one_kind_of_change_stops_packets(
         plan = make_plan(topology, observation, election)
         return replace(plan, changes=tuple(c for c in plan.changes if not isinstance(c, forgotten)))
 
-    monkeypatch.setattr(controller, "make_plan", forgetful)
+    for module in ("look", "run"):
+        monkeypatch.setattr(import_module(f"chalicelib.controller.{module}"), "make_plan", forgetful)
     lab.ec2.modify_network_interface_attribute(
         NetworkInterfaceId=lab.state.card(lab.standby).id, SourceDestCheck={"Value": True}
     )
