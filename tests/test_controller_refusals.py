@@ -68,7 +68,7 @@ def overreaching(*, faults: tuple[Fault, ...] = ()) -> Scene:
     scene = moored(declared=FEW, faults=faults)
     scene.journal.histories["office"] = remembered(FEW, kept="what was declared before")
     for table_id in (PRIVATE_A, PRIVATE_B):
-        scene.model.route(table_id, DEFAULT, "eni-else")
+        scene.model.route(table_id, DEFAULT, "nat-00000000000000001")
     scene.model.check(ROUTER_ENI, on=True)
     scene.model.ingress[BOOTSTRAP] = ssh_rule()
     return scene

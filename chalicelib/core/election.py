@@ -17,6 +17,7 @@ from chalicelib.core.history import READ_LAG, Cause, History, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
     from chalicelib.core.configuration import Readiness
     from chalicelib.core.guard import Refusal
@@ -209,7 +210,7 @@ def _leave(
     router = observation.instance(history.router)
     if router is None:  # no instance leaves its VPC alive, and EC2 lists a terminated one under no VPC
         return "dead", f"{history.router} is terminated", ""
-    doubt = _contradiction(history, router)
+    doubt = _contradiction(history, router, observation.taken_at)
     if not doubt:
         cause, why, doubt = _unfitness(topology, observation, history, router)
         if cause != "none":
@@ -221,10 +222,12 @@ def _leave(
     return "none", "", doubt
 
 
-def _contradiction(history: History, router: Instance) -> str:
+def _contradiction(history: History, router: Instance, at: datetime) -> str:
     """Say how readings contradict each other, or what is known, about whether the incumbent runs; "" where they do not."""
     if history.outdates(router):
         return f"{router.id} was shown as it was before its last launch"
+    if router.state == "pending" and not history.settled(at) and router.launched_at < (history.since or at):
+        return f"{router.id} was shown as it was before it was the router: it had been launched by then"
     if router.state in ("stopping", "stopped", "pending") and router.listed:
         return f"EC2 lists {router.id} as {router.state} and as running at once"
     return ""

@@ -155,10 +155,8 @@ class History:
         """
         if instance.id != self.router or self.launched_at is None:
             return False
-        if (
-            instance.state == "pending"
-        ):  # it was running when it became the router, if it was launched before that
-            return instance.launched_at <= max(self.launched_at, self.since or self.launched_at)
+        if instance.state == "pending":
+            return instance.launched_at <= self.launched_at
         return instance.launched_at < self.launched_at
 
     def surviving(self, observation: Observation) -> History:

@@ -284,7 +284,7 @@ ELECTING = (
     Mutant(
         "core/history.py",
         "believes that a router which has run is pending",
-        "            return instance.launched_at <= max(self.launched_at, self.since or self.launched_at)\n",
+        "            return instance.launched_at <= self.launched_at\n",
         "            return False\n",
     ),
     Mutant(
