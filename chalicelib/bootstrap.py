@@ -208,7 +208,7 @@ class Edge:
     @cached_property
     def topologies(self) -> Topologies:
         """Where topologies are declared."""
-        return Topologies(self.ssm)
+        return Topologies(self._client("ssm", _ERRANDS))
 
     @cached_property
     def ssm(self) -> SSMClient:

@@ -36,11 +36,10 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
 
 
 def _clients(edge: Edge) -> dict[str, BaseClient]:
-    network, journal = cast("Ec2Network", edge.ports.network), cast("DynamoJournal", edge.ports.journal)
+    network = cast("Ec2Network", edge.ports.network)
     return {
         "ec2, reading": network._reads,
-        "dynamodb": journal._dynamodb,
-        "ssm": edge.topologies._ssm,
+        "ssm": edge.ssm,
         "cloudformation": edge.cloudformation,
     }
 
@@ -128,7 +127,6 @@ def test_every_client_says_its_patience_itself(edge: Edge) -> None:
         attempts[name] = config.retries["total_max_attempts"]
     assert attempts == {
         "ec2, reading": 4,
-        "dynamodb": 4,
         "ssm": 4,
         "cloudformation": 4,
     }
@@ -139,6 +137,16 @@ def test_a_systems_manager_that_hangs_is_given_up_soon(edge: Edge) -> None:
     config: Any = cast("SystemsManager", edge.ports.machines)._ssm.meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 3)
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+
+
+def test_a_journal_or_declaration_that_hangs_is_given_up_soon(edge: Edge) -> None:
+    """A run has one deadline: a table that hangs must not outlast it, nor a parameter that is kept elsewhere, too."""
+    journal: Any = cast("DynamoJournal", edge.ports.journal)._dynamodb.meta.config
+    declared: Any = edge.topologies._ssm.meta.config
+    assert [(c.read_timeout, c.retries["total_max_attempts"]) for c in (journal, declared)] == [
+        (2, 2),
+        (3, 2),
+    ]
 
 
 @pytest.mark.parametrize("name", [None, "elsewhere"])
