@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 AUDIT := .venv-audit
 READY := $(VENV)/.ready
-CODE := app.py chalicelib tests
+CODE := app.py chalicelib tests tools
 
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
@@ -32,21 +32,21 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@touch $@
 
 demo: $(READY)  ## the story of one router's life, on an embedded AWS
-	@$(BIN)/mooring demo
+	@$(BIN)/python -m tools.demo
 
 test: $(READY) tools  ## every test
 	@$(BIN)/pytest
 
 lab: $(READY) tools  ## the tests with real packets alone, in network namespaces
-	@$(BIN)/pytest tests/lab -n0 -rs
+	@$(BIN)/pytest tests/packets -n0 -rs
 
 routers: $(READY) tools  ## the tests on routers with a real operating system alone; as root
-	@$(BIN)/pytest tests/box -rs
+	@$(BIN)/pytest tests/router_os -rs
 
 # What the lab and the routers take beside Python. Without it, or without the right to have it, those tests are skipped and
 # say why.
 tools: $(READY)
-	@missing=$$({ $(BIN)/python -m tests.lab missing; $(BIN)/python -m tests.box.root missing; } | sort -u | paste -sd' ' || true); \
+	@missing=$$({ $(BIN)/python -m tests.packets missing; $(BIN)/python -m tests.router_os.root missing; } | sort -u | paste -sd' ' || true); \
 		[ -z "$$missing" ] || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null; } \
 		|| echo "tests with real packets or a real operating system are skipped, for want of: $$missing"
@@ -76,17 +76,17 @@ mutants: $(READY)  ## plant known bugs one at a time; every one must turn the te
 	@$(BIN)/python -m tests.mutants
 
 package: $(READY)  ## build/deployment.zip and build/sam.yaml, the same bytes each time
-	@$(BIN)/python -m chalicelib.cli.package
+	@$(BIN)/python -m tools.package
 
 # These two speak to the AWS that your CLI is set up for, after showing what they do and asking. Optional: YES=1 agrees
 # beforehand, ARTIFACT_BUCKET=name, SET="AlarmEmail=ops@example.com WatchApiCalls=yes" (see .chalice/resources.yaml).
 deploy undeploy: AWS_EC2_METADATA_DISABLED := false
 deploy: package  ## make or update the stack mooring-STAGE: make deploy STAGE=prod
-	@$(BIN)/python -m chalicelib.cli.deploy deploy --stage "$(STAGE)" --artifact-bucket "$(ARTIFACT_BUCKET)" \
+	@$(BIN)/python -m tools.deploy deploy --stage "$(STAGE)" --artifact-bucket "$(ARTIFACT_BUCKET)" \
 		--set "$(SET)" $(if $(YES),--yes)
 
 undeploy: $(READY)  ## remove the stack mooring-STAGE, and say what is left
-	@$(BIN)/python -m chalicelib.cli.deploy undeploy --stage "$(STAGE)" --artifact-bucket "$(ARTIFACT_BUCKET)" \
+	@$(BIN)/python -m tools.deploy undeploy --stage "$(STAGE)" --artifact-bucket "$(ARTIFACT_BUCKET)" \
 		$(if $(YES),--yes)
 
 # Checkov pins its own boto3 and takes 300 MB: it gets a place of its own. Every skip has its reason in resources.yaml.

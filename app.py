@@ -15,9 +15,9 @@ from chalice.app import Chalice, ConvertToMiddleware, IAMAuthorizer, Response
 
 from chalicelib import api
 from chalicelib.bootstrap import deployed
-from chalicelib.core.event import Ignored
-from chalicelib.wakeups import ring
-from chalicelib.worker import take
+from chalicelib.controller.ingest import ring
+from chalicelib.controller.worker import take
+from chalicelib.core.messages.event import Ignored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,23 +6,23 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
-from chalicelib import wishes
 from chalicelib.controller import Request, preview
+from chalicelib.controller import operator as wishes
+from chalicelib.controller.worker import Ledger
 from chalicelib.core.errors import ControllerError, TopologyError, UnknownTopology
-from chalicelib.core.history import Pause
-from chalicelib.core.machine import Order
-from chalicelib.core.report import as_json, pause_json
-from chalicelib.core.wake import INSTANCE, NAME, Wake
-from chalicelib.worker import Ledger
+from chalicelib.core.machines.machine import Order
+from chalicelib.core.messages.message import INSTANCE, NAME, Wake
+from chalicelib.core.network.history import Pause
+from chalicelib.core.network.report import as_json, pause_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from chalicelib.controller import Ports
-    from chalicelib.core.history import History
-    from chalicelib.core.report import Report
-    from chalicelib.core.topology import Topology
-    from chalicelib.wakeups import Queue
+    from chalicelib.controller.ingest import Queue
+    from chalicelib.core.network.history import History
+    from chalicelib.core.network.report import Report
+    from chalicelib.core.network.topology import Topology
 
 Answer: TypeAlias = "tuple[int, dict[str, Any]]"
 """An HTTP status and a JSON object."""

@@ -18,22 +18,22 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
 from chalicelib.aws import telemetry
+from chalicelib.aws.autoscaling import ScalingGroups
 from chalicelib.aws.discover import Discovery, stack_outputs
-from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.ec2.network import Ec2Network
+from chalicelib.aws.ec2.query import USER_AGENT, Ec2Query
+from chalicelib.aws.ec2.writes import PARALLEL, Writes
 from chalicelib.aws.errors import AwsError
-from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
-from chalicelib.aws.machines import SystemsManager
-from chalicelib.aws.query import USER_AGENT, Ec2Query
 from chalicelib.aws.queue import FifoQueue, find_queue
-from chalicelib.aws.ssm import Topologies
+from chalicelib.aws.ssm.run_command import SystemsManager
+from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.aws.threads import Threads
 from chalicelib.aws.wire import Wire
-from chalicelib.aws.writes import PARALLEL, Writes
 from chalicelib.controller import Ports
+from chalicelib.controller.ingest import Doorbell
+from chalicelib.controller.worker import Bench
 from chalicelib.core.errors import ControllerError
-from chalicelib.wakeups import Doorbell
-from chalicelib.worker import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
-    from chalicelib.aws.secrets import TunnelSecrets
-    from chalicelib.aws.signed import SignedApi
-    from chalicelib.core.concern import Whereabouts
-    from chalicelib.core.wake import Hook
+    from chalicelib.aws.execute_api import SignedApi
+    from chalicelib.aws.ssm.secrets import TunnelSecrets
+    from chalicelib.core.messages.concern import Whereabouts
+    from chalicelib.core.messages.message import Hook
 
 _READS = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
@@ -218,7 +218,7 @@ class Edge:
     @cached_property
     def secrets(self) -> TunnelSecrets:
         """The tunnels' secrets, which operators store and no function may read."""
-        from chalicelib.aws.secrets import TunnelSecrets  # noqa: PLC0415 - needless in a Lambda's start
+        from chalicelib.aws.ssm.secrets import TunnelSecrets  # noqa: PLC0415 - needless in a Lambda's start
 
         return TunnelSecrets(self.ssm)
 
@@ -277,7 +277,7 @@ def signed_api(url: str | None = None, region: str | None = None, profile: str |
     Raises:
         ControllerError: no URL, profile, region or credentials are known, or the URL is not fit for a signed request.
     """
-    from chalicelib.aws import signed  # noqa: PLC0415 - no deployed function calls the API
+    from chalicelib.aws import execute_api  # noqa: PLC0415 - no deployed function calls the API
 
     named = url or os.environ.get("MOORING_API_URL")
     if not named:
@@ -285,8 +285,8 @@ def signed_api(url: str | None = None, region: str | None = None, profile: str |
             "no API is named",
             hint="name it in --url or MOORING_API_URL: make deploy prints it as EndpointURL",
         )
-    signed.check(named)
-    session = connect(signed.region_of(named) or region, profile).session
+    execute_api.check(named)
+    session = connect(execute_api.region_of(named) or region, profile).session
     hint = "sign in, or name a profile with --profile or AWS_PROFILE"
     try:
         credentials = session.get_credentials()
@@ -295,7 +295,7 @@ def signed_api(url: str | None = None, region: str | None = None, profile: str |
         raise ControllerError(f"no AWS credentials: {error}", hint=hint) from error
     if not frozen or not frozen.access_key:
         raise ControllerError("no AWS credentials were found", hint=hint)
-    return signed.SignedApi(named, str(session.region_name), frozen, os.environ.get("AWS_CA_BUNDLE"))
+    return execute_api.SignedApi(named, str(session.region_name), frozen, os.environ.get("AWS_CA_BUNDLE"))
 
 
 def _check_url(url: str) -> None:

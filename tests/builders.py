@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-from chalicelib.core.observation import (
+from chalicelib.core.network.observation import (
     ElasticIp,
     IngressRule,
     Instance,
@@ -20,7 +20,7 @@ from chalicelib.core.observation import (
     Route,
     RouteTable,
 )
-from chalicelib.core.topology import DEFAULT_ROUTE, Limits, Table, Tags, Topology, Tunnel
+from chalicelib.core.network.topology import DEFAULT_ROUTE, Limits, Table, Tags, Topology, Tunnel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from hypothesis import Phase, settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.world import World
+    from tests.fake_aws import World
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
 settings.register_profile("mutants", settings.get_profile("steady"), max_examples=30, phases=[Phase.generate])
@@ -21,7 +21,7 @@ settings.load_profile("steady")
 @pytest.fixture(scope="session")
 def embedded() -> Iterator[World]:
     """One AWS for all files of a worker: a process has room for one, and starting it costs more than all else."""
-    from tests.world import World  # noqa: PLC0415 - loading moto takes a second, and most tests need none
+    from tests.fake_aws import World  # noqa: PLC0415 - loading moto takes a second, and most tests need none
 
     with World() as world:
         yield world
@@ -46,7 +46,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:  # noqa
     """
     from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415 - the workers need it not
 
-    lab, schedules = "tests/lab/", "tests/simulator/test_schedules.py"
+    lab, schedules = "tests/packets/", "tests/simulator/test_schedules.py"
     scheduler = LoadFileScheduling(config, log)
     by_file = scheduler._split_scope
 

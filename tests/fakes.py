@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
 
 from chalicelib.controller import Ports, Request, reconcile
 from chalicelib.core.errors import ApplyError, ObservationError, PushError
-from chalicelib.core.history import History
-from chalicelib.core.machine import Invocation
-from chalicelib.core.report import Failure
+from chalicelib.core.machines.machine import Invocation
+from chalicelib.core.network.history import History
+from chalicelib.core.network.report import Failure
 from tests.builders import NOON
 from tests.core.model import Model, Refused
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from chalicelib.core.certificate import CertificateRecord
-    from chalicelib.core.change import NetworkChange, PushConfig
-    from chalicelib.core.machine import Agent
-    from chalicelib.core.observation import Instance, Observation
-    from chalicelib.core.report import Report
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.machines.certificate import CertificateRecord
+    from chalicelib.core.machines.machine import Agent
+    from chalicelib.core.network.change import NetworkChange, PushConfig
+    from chalicelib.core.network.observation import Instance, Observation
+    from chalicelib.core.network.report import Report
+    from chalicelib.core.network.topology import Topology
 
 P = ParamSpec("P")
 T = TypeVar("T")

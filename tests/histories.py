@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.guard import scope
-from chalicelib.core.history import History
+from chalicelib.core.network.guard import scope
+from chalicelib.core.network.history import History
 from tests.builders import NOON, ROUTER, seen, topology
 
 if TYPE_CHECKING:
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
 
 DAY = timedelta(days=1)
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from chalicelib.cli.documents import fill
-from chalicelib.core.document import fingerprint
+from chalicelib.core.tunnel.documents import fingerprint
+from tools.documents import fill
 
 if TYPE_CHECKING:
-    from tests.world import World
+    from tests.fake_aws import World
 
 ROOT = Path(__file__).parent.parent
 JOURNAL = "mooring-journal"

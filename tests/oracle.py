@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import FilterTypeDef, RouteTableTypeDef, RouteTypeDef
 
-    from chalicelib.core.topology import Table, TableSelector, Topology
+    from chalicelib.core.network.topology import Table, TableSelector, Topology
 
 DEFAULT = "0.0.0.0/0"
 

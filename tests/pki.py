@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from chalicelib.core.certificate import PARTS, Part
+from chalicelib.core.machines.certificate import PARTS, Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.change import subject
+from chalicelib.core.network.change import subject
 from tests.builders import instance, seen, standby, topology
 from tests.core.model import Model
 from tests.fakes import Fault, Scene
 from tests.histories import remembered
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Instance
-    from chalicelib.core.report import Report
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.observation import Instance
+    from chalicelib.core.network.report import Report
+    from chalicelib.core.network.topology import Topology
 
 DEFAULT = "0.0.0.0/0"
 

@@ -17,7 +17,7 @@ from cfnlint.api import ManualArgs, lint_file  # type: ignore[import-untyped] # 
 from chalicelib.core import declaration
 
 if TYPE_CHECKING:
-    from tests.world import World
+    from tests.fake_aws import World
 
 TEMPLATE = Path(__file__).parent.parent / "examples" / "network.yaml"
 OUTPUTS = {

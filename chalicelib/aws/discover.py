@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.aws.answers import NOTHING, inner, listing, members, needed, tags, text
-from chalicelib.aws.ec2 import PAGE, Ec2Network
+from chalicelib.aws.ec2.network import PAGE, Ec2Network
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ObservationError
-from chalicelib.core.topology import DEFAULT_ROUTE, Topology
+from chalicelib.core.network.topology import DEFAULT_ROUTE, Topology
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import FilterTypeDef
 
-    from chalicelib.core.observation import Observation
+    from chalicelib.core.network.observation import Observation
 
 _ELSEWHERE = "check --region and --profile"
 

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from chalicelib.core.errors import ObservationError
-from chalicelib.core.report import Failure
+from chalicelib.core.network.report import Failure
 
 
 class MalformedAnswer(Exception):  # noqa: N818 - what AWS gave

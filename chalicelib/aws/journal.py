@@ -17,10 +17,10 @@ from chalicelib.aws.answers import listing
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.history import History, Pause, Sighting
-from chalicelib.core.machine import Command, Inspection, Machine, Setback, Silence, Trial
-from chalicelib.core.report import as_json
-from chalicelib.core.wake import read_notice
+from chalicelib.core.machines.machine import Command, Inspection, Machine, Setback, Silence, Trial
+from chalicelib.core.messages.message import read_notice
+from chalicelib.core.network.history import History, Pause, Sighting
+from chalicelib.core.network.report import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import PutTypeDef
 
     from chalicelib.aws.errors import Unanswered
-    from chalicelib.core.report import Report
+    from chalicelib.core.network.report import Report
 
 _T = TypeVar("_T")
 

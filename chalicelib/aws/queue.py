@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.core.wake import Wake
+    from chalicelib.core.messages.message import Wake
 
 BATCH = 10
 """The most messages that one SendMessageBatch takes."""

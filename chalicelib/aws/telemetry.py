@@ -12,12 +12,12 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.report import as_json
+from chalicelib.core.network.report import as_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from chalicelib.core.report import Report
+    from chalicelib.core.network.report import Report
 
 NAMESPACE = "Mooring"
 SERVICE = "mooring"

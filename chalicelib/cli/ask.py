@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from chalicelib import wishes
 from chalicelib.cli.errors import Unanswered, UsageError
 from chalicelib.cli.options import read_as
 from chalicelib.cli.render import Run, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import Terminal, line
 from chalicelib.controller import Request
+from chalicelib.controller import operator as wishes
+from chalicelib.controller.ingest import Queue
 from chalicelib.core.errors import ControllerError, UnknownTopology
-from chalicelib.core.wake import Wake
-from chalicelib.wakeups import Queue
+from chalicelib.core.messages.message import Wake
 
 PATIENCE = "5m"
 """Longer than a request counts that is declared to count for two minutes, and than the runs that may take it."""

@@ -4,17 +4,17 @@ from typing import Annotated
 
 import typer
 
-from chalicelib import wishes
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import declared
 from chalicelib.cli.options import Name, read_as
 from chalicelib.cli.render import pause_text, story_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
+from chalicelib.controller import operator as wishes
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.history import Pause
-from chalicelib.core.report import pause_json
-from chalicelib.core.wake import Wake
+from chalicelib.core.messages.message import Wake
+from chalicelib.core.network.history import Pause
+from chalicelib.core.network.report import pause_json
 
 
 def history(

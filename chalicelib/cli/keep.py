@@ -13,10 +13,10 @@ from chalicelib.cli.render import Run, exit_code, plan_lines, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import Request, preview, reconcile
-from chalicelib.core.change import digest
-from chalicelib.core.report import Report, as_json
-from chalicelib.core.topology import Topology
-from chalicelib.core.wake import INSTANCE
+from chalicelib.core.messages.message import INSTANCE
+from chalicelib.core.network.change import digest
+from chalicelib.core.network.report import Report, as_json
+from chalicelib.core.network.topology import Topology
 
 Here = Annotated[
     bool,

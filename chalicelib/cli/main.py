@@ -8,17 +8,17 @@ import typer
 
 from chalicelib.cli.api import api
 from chalicelib.cli.ask import request
-from chalicelib.cli.declare import declare
+from chalicelib.cli.declare.verb import declare
 from chalicelib.cli.errors import UsageError
-from chalicelib.cli.init import init
+from chalicelib.cli.init.verb import init
 from chalicelib.cli.journal import history, pause, resume
 from chalicelib.cli.keep import apply, plan, switchover
-from chalicelib.cli.office import office
+from chalicelib.cli.office.verb import office
 from chalicelib.cli.options import verb
 from chalicelib.cli.push import confirm, push
 from chalicelib.cli.render import error_json, error_lines
 from chalicelib.cli.router import router
-from chalicelib.cli.secrets import app as secrets
+from chalicelib.cli.secrets.verb import app as secrets
 from chalicelib.cli.shell import Shell, print_json
 from chalicelib.cli.status import status
 from chalicelib.cli.terminal import Terminal, forget
@@ -58,32 +58,6 @@ def mooring(
     return int(version)
 
 
-def demo(
-    shell: Shell,
-    *,
-    packets: Annotated[
-        bool, typer.Option("--packets", help="In network namespaces, with real OpenVPN and real packets.")
-    ] = False,
-) -> int:
-    """Tell one router's life on an embedded AWS.
-
-    An oracle that asks AWS itself judges every step; with --packets, pings do. Exit status: 0 it agreed with every step,
-    1 it did not.
-    """
-    try:
-        from tests.apart import apart  # noqa: PLC0415 - tests and moto are the demo's tools, and no other verb's
-
-        with apart():
-            from chalicelib.cli import demo as told  # noqa: PLC0415
-
-            terminal = Terminal(stderr=shell.wants_json)
-            agreed = told.run_packets(terminal) if packets else told.run(terminal)
-    except ImportError as error:
-        raise ControllerError(f"the demo lacks its tools: {error}", hint="make demo installs them") from error
-    shell.show((), {"agreed": agreed})
-    return 0 if agreed else 1
-
-
 for _verb in (
     plan,
     apply,
@@ -100,7 +74,6 @@ for _verb in (
     init,
     router,
     office,
-    demo,
 ):
     app.command()(verb(_verb))
 app.add_typer(secrets)

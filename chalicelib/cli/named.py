@@ -14,7 +14,7 @@ from chalicelib.core.errors import ObservationError, TopologyError, UnknownTopol
 if TYPE_CHECKING:
     from chalicelib.bootstrap import Edge
     from chalicelib.cli.shell import Shell
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
 
 _NONE = UnknownTopology(
     "no topology is declared in this account and region",

@@ -9,8 +9,8 @@ import typer
 
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.shell import Shell
+from chalicelib.controller.operator import Unfit
 from chalicelib.core.errors import ControllerError
-from chalicelib.wishes import Unfit
 
 _T = TypeVar("_T")
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from chalicelib import wishes
 from chalicelib.cli.ask import PATIENCE, Wait, ask_worker, seconds_of
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import declared
@@ -16,12 +15,13 @@ from chalicelib.cli.render import Run, plan_lines, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import Request, preview
-from chalicelib.core.change import PushConfig, short
+from chalicelib.controller import operator as wishes
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.machine import Order
-from chalicelib.core.report import as_json
-from chalicelib.core.topology import Topology
-from chalicelib.core.wake import INSTANCE
+from chalicelib.core.machines.machine import Order
+from chalicelib.core.messages.message import INSTANCE
+from chalicelib.core.network.change import PushConfig, short
+from chalicelib.core.network.report import as_json
+from chalicelib.core.network.topology import Topology
 
 _LOOKS = timedelta(seconds=2)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chalicelib.cli.errors import UnfitSecrets
 from chalicelib.cli.terminal import line
-from chalicelib.core.change import short
 from chalicelib.core.errors import TopologyError
-from chalicelib.core.report import RESULTS, as_json
+from chalicelib.core.network.change import short
+from chalicelib.core.network.report import RESULTS, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from chalicelib.core.errors import ControllerError, Flaw
-    from chalicelib.core.report import Report, Result, Verdict
+    from chalicelib.core.network.report import Report, Result, Verdict
 
 Run: TypeAlias = Mapping[str, Any]
 """A report as `report.as_json` gives it, or one of the changes in it."""

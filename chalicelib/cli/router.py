@@ -9,17 +9,17 @@ from rich.text import Text
 
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import given, is_file
-from chalicelib.cli.office import tunnel_of
+from chalicelib.cli.office.verb import tunnel_of
 from chalicelib.cli.options import File, NameOrFile
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import Request, look
-from chalicelib.core.candidates import candidates
-from chalicelib.core.configuration import box_of
 from chalicelib.core.errors import NoEligibleRouter
-from chalicelib.core.observation import Instance
-from chalicelib.core.router import Box, Bundle, render
-from chalicelib.core.topology import Topology
+from chalicelib.core.machines.readiness import box_of
+from chalicelib.core.network.candidates import candidates
+from chalicelib.core.network.observation import Instance
+from chalicelib.core.network.topology import Topology
+from chalicelib.core.tunnel.render import Box, Bundle, render
 
 
 def router(

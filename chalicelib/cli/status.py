@@ -11,7 +11,7 @@ from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import Ports, Request, preview
 from chalicelib.core.errors import TopologyError
-from chalicelib.core.report import Report, as_json
+from chalicelib.core.network.report import Report, as_json
 
 _AT_ONCE = 4
 

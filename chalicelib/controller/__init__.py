@@ -2,7 +2,7 @@
 
 from chalicelib.controller.look import Look, Request, look
 from chalicelib.controller.ports import Clock, Journal, Network, Ports
-from chalicelib.controller.run import VERIFY_PAUSES, preview, reconcile
+from chalicelib.controller.reconcile import VERIFY_PAUSES, preview, reconcile
 
 __all__ = [
     "VERIFY_PAUSES",

@@ -6,29 +6,29 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib import errands
+from chalicelib.controller import run_command as errands
 from chalicelib.controller.ports import LOOK_SECONDS
-from chalicelib.core.change import PushConfig, digest
-from chalicelib.core.configuration import readiness
-from chalicelib.core.election import elect, hold
+from chalicelib.controller.run_command import Words
 from chalicelib.core.errors import ObservationError, UnsafePlan
-from chalicelib.core.guard import hold_down, judge
-from chalicelib.core.plan import Plan, make_plan
-from chalicelib.core.push import check, plan_pushes, relevant
-from chalicelib.errands import Words
+from chalicelib.core.machines.readiness import readiness
+from chalicelib.core.machines.rollout import check, plan_pushes, relevant
+from chalicelib.core.network.change import PushConfig, digest
+from chalicelib.core.network.election import elect, hold
+from chalicelib.core.network.guard import hold_down, judge
+from chalicelib.core.network.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import datetime
 
     from chalicelib.controller.ports import Ports
-    from chalicelib.core.change import Change, NetworkChange
-    from chalicelib.core.election import Election
-    from chalicelib.core.guard import Judgement, Refusal
-    from chalicelib.core.history import History
-    from chalicelib.core.machine import Order
-    from chalicelib.core.observation import Observation
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.machines.machine import Order
+    from chalicelib.core.network.change import Change, NetworkChange
+    from chalicelib.core.network.election import Election
+    from chalicelib.core.network.guard import Judgement, Refusal
+    from chalicelib.core.network.history import History
+    from chalicelib.core.network.observation import Observation
+    from chalicelib.core.network.topology import Topology
 
 RUN_SECONDS = 45.0
 """How long a run may take where nobody says: the worker's Lambda ends after 60 s, and what hangs is ended before that."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.advice import advise, advise_on_machines
-from chalicelib.core.candidates import follows
-from chalicelib.core.change import subject
 from chalicelib.core.errors import ControllerError, NoEligibleRouter, UnsafePlan
-from chalicelib.core.history import Pause
-from chalicelib.core.report import Failure, Outcome, Report, verdict_of
+from chalicelib.core.network.advice import advise, advise_on_machines
+from chalicelib.core.network.candidates import follows
+from chalicelib.core.network.change import subject
+from chalicelib.core.network.history import Pause
+from chalicelib.core.network.report import Failure, Outcome, Report, verdict_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.controller.look import Look, Request
-    from chalicelib.core.change import Change
-    from chalicelib.core.guard import Judgement
-    from chalicelib.core.report import Result, Verdict
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.change import Change
+    from chalicelib.core.network.guard import Judgement
+    from chalicelib.core.network.report import Result, Verdict
+    from chalicelib.core.network.topology import Topology
 
 
 def planned(seen: Look) -> tuple[Outcome, ...]:

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from datetime import datetime
 
-    from chalicelib.core.change import NetworkChange
-    from chalicelib.core.history import History
-    from chalicelib.core.observation import Instance, Observation
-    from chalicelib.core.report import Failure, Report
-    from chalicelib.core.topology import Topology
-    from chalicelib.errands import Machines
+    from chalicelib.controller.run_command import Machines
+    from chalicelib.core.network.change import NetworkChange
+    from chalicelib.core.network.history import History
+    from chalicelib.core.network.observation import Instance, Observation
+    from chalicelib.core.network.report import Failure, Report
+    from chalicelib.core.network.topology import Topology
 
 LOOK_SECONDS = 20.0
 """How long a look may take at most: four tries of a reading that EC2 throttles, and one that hangs."""

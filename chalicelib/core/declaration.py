@@ -9,8 +9,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal, cast
 
 from chalicelib.core.errors import Flaw, TopologyError
-from chalicelib.core.reach import failover_needs
-from chalicelib.core.reading import (
+from chalicelib.core.network.limits import failover_needs
+from chalicelib.core.network.topology import Limits, Table, Tags, Topology
+from chalicelib.core.toml_reader import (
     Section,
     duration_reader,
     id_reader,
@@ -20,15 +21,14 @@ from chalicelib.core.reading import (
     read_network,
     word_reader,
 )
-from chalicelib.core.topology import Limits, Table, Tags, Topology
-from chalicelib.core.tunnel import read_tunnel, tunnel_flaws
+from chalicelib.core.tunnel_section import read_tunnel, tunnel_flaws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from ipaddress import IPv4Network
 
-    from chalicelib.core.reading import Read
+    from chalicelib.core.toml_reader import Read
 
 MAX_BYTES = 8192
 """An advanced parameter of Parameter Store holds 8 KB (a standard one 4 KB)."""

@@ -16,7 +16,7 @@ from chalicelib.office.required import CIPHERS, dotted, listed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.topology import Topology, Tunnel
+    from chalicelib.core.network.topology import Topology, Tunnel
     from chalicelib.office.release import Release
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from chalicelib.core.topology import Topology, Tunnel
+    from chalicelib.core.network.topology import Topology, Tunnel
     from chalicelib.office.backup import Backup
     from chalicelib.office.case import Places
     from chalicelib.office.effective import Effective

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Network
 
-    from chalicelib.core.topology import Topology, Tunnel
+    from chalicelib.core.network.topology import Topology, Tunnel
 
 _INSTANCE = "VPN > OpenVPN > Instances > Edit"
 _OVERRIDE = "VPN > OpenVPN > Client Specific Overrides > Edit"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from ipaddress import IPv4Network
 
-    from chalicelib.core.topology import Topology, Tunnel
+    from chalicelib.core.network.topology import Topology, Tunnel
     from chalicelib.office.backup import Backup, Entry
 
 _KEPT = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from ipaddress import IPv4Network
 
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
     from chalicelib.office.finding import Finding
     from chalicelib.office.required import Office
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network
 
-    from chalicelib.core.topology import Topology, Tunnel
+    from chalicelib.core.network.topology import Topology, Tunnel
 
 CIPHERS = ("AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305")
 """What the router accepts."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-    from tests.world import World
+    from tests.fake_aws import World
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from chalicelib.bootstrap import Edge
-    from tests.world import Call, World
+    from tests.fake_aws import Call, World
 
 Event: TypeAlias = "dict[str, Any]"
 

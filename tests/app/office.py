@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.declaration import parse
-from tests.boxes import Boxes
+from tests.fake_routers import Boxes
 from tests.network import TUNNEL, declaration, deploy, deploy_documents
 from tests.oracle import facts_from_aws, judge
 
 if TYPE_CHECKING:
-    from chalicelib.core.history import History
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.history import History
+    from chalicelib.core.network.topology import Topology
     from tests.app.functions import Functions
+    from tests.fake_aws import Client
     from tests.oracle import Facts
-    from tests.world import Client
 
 WHERE = "/mooring/topologies/"
 PRIVATE_TABLE = "rtb-00000000000000002"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.core.report import Report
-from chalicelib.worker import take
+from chalicelib.controller.worker import take
+from chalicelib.core.network.report import Report
 from tests.app.gateway import OPERATOR
 from tests.app.office import declare, minimal
 from tests.builders import NOON

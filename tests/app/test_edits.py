@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.controller.ingest import GUESSED, ring
 from chalicelib.core.errors import ObservationError
-from chalicelib.core.wake import loads
-from chalicelib.wakeups import GUESSED, ring
+from chalicelib.core.messages.message import loads
 from tests.app.functions import sample
 from tests.app.gateway import ACCOUNT
 from tests.app.office import declare, minimal
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tests.app.functions import Event, Functions
-    from tests.world import Client
+    from tests.fake_aws import Client
 
     Deed = Callable[["Region"], Event]
 

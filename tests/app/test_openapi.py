@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from chalicelib import wishes
-from chalicelib.core.wake import NAME
+from chalicelib.controller import operator as wishes
+from chalicelib.core.messages.message import NAME
 from tests.app.functions import Context
 from tests.app.gateway import wsgi
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chalicelib.controller.operator import UNANSWERED, judge
 from chalicelib.core.errors import ObservationError, UnknownTopology
-from chalicelib.wishes import UNANSWERED, judge
 from tests.app.office import declare, minimal
 from tests.app.operator import operator
 from tests.builders import NOON, topology
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
     from tests.app.functions import Functions
     from tests.app.office import Office
     from tests.cli.conftest import Mooring

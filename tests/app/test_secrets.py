@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from chalicelib.core.wake import Wake
-from chalicelib.worker import take
+from chalicelib.controller.worker import take
+from chalicelib.core.messages.message import Wake
 from tests.app.functions import EVENTS, sample
 from tests.app.office import WHERE
 

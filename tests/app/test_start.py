@@ -13,7 +13,7 @@ from chalicelib.bootstrap import Edge, deployed
 from chalicelib.core.errors import ControllerError
 
 if TYPE_CHECKING:
-    from tests.world import World
+    from tests.fake_aws import World
 
 MADE = {"network", "journal", "topologies", "queue", "groups", "ec2"}
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.aws import telemetry
-from chalicelib.core.change import CreateRoute
-from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, NoEligibleRouter, ObservationError
-from chalicelib.core.guard import Refusal
-from chalicelib.core.report import Outcome, Report
+from chalicelib.core.network.change import CreateRoute
+from chalicelib.core.network.election import Election
+from chalicelib.core.network.guard import Refusal
+from chalicelib.core.network.report import Outcome, Report
 from tests.app.emf import directive_of, metrics_in, values_of
 from tests.app.functions import Log, sample
 from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, instance, interface
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.core.errors import ControllerError
-    from chalicelib.core.report import Result, Verdict
+    from chalicelib.core.network.report import Result, Verdict
     from tests.app.functions import Functions
     from tests.app.office import Office
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from chalicelib.aws import telemetry
-from chalicelib.core.election import Election
-from chalicelib.core.machine import FRESH, Command, Inspection, Machine, Setback
-from chalicelib.core.report import Report
+from chalicelib.core.machines.machine import FRESH, Command, Inspection, Machine, Setback
+from chalicelib.core.network.election import Election
+from chalicelib.core.network.report import Report
 from tests.app.emf import directive_of, metrics_in, values_of
 from tests.builders import NOON, ROUTER, STANDBY, instance, interface
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.core.document import DOCUMENTS
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.wake import loads
+from chalicelib.core.messages.message import loads
+from chalicelib.core.tunnel.documents import DOCUMENTS
 from tests.app.functions import sample
 from tests.app.office import PRIVATE_TABLE, declare, minimal
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.app.functions import Event, Functions
     from tests.app.office import Managed, Office
-    from tests.world import Client
+    from tests.fake_aws import Client
 
 OTHER = "i-0123456789abcdef0"
 

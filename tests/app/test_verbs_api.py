@@ -11,7 +11,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.aws.signed import SignedApi, check, region_of
+from chalicelib.aws.execute_api import SignedApi, check, region_of
 from chalicelib.core.errors import ControllerError
 from tests.app.front_door import KEY, FrontDoor, open_front_door
 from tests.app.gateway import OPERATOR, REGION
@@ -209,7 +209,7 @@ def test_nobody_listening_is_told(mooring: Mooring) -> None:
 
 def test_api_that_does_not_answer_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time over is an error, and a post is never sent twice."""
-    monkeypatch.setattr("chalicelib.aws.signed.READ", 0.2)
+    monkeypatch.setattr("chalicelib.aws.execute_api.READ", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         api = SignedApi(f"http://127.0.0.1:{silent.getsockname()[1]}", REGION, _credentials())
         with pytest.raises(ControllerError, match=r"did not answer POST within 0\.2 seconds") as error:

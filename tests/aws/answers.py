@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from botocore.model import ServiceModel, Shape
 
-    from tests.world import Client
+    from tests.fake_aws import Client
 
 Path: TypeAlias = tuple[str | int, ...]
 Answer: TypeAlias = dict[str, Any]

@@ -13,7 +13,7 @@ from tests.aws.stages import Ec2Stage, FakeStage, Stage
 from tests.simulator.stage import SimulatedStage
 
 if TYPE_CHECKING:
-    from tests.world import Client, World
+    from tests.fake_aws import Client, World
 
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.ec2.network import Ec2Network
 from tests.aws.answers import at, canned, having, whole
 from tests.aws.office import READS
 from tests.builders import GROUP, NOON, OPTIONS, VPC, an_id, topology
 from tests.fakes import InPlace
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Observation
+    from chalicelib.core.network.observation import Observation
     from tests.aws.answers import Answer, Path, Told
 
 DECLARED = topology(dhcp_options=OPTIONS)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from chalicelib.bootstrap import Edge
     from chalicelib.controller import Network
-    from chalicelib.core.change import NetworkChange
-    from chalicelib.core.observation import Instance, Observation, RouteTable
-    from chalicelib.core.report import Failure
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.change import NetworkChange
+    from chalicelib.core.network.observation import Instance, Observation, RouteTable
+    from chalicelib.core.network.report import Failure
+    from chalicelib.core.network.topology import Topology
+    from tests.fake_aws import Call, Client, World
     from tests.oracle import Facts
-    from tests.world import Call, Client, World
 
 WHY = "the test wants it"
 

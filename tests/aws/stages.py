@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.controller import Request, reconcile
-from chalicelib.core.observation import ElasticIp, IngressRule, Route, RouteTable, Subnet
-from chalicelib.core.topology import DEFAULT_ROUTE
+from chalicelib.core.network.observation import ElasticIp, IngressRule, Route, RouteTable, Subnet
+from chalicelib.core.network.topology import DEFAULT_ROUTE
 from tests import builders
 from tests.aws.office import OTHERS, deploy_office
 from tests.core.model import Model
@@ -16,10 +16,10 @@ from tests.fakes import Fault, Scene
 if TYPE_CHECKING:
     from chalicelib.bootstrap import Edge
     from chalicelib.controller import Ports
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
+    from tests.fake_aws import World
     from tests.fakes import Step
     from tests.oracle import Facts
-    from tests.world import World
 
 DEFAULT = str(DEFAULT_ROUTE)
 FOREIGN = "172.31.0.0/16"

@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.aws.answers import Raw, flag, inner, members, moment, number, tags, text
-from chalicelib.aws.certificate import read_record
 from chalicelib.aws.discover import Discovery, stack_outputs
-from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.ec2.network import Ec2Network
 from chalicelib.aws.journal import DynamoJournal
-from chalicelib.aws.machines import SystemsManager
 from chalicelib.aws.queue import FifoQueue, find_queue
-from chalicelib.aws.secrets import TunnelSecrets, secret_path
-from chalicelib.aws.ssm import PATH, Topologies
-from chalicelib.core.certificate import PARTS
-from chalicelib.core.concern import Whereabouts
-from chalicelib.core.document import INSPECT, fingerprint
+from chalicelib.aws.ssm.certificate import read_record
+from chalicelib.aws.ssm.run_command import SystemsManager
+from chalicelib.aws.ssm.secrets import TunnelSecrets, secret_path
+from chalicelib.aws.ssm.topologies import PATH, Topologies
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.wake import Wake
+from chalicelib.core.machines.certificate import PARTS
+from chalicelib.core.messages.concern import Whereabouts
+from chalicelib.core.messages.message import Wake
+from chalicelib.core.tunnel.documents import INSPECT, fingerprint
 from tests.aws.answers import canned, garbled, grown, paths, short, whole, without
 from tests.aws.looks import TOLD, answers
 from tests.builders import NOON, VPC, an_id, topology
-from tests.core.test_certificate import RECORD
+from tests.core.machines.test_certificate import RECORD
 from tests.fakes import InPlace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.aws.answers import Answer, Told
-    from tests.world import Client
+    from tests.fake_aws import Client
 
 CONTENT = {"schemaVersion": "2.2"}
 SSM: Told = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from chalicelib.aws.writes import PARALLEL
+from chalicelib.aws.ec2.writes import PARALLEL
 from chalicelib.bootstrap import Edge, SystemClock, connect
 from chalicelib.core.errors import ControllerError, ObservationError
 from tests.builders import topology
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from chalicelib.aws.ec2 import Ec2Network
+    from chalicelib.aws.ec2.network import Ec2Network
     from chalicelib.aws.journal import DynamoJournal
-    from chalicelib.aws.machines import SystemsManager
-    from tests.world import World
+    from chalicelib.aws.ssm.run_command import SystemsManager
+    from tests.fake_aws import World
 
 ELSEWHERE = "http://127.0.0.1:9"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.controller import Request, reconcile
-from chalicelib.core.change import (
+from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
@@ -27,9 +27,9 @@ from tests.oracle import Facts, judge, untouched
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chalicelib.core.observation import Observation
-    from chalicelib.core.report import Failure
-    from chalicelib.core.topology import Table
+    from chalicelib.core.network.observation import Observation
+    from chalicelib.core.network.report import Failure
+    from chalicelib.core.network.topology import Table
 
 NOBODY = an_id("eni", 0xDEAD)
 SECONDS = 30.0

@@ -13,8 +13,8 @@ from tests.builders import an_id
 from tests.core.model import Model
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Instance, Observation
-    from chalicelib.core.topology import Table
+    from chalicelib.core.network.observation import Instance, Observation
+    from chalicelib.core.network.topology import Table
     from tests.aws.stages import Stage
     from tests.oracle import Facts
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from chalicelib.aws.items import Items, _route
-from chalicelib.aws.statuses import Statuses, statuses
-from chalicelib.core.observation import ElasticIp, Route
+from chalicelib.aws.ec2.items import Items, _route
+from chalicelib.aws.ec2.statuses import Statuses, statuses
+from chalicelib.core.network.observation import ElasticIp, Route
 from tests.aws.office import READS
 from tests.builders import NOON, an_id
 from tests.network import add_private_tables
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Instance
+    from chalicelib.core.network.observation import Instance
     from tests.aws.office import Office
 
 ALWAYS = READS[:-1]

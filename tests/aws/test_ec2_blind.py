@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.config import Config
 
-from chalicelib.aws import ec2
-from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.ec2 import network as ec2
+from chalicelib.aws.ec2.network import Ec2Network
 from chalicelib.aws.threads import Threads
 from chalicelib.core.errors import ObservationError
 from tests.aws.office import ESSENTIAL, OTHERS, deploy_office
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.bootstrap import Edge
-    from chalicelib.core.observation import Observation
+    from chalicelib.core.network.observation import Observation
     from tests.aws.office import Office
-    from tests.world import Client, World
+    from tests.fake_aws import Client, World
 
 essential = pytest.mark.parametrize("operation", ESSENTIAL)
 other = pytest.mark.parametrize("operation", OTHERS)

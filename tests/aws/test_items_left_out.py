@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.aws.ec2 import Ec2Network
+from chalicelib.aws.ec2.network import Ec2Network
 from chalicelib.core.errors import ObservationError
 from tests.aws.answers import AT, at, canned, garbled, grown, having, paths, short, without
 from tests.aws.looks import DECLARED, answers, look, seen_whole
@@ -19,7 +19,7 @@ from tests.builders import an_id
 from tests.fakes import InPlace
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Observation
+    from chalicelib.core.network.observation import Observation
     from tests.aws.answers import Answer
 
 UNREADABLE = {

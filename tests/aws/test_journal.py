@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.aws.journal import KEPT, DynamoJournal
-from chalicelib.core.change import ReplaceRoute
-from chalicelib.core.election import Election
 from chalicelib.core.errors import ApplyError, ControllerError, ObservationError
-from chalicelib.core.history import History, Pause, Sighting
-from chalicelib.core.machine import Command, Inspection, Machine, Setback, Trial
-from chalicelib.core.report import Failure, Outcome, Report, as_json
-from chalicelib.core.wake import Hook, Notice
+from chalicelib.core.machines.machine import Command, Inspection, Machine, Setback, Trial
+from chalicelib.core.messages.message import Hook, Notice
+from chalicelib.core.network.change import ReplaceRoute
+from chalicelib.core.network.election import Election
+from chalicelib.core.network.history import History, Pause, Sighting
+from chalicelib.core.network.report import Failure, Outcome, Report, as_json
 from tests.aws.conftest import ONCE
 from tests.builders import NOON, ROUTER, ROUTER_ENI, STANDBY, STANDBY_ENI, an_id, instance, interface, standby
 from tests.network import JOURNAL, ROOT, deploy_journal
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from chalicelib.bootstrap import Edge
     from chalicelib.controller import Journal
-    from tests.world import Client, World
+    from tests.fake_aws import Client, World
 
     Verb = Callable[[Journal], None]
 

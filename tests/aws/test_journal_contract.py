@@ -10,8 +10,8 @@ import pytest
 
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ObservationError
-from chalicelib.core.history import History, Pause
-from chalicelib.core.report import Report
+from chalicelib.core.network.history import History, Pause
+from chalicelib.core.network.report import Report
 from tests.builders import NOON, ROUTER, STANDBY
 from tests.network import deploy_journal
 from tests.simulator.stage import SimulatedStage

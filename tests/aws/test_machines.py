@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.aws.certificate import record_path
-from chalicelib.aws.machines import SystemsManager
-from chalicelib.core.certificate import PARTS, CertificateRecord
-from chalicelib.core.change import PushConfig
-from chalicelib.core.configuration import box_of
-from chalicelib.core.document import CONFIGURE, CONFIRM, INSPECT, fingerprint
+from chalicelib.aws.ssm.certificate import record_path
+from chalicelib.aws.ssm.run_command import SystemsManager
 from chalicelib.core.errors import ObservationError, PushError
-from chalicelib.core.machine import Agent, Invocation
-from chalicelib.core.router import render
+from chalicelib.core.machines.certificate import PARTS, CertificateRecord
+from chalicelib.core.machines.machine import Agent, Invocation
+from chalicelib.core.machines.readiness import box_of
+from chalicelib.core.network.change import PushConfig
+from chalicelib.core.tunnel.documents import CONFIGURE, CONFIRM, INSPECT, fingerprint
+from chalicelib.core.tunnel.render import render
 from tests.aws.conftest import ONCE
 from tests.builders import NOON, TUNNEL
-from tests.world.agent import FAILS, NEVER_TAKEN, TOO_LONG, UNDELIVERABLE, Answer
+from tests.fake_aws.agent import FAILS, NEVER_TAKEN, TOO_LONG, UNDELIVERABLE, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
     from tests.aws.office import Office
-    from tests.world import Client, World
+    from tests.fake_aws import Client, World
 
 CONTENTS: dict[str, dict[str, Any]] = {
     name: {

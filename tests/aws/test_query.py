@@ -15,11 +15,11 @@ from botocore.exceptions import NoCredentialsError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.aws.ec2.query import USER_AGENT, Ec2Query
+from chalicelib.aws.ec2.writes import LEAST, Writes
 from chalicelib.aws.errors import AwsError, code_of, message_of, transient
-from chalicelib.aws.query import USER_AGENT, Ec2Query
 from chalicelib.aws.wire import Answer, Patience, Wire, _Content
-from chalicelib.aws.writes import LEAST, Writes
-from chalicelib.core.change import ReplaceRoute
+from chalicelib.core.network.change import ReplaceRoute
 from tests.app import sigv4
 
 if TYPE_CHECKING:

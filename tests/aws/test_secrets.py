@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.config import Config
 
-from chalicelib.aws.certificate import record_path
-from chalicelib.aws.secrets import TunnelSecrets, secret_path
-from chalicelib.core.certificate import PARTS, CertificateRecord, Part
+from chalicelib.aws.ssm.certificate import record_path
+from chalicelib.aws.ssm.secrets import TunnelSecrets, secret_path
 from chalicelib.core.errors import ApplyError, ObservationError
-from tests.core.test_certificate import RECORD
+from chalicelib.core.machines.certificate import PARTS, CertificateRecord, Part
+from tests.core.machines.test_certificate import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.world import Client, World
+    from tests.fake_aws import Client, World
 
 CANARY = "c4nary"
 

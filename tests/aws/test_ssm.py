@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.aws.ssm import PATH, Topologies
+from chalicelib.aws.ssm.topologies import PATH, Topologies
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import ApplyError, ObservationError, TopologyError, UnknownTopology
 from tests.aws.conftest import ONCE
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.bootstrap import Edge
-    from tests.world import Client, World
+    from tests.fake_aws import Client, World
 
 DOCUMENT = (ROOT / "examples" / "office.toml").read_bytes()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from http.client import HTTPConnection
     from pathlib import Path
 
-    from tests.world import World
+    from tests.fake_aws import World
 
 SOON = Patience(connect=0.3, read=0.3)
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

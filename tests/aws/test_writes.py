@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.aws.writes import ATTEMPTS, BUCKET, PARALLEL
-from chalicelib.core.change import (
+from chalicelib.aws.ec2.writes import ATTEMPTS, BUCKET, PARALLEL
+from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
@@ -18,16 +18,16 @@ from chalicelib.core.change import (
     ReplaceRoute,
     RevokeIngress,
 )
-from chalicelib.core.observation import Route
+from chalicelib.core.network.observation import Route
 from tests.aws.office import WHY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.core.observation import Interface
-    from chalicelib.core.report import Failure
+    from chalicelib.core.network.observation import Interface
+    from chalicelib.core.network.report import Failure
     from tests.aws.office import Office
-    from tests.world import Call
+    from tests.fake_aws import Call
 
 DEFAULT, LAN = "0.0.0.0/0", "10.100.30.0/24"
 

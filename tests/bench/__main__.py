@@ -10,7 +10,7 @@ from tests.bench.fleet import fleet
 from tests.bench.memory import choices
 from tests.bench.site import by_tls
 from tests.bench.writes import table_of_writes
-from tests.world.world import World
+from tests.fake_aws.world import World
 
 
 def main() -> None:

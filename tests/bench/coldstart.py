@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table as Grid
 
-from chalicelib.cli.package import build
+from tests.fake_aws.world import World
 from tests.package.e2e import API, ON_EVENT, WORKER, Stage
 from tests.package.runtime import Environment
-from tests.world.world import World
+from tools.package import build
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.aws.telemetry import ALARMING, ALWAYS, MACHINES, measures
-from chalicelib.cli.package import render
-from chalicelib.core.election import Election
-from chalicelib.core.machine import Inspection, Machine
-from chalicelib.core.observation import Instance, Interface
-from chalicelib.core.report import Report
+from chalicelib.core.machines.machine import Inspection, Machine
+from chalicelib.core.network.election import Election
+from chalicelib.core.network.observation import Instance, Interface
+from chalicelib.core.network.report import Report
 from tests.package.template import of_type, translate
+from tools.package import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

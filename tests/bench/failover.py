@@ -13,14 +13,14 @@ from rich.table import Table as Grid
 from tests.bench.share import Share
 from tests.bench.site import Site, by_tls
 from tests.bench.tls import Latency
-from tests.world.world import World
+from tests.fake_aws.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.bench.site import Measured
     from tests.bench.tls import TlsServer
-    from tests.world.wire import Call
+    from tests.fake_aws.wire import Call
 
 SIZES = (1, 2, 10, 100)
 LATENCIES = (Latency(0.03, 0.03), Latency(0.1, 0.1), Latency(0.03, 0.01), Latency(0.1, 0.01))

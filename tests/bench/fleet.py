@@ -18,16 +18,16 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table as Grid
 
-from chalicelib.aws.ssm import PATH
-from chalicelib.cli.package import build
+from chalicelib.aws.ssm.topologies import PATH
+from tests.fake_aws.world import World
 from tests.package.e2e import ON_EVENT, WORKER, Stage
-from tests.world.world import World
+from tools.package import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.fake_aws.wire import Call
     from tests.package.e2e import Office
-    from tests.world.wire import Call
 
 TOPOLOGIES = 1000
 LATENCY = 0.03

@@ -14,7 +14,7 @@ from tests.bench.failover import MOORING
 from tests.bench.share import Share
 from tests.bench.site import Site, by_tls
 from tests.bench.tls import Latency
-from tests.world.world import World
+from tests.fake_aws.world import World
 
 if TYPE_CHECKING:
     from tests.bench.site import Measured

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tests.bench.share import Share
     from tests.bench.tls import Latency
-    from tests.world.wire import Call
-    from tests.world.world import World
+    from tests.fake_aws.wire import Call
+    from tests.fake_aws.world import World
 
 OWN_TABLES = 2
 """Private tables that the example template brings."""

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from botocore.httpsession import DEFAULT_CA_BUNDLE
 from cryptography import x509
 
+from tests.fake_aws.server import Server
 from tests.pki import SERVER, ca, issue
-from tests.world.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.world.wire import Call, Reply
-    from tests.world.world import World
+    from tests.fake_aws.wire import Call, Reply
+    from tests.fake_aws.world import World
 
 
 class Latency(NamedTuple):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from chalicelib.aws.writes import PARALLEL, Writes
+from chalicelib.aws.ec2.writes import PARALLEL, Writes
 from chalicelib.bootstrap import connect
 from chalicelib.controller import Request, preview, reconcile
-from chalicelib.core.change import ReplaceRoute
 from chalicelib.core.declaration import parse
+from chalicelib.core.network.change import ReplaceRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import FilterTypeDef
 
-    from chalicelib.core.report import Failure
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.report import Failure
+    from chalicelib.core.network.topology import Topology
 
 
 def work(verb: str) -> None:

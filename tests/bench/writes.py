@@ -12,7 +12,7 @@ from rich.table import Table as Grid
 from tests.bench.share import WHOLE, Share
 from tests.bench.site import Site, by_tls
 from tests.bench.tls import Latency
-from tests.world.world import World
+from tests.fake_aws.world import World
 
 if TYPE_CHECKING:
     from tests.bench.site import Worker

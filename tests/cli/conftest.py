@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from chalicelib.aws.ssm import Topologies
+from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.bootstrap import Edge
 from chalicelib.controller import Request, reconcile
 from chalicelib.core.declaration import parse
+from tests.fake_aws import World
 from tests.network import declaration, deploy, deploy_journal
-from tests.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.cli.claims import conflicts
+from chalicelib.cli.declare.claims import conflicts
 from chalicelib.core.declaration import parse
 from tests.network import ROOT
 

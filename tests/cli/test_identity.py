@@ -12,16 +12,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from chalicelib.cli.errors import UnfitSecrets
-from chalicelib.cli.identity import judge
-from chalicelib.core.certificate import PARTS
-from chalicelib.core.topology import Tunnel
+from chalicelib.cli.secrets.identity import judge
+from chalicelib.core.machines.certificate import PARTS
+from chalicelib.core.network.topology import Tunnel
 from tests.pki import DAY, SERVER, YEAR, Kit, ca, issue, kit, static_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chalicelib.cli.identity import Identity
-    from chalicelib.core.certificate import Part
+    from chalicelib.cli.secrets.identity import Identity
+    from chalicelib.core.machines.certificate import Part
 
 TUNNEL = Tunnel("vpn.example.com", "aws-router", "office-vpn", IPv4Address("192.168.0.254"))
 NAMES: Mapping[Part, str] = {part: f"--{part}" for part in PARTS}

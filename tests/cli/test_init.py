@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.cli.conftest import Mooring
-    from tests.world import World
+    from tests.fake_aws import World
 
 
 @pytest.fixture(scope="module")

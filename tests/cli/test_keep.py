@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.controller import Request, preview
 from chalicelib.core.declaration import parse
-from chalicelib.core.report import as_json
+from chalicelib.core.network.report import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.cli.draft import Draft, Entry, Fact, Guess, Section, Unknown
-from chalicelib.cli.propose import Seen, Told, find_router, propose
+from chalicelib.cli.init.draft import Draft, Entry, Fact, Guess, Section, Unknown
+from chalicelib.cli.init.propose import Seen, Told, find_router, propose
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import TopologyError
-from chalicelib.core.observation import ElasticIp, Instance, Interface, Observation, Route, RouteTable
-from chalicelib.core.problems import find_problems
+from chalicelib.core.network.observation import ElasticIp, Instance, Interface, Observation, Route, RouteTable
+from chalicelib.core.network.problems import find_problems
 from tests.builders import (
     EIP,
     GATEWAY,

@@ -20,14 +20,14 @@ from chalicelib.cli.render import (
     story_lines,
 )
 from chalicelib.cli.terminal import line
-from chalicelib.core.change import CreateRoute, ReplaceRoute
-from chalicelib.core.election import Election
 from chalicelib.core.errors import Flaw, NoEligibleRouter, ObservationError, TopologyError
-from chalicelib.core.guard import Refusal
-from chalicelib.core.history import Pause
-from chalicelib.core.machine import Inspection, Machine
-from chalicelib.core.observation import Instance, Interface
-from chalicelib.core.report import Failure, Outcome, Report, as_json
+from chalicelib.core.machines.machine import Inspection, Machine
+from chalicelib.core.network.change import CreateRoute, ReplaceRoute
+from chalicelib.core.network.election import Election
+from chalicelib.core.network.guard import Refusal
+from chalicelib.core.network.history import Pause
+from chalicelib.core.network.observation import Instance, Interface
+from chalicelib.core.network.report import Failure, Outcome, Report, as_json
 from tests.builders import NOON, PRIVATE_A, PUBLIC_SUBNET, ROUTER, ROUTER_ENI, STANDBY, THIRD
 
 _INTERFACE = Interface(ROUTER_ENI, PUBLIC_SUBNET, ("10.0.0.8",))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.core.certificate import PARTS, Part, loads
+from chalicelib.core.machines.certificate import PARTS, Part, loads
 from tests.pki import DAY, Kit, ca, issue, kit, static_key
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Mooring, Office, Ran
-    from tests.world import World
+    from tests.fake_aws import World
 
 TUNNEL = """[tunnel]
 server = "vpn.example.com"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from chalicelib.core.observation import IngressRule, Instance, Interface
+from chalicelib.core.network.observation import IngressRule, Instance, Interface
 from tests.builders import (
     BOOTSTRAP,
     EIP,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from chalicelib.core.change import (
+from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from chalicelib.core.change import (
+from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
@@ -18,7 +18,7 @@ from chalicelib.core.change import (
     ReplaceRoute,
     RevokeIngress,
 )
-from chalicelib.core.observation import Observation, Route
+from chalicelib.core.network.observation import Observation, Route
 from tests.builders import GATEWAY, GROUP, NOON, an_id
 from tests.core.unread import OPTIONS, RULES, STATUSES, SUBNETS, checked, unchecked
 from tests.oracle import AddressFact, Facts, InterfaceFact, RouteFact, RuleFact, TableFact
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from chalicelib.core.change import NetworkChange
-    from chalicelib.core.observation import (
+    from chalicelib.core.network.change import NetworkChange
+    from chalicelib.core.network.observation import (
         ElasticIp,
         IngressRule,
         Instance,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         RouteTable,
         Subnet,
     )
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
 
 DEAD = ("stopped", "terminated")
 

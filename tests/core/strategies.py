@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from chalicelib.core.history import History
-from chalicelib.core.observation import ElasticIp, IngressRule, Route, RouteTable
-from chalicelib.core.topology import Limits, Tags
-from chalicelib.core.wake import Notice
+from chalicelib.core.messages.message import Notice
+from chalicelib.core.network.history import History
+from chalicelib.core.network.observation import ElasticIp, IngressRule, Route, RouteTable
+from chalicelib.core.network.topology import Limits, Tags
 from tests.builders import (
     CANDIDATES,
     EIP,
@@ -51,7 +51,7 @@ from tests.core.model import Model
 from tests.fakes import Fault
 
 if TYPE_CHECKING:
-    from chalicelib.core.topology import Table, TableSelector, Topology
+    from chalicelib.core.network.topology import Table, TableSelector, Topology
     from tests.fakes import Kind, Step
 
 PREFERRED = Tags((("mooring:preferred", "yes"), ("mooring:router", "office")))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from chalicelib.core.declaration import MAX_BYTES, parse
 from chalicelib.core.errors import Flaw, TopologyError
-from chalicelib.core.reading import read_duration, write_duration
-from chalicelib.core.topology import Limits, Table, Tags
+from chalicelib.core.network.topology import Limits, Table, Tags
+from chalicelib.core.toml_reader import read_duration, write_duration
 from tests.core.documents import DOCUMENT, written
 
 NETWORK = "10.100.30.0/24"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Instance
+    from chalicelib.core.network.observation import Instance
 
 STATUSES, SUBNETS = "ec2:DescribeInstanceStatus", "ec2:DescribeSubnets"
 RULES, OPTIONS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"

@@ -59,7 +59,7 @@ def _try(mutant: Mutant | None) -> bool:
 def _copy_to(folder: Path) -> None:
     """Copy what the fast tests need; the embedded AWS is none of it."""
     for part in ("chalicelib", "tests"):
-        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("world", "aws", "bench"))
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("fake_aws", "aws", "bench"))
     shutil.copytree(ROOT / "examples", folder / "examples")
     shutil.copy(ROOT / "pyproject.toml", folder)
 
@@ -67,10 +67,10 @@ def _copy_to(folder: Path) -> None:
 def _first_failure(folder: Path) -> str:
     """Run the fast tests, first the examples and then what hypothesis draws; name the first that fails, "" when all pass."""
     files = (
-        *sorted(folder.glob("tests/core/test_*.py")),
-        *sorted(folder.glob("tests/test_controller*.py")),
-        folder / "tests/test_push.py",
-        folder / "tests/test_worker.py",
+        *sorted(folder.glob("tests/core/**/test_*.py")),
+        *sorted(folder.glob("tests/controller/test_controller*.py")),
+        folder / "tests/controller/test_push.py",
+        folder / "tests/controller/test_worker.py",
     )
     tests = [str(path.relative_to(folder)) for path in files]
     return _failure(folder, ["-m", "not hypothesis", *tests]) or _failure(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.office.findings import check
 from chalicelib.office.reading import read
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 if TYPE_CHECKING:
     from chalicelib.office.finding import Judged

@@ -8,7 +8,7 @@ from chalicelib.office.findings import check
 from chalicelib.office.reading import read
 from tests.office.backups import AT, CONFIG
 from tests.office.shapes import BAD, GOOD, WEAK
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 if TYPE_CHECKING:
     from chalicelib.office.finding import Judged

@@ -1,6 +1,6 @@
 """Shapes of backup: small changes of the one that has everything, what packets do with each, and what is found.
 
-Each is judged, held against its golden files, and run by real OpenVPN in `tests/lab`.
+Each is judged, held against its golden files, and run by real OpenVPN in `tests/packets`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.cli.backup import MOST, read_backup
 from chalicelib.cli.errors import FileUnusable
+from chalicelib.cli.office.backup import MOST, read_backup
 from chalicelib.office.findings import check
 from tests.office.backups import AT, CONFIG, changed
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 if TYPE_CHECKING:
     from pathlib import Path

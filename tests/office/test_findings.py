@@ -11,7 +11,7 @@ from chalicelib.office.reading import read
 from tests.builders import topology
 from tests.office.backups import AT, CONFIG, judged
 from tests.office.shapes import ALIASES, IROUTES, LAPTOPS_OWN, LAST_ROUTE, LOCAL, MODE, OLD_BRANCH, ROUTES
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 CASES = Path(__file__).with_name("cases")
 STATIC = "<network>172.20.0.0/16</network>"

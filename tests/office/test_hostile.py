@@ -15,7 +15,7 @@ from chalicelib.office.merge import NoMerge, merge
 from chalicelib.office.reading import READ, NoBackup, read
 from tests.office.backups import AT, CONFIG, changed
 from tests.office.opnsense import INSTANCES
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 if TYPE_CHECKING:
     from chalicelib.office.finding import Judged

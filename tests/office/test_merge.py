@@ -14,7 +14,7 @@ from chalicelib.office.merge import NoMerge, merge
 from chalicelib.office.reading import read
 from tests.office.backups import AT, CONFIG, changed, judged
 from tests.office.shapes import BY_NAME, MODE, SHAPES, Shape
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 BY_HAND = {
     "push reset by hand", "pings removed by hand", "passwords beside certificates", "passwords alone", "comp-lzo by hand",

@@ -6,12 +6,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from chalicelib.cli.office import lines
+from chalicelib.cli.office.verb import lines
 from chalicelib.office.findings import check
 from chalicelib.office.reading import read
 from tests.office.backups import AT
 from tests.office.opnsense import SHAPES, judged
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.cli.backup import judge_file
 from chalicelib.cli.errors import FileUnusable
+from chalicelib.cli.office.backup import judge_file
 from chalicelib.office.language import LONGEST_LINE, Line, parse, split
 from chalicelib.office.plain import check_plain, looks_plain
 from chalicelib.office.required import office
 from tests.office.backups import AT
-from tests.router.rendered import declared
+from tests.on_router.rendered import declared
 
 if TYPE_CHECKING:
     from pathlib import Path

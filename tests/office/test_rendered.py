@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.cli.office import lines
+from chalicelib.cli.office.verb import lines
 from chalicelib.core.declaration import parse
 from chalicelib.core.errors import TopologyError
 from chalicelib.office.required import office, pool
-from tests.router.box import needs, run
-from tests.router.rendered import declared
+from tests.on_router.box import needs, run
+from tests.on_router.rendered import declared
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -28,7 +28,7 @@ def written(shape: Shape) -> str:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_shape_has_its_verdict_and_its_findings_and_no_others(shape: Shape) -> None:
-    """What packets do with a shape is in tests/lab; here it is said, with every reason and none beside."""
+    """What packets do with a shape is in tests/packets; here it is said, with every reason and none beside."""
     found = judged(*shape.changes)
 
     assert found.verdict == shape.verdict, found.findings

@@ -24,8 +24,8 @@ from tests.package.deployment import supported
 from tests.package.template import CODE, translate
 
 if TYPE_CHECKING:
-    from chalicelib.cli.package import Package
-    from tests.world import World
+    from tests.fake_aws import World
+    from tools.package import Package
 
 Options: TypeAlias = "dict[str, list[str]]"
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.cli.package import Package, build
 from tests.package.e2e import Stage
+from tools.package import Package, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fake_aws import World
     from tests.package.e2e import Office
-    from tests.world import World
 
 _NAMES = itertools.count(1)
 

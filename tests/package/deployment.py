@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from chalicelib.cli.package import Package
+    from tests.fake_aws import World
     from tests.package.template import Template
-    from tests.world import World
+    from tools.package import Package
 
 NOT_MADE = {
     "AWS::ApiGateway::RestApi": "moto reads OpenAPI 3 only, and no body of a template",

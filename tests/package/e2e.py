@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.aws.ssm import PATH
+from chalicelib.aws.ssm.topologies import PATH
 from chalicelib.core.declaration import parse
-from tests.boxes import Boxes
+from tests.fake_routers import Boxes
 from tests.network import add_private_tables, declaration
 from tests.network import deploy as deploy_network
 from tests.oracle import facts_from_aws, judge
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from chalicelib.cli.package import Package
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.topology import Topology
+    from tests.fake_aws import World
     from tests.oracle import Facts
     from tests.package.deployment import Deployment
     from tests.package.router import Invocable, Served
-    from tests.world import World
+    from tools.package import Package
 
 ON_EVENT, WORKER, API = "OnEvent", "Reconcile", "APIHandler"
 """The functions, by the logical ids that Chalice gives them."""

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from chalicelib.bootstrap import deployed
-from chalicelib.cli.package import ROOT
 from tests.app.functions import Context
 from tests.package.runtime import Answer
+from tools.package import ROOT
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping
     from types import ModuleType
 
+    from tests.fake_aws import World
     from tests.package.deployment import Deployment
     from tests.package.router import Invocable
-    from tests.world import World
 
 
 class Function:

@@ -14,7 +14,7 @@ from tests.package.policies import Access
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.world import Call, World
+    from tests.fake_aws import Call, World
 
 Params: TypeAlias = "Mapping[str, Any]"
 

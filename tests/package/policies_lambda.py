@@ -23,18 +23,18 @@ from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped] # it has no 
 
 from chalicelib.bootstrap import Edge
 from chalicelib.core.errors import ControllerError
+from tests.fake_aws.events import event as enveloped
 from tests.network import JOURNAL, deploy_documents, deploy_journal
 from tests.package.policies_calls import Facts, accesses
-from tests.world.events import event as enveloped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
     from typing import Self
 
+    from tests.fake_aws import Client, World
+    from tests.fake_aws.events import Event
     from tests.package.policies import Access
-    from tests.world import Client, World
-    from tests.world.events import Event
 
 CHALICE = Path(__file__).parent.parent.parent / ".chalice"
 STAGE = json.loads((CHALICE / "config.json").read_text())["stages"]["prod"]

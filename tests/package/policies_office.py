@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.boxes import Boxes
+from tests.fake_routers import Boxes
 from tests.network import TUNNEL, declaration, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.world import World
+    from tests.fake_aws import World
 
 PARAMETER = "/mooring/topologies/office"
 

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from moto.events.models import EventPattern
 
+from tests.fake_aws.events import event as enveloped
 from tests.package.deployment import Patience
-from tests.world.events import event as enveloped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tests.fake_aws import World
+    from tests.fake_aws.events import Event
     from tests.package.deployment import Deployment, Route, Rule, Source
     from tests.package.runtime import Answer
-    from tests.world import World
-    from tests.world.events import Event
 
 MOST_AT_ONCE = 4
 """Batches that are served at once; Lambda would start with five, and this is a laptop."""

@@ -22,8 +22,8 @@ from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.world.server import Server
-from tests.world.wire import Reply
+from tests.fake_aws.server import Server
+from tests.fake_aws.wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

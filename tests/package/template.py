@@ -13,7 +13,7 @@ from unittest import mock
 import yaml
 from samtranslator.translator.transform import transform
 
-from chalicelib.cli.package import Package
+from tools.package import Package
 
 Template: TypeAlias = "dict[str, Any]"
 

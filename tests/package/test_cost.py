@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.aws import telemetry
-from chalicelib.cli.package import ROOT
 from tests.bench.cost import PRICES, metrics, quantities, table, total
 from tests.package.template import of_type, translate
+from tools.package import ROOT
 
 if TYPE_CHECKING:
     import pytest
 
-    from chalicelib.cli.package import Package
+    from tools.package import Package
 
 PAGE = ROOT / "docs" / "cost.md"
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.cli.deploy import _told, main
 from tests.network import deploy_journal
 from tests.package.aws_cli import AwsCli
+from tools.deploy import _told, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from chalicelib.cli.package import Package
-    from tests.world import World
+    from tests.fake_aws import World
+    from tools.package import Package
 
     Run = Callable[..., int]
 

@@ -10,17 +10,17 @@ import random
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.cli.package import ROOT
 from tests.bench import fleet
 from tests.bench.cost import LOG_BYTES, metrics
 from tests.oracle import leads, untouched
 from tests.package.e2e import API, ON_EVENT, WORKER
+from tools.package import ROOT
 
 if TYPE_CHECKING:
-    from chalicelib.cli.package import Package
+    from tests.fake_aws.events import Event
     from tests.package.e2e import Office, Stage
     from tests.package.router import Served
-    from tests.world.events import Event
+    from tools.package import Package
 
 MARGIN = 30
 """Seconds that a machine may be busy with what a test takes for the passing of none."""

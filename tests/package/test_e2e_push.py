@@ -8,7 +8,7 @@ from tests.network import TUNNEL
 from tests.package.e2e import WORKER
 
 if TYPE_CHECKING:
-    from tests.boxes import Box
+    from tests.fake_routers import Box
     from tests.package.e2e import Office, Stage
 
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.requirements import Requirement
 
-from chalicelib.cli import package as packaging
-from chalicelib.cli.package import CACHE_TAG, MOST_BYTES, ROOT, RUNTIME, build, judge, main, requirements
 from chalicelib.core.errors import ControllerError
 from tests.package.template import load, of_type
+from tools import package as packaging
+from tools.package import CACHE_TAG, MOST_BYTES, ROOT, RUNTIME, build, judge, main, requirements
 
 if TYPE_CHECKING:
-    from chalicelib.cli.package import Package
+    from tools.package import Package
 
 RUNTIMES_OWN = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
 """What Lambda's Python brings (Lambda developer guide, "Runtime-included packages")."""
@@ -80,7 +80,7 @@ def test_zip_and_template_are_the_same_whichever_python_packages(
 ) -> None:
     """Runtime, requirements and bytecode are Lambda's own Python's, so the digest says what is deployed."""
     python = another_python(version, tmp_path / "python")
-    command = [str(python), "-m", "chalicelib.cli.package", "--into", str(tmp_path / "build")]
+    command = [str(python), "-m", "tools.package", "--into", str(tmp_path / "build")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     assert ended.returncode == 0, ended.stderr
     again = packaging.Package.at(tmp_path / "build")

@@ -13,7 +13,7 @@ from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped] # it ha
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.document import DOCUMENTS
+from chalicelib.core.tunnel.documents import DOCUMENTS
 from tests.package.policies import Access, Policy, arn_like, like, narrower, parse, read, resolve
 from tests.package.policies_lambda import POLICIES, api_call, around, at_work, names
 from tests.package.policies_office import broken
@@ -21,9 +21,9 @@ from tests.package.policies_office import broken
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fake_aws import World
     from tests.package.policies_lambda import Lambda
     from tests.package.policies_office import Office
-    from tests.world import World
 
 PLACE = ("eu-west-1", "123456789012")
 NAMES = names(*PLACE)

@@ -13,9 +13,9 @@ from tests.package.policies_office import REPAIRS, broken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.fake_aws import World
     from tests.package.policies_lambda import Lambda
     from tests.package.policies_office import Office
-    from tests.world import World
 
 ELSEWHERE = {
     "autoscaling:CompleteLifecycleAction",

@@ -13,8 +13,8 @@ from tests.package.policies_office import broken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.fake_aws import World
     from tests.package.policies_lambda import Lambda
-    from tests.world import World
 
 HOME = "/topologies/office"
 PLAN = ("GET", f"{HOME}/plan", None)

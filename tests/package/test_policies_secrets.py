@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.config import Config
 
-from chalicelib.aws.certificate import record_path
-from chalicelib.aws.secrets import TunnelSecrets, secret_path
-from chalicelib.aws.ssm import Topologies
-from chalicelib.core.certificate import PARTS, Part
+from chalicelib.aws.ssm.certificate import record_path
+from chalicelib.aws.ssm.secrets import TunnelSecrets, secret_path
+from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.core.errors import ApplyError
-from tests.core.test_certificate import RECORD
+from chalicelib.core.machines.certificate import PARTS, Part
+from tests.core.machines.test_certificate import RECORD
 from tests.network import ROOT, deploy
 from tests.package.policies import Access, Policy, narrower, parse, read
 from tests.package.policies_calls import Facts, accesses
@@ -28,7 +28,7 @@ from tests.package.policies_lambda import CHALICE, names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.world import World
+    from tests.fake_aws import World
 
 REGION, ACCOUNT = PLACE = ("eu-west-1", "123456789012")
 REFERENCE: dict[str, Any] = json.loads(

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from chalicelib.cli.package import Package
+from tests.fake_aws.events import state_change
 from tests.package.deployment import deploy, supported
 from tests.package.router import OPERATOR, Router
 from tests.package.runtime import Answer
 from tests.package.template import of_type, translate
-from tests.world.events import state_change
+from tools.package import Package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.fake_aws import World
     from tests.package.deployment import Deployment
     from tests.package.template import Template
-    from tests.world import World
 
 Behaviour: TypeAlias = Callable[[Any], Any]
 

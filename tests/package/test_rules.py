@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 from moto.events.models import EventPattern
 
-from chalicelib.core.event import interpret
+from chalicelib.core.messages.event import interpret
 from tests.package.template import of_type, translate
 
 if TYPE_CHECKING:
-    from chalicelib.cli.package import Package
+    from tools.package import Package
 
 Event: TypeAlias = "dict[str, Any]"
 

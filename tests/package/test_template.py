@@ -17,15 +17,15 @@ import pytest
 from chalicelib.aws.queue import NAME
 from chalicelib.aws.telemetry import ALARMING, MACHINES, NAMESPACE, SERVICE, measures
 from chalicelib.cli import errors as cli_errors
-from chalicelib.cli.package import ROOT
 from chalicelib.core import errors
-from chalicelib.core.guard import Refusal
+from chalicelib.core.network.guard import Refusal
 from tests.bench.cost import NOW, quiet_report
 from tests.package.template import load, of_type, translate
+from tools.package import ROOT
 
 if TYPE_CHECKING:
-    from chalicelib.cli.package import Package
     from tests.package.template import Template
+    from tools.package import Package
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 LOG_LEVEL = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO"}

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from chalicelib.core.report import Report
-    from chalicelib.core.topology import Topology
-    from chalicelib.core.wake import Wake
+    from chalicelib.core.messages.message import Wake
+    from chalicelib.core.network.report import Report
+    from chalicelib.core.network.topology import Topology
     from tests.simulator.vpc import Vpc
 
 P = ParamSpec("P")

@@ -8,9 +8,9 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from chalicelib.core.declaration import parse
-from chalicelib.core.guard import scope
-from chalicelib.core.observation import Interface, Subnet
-from chalicelib.core.topology import Limits, Tags
+from chalicelib.core.network.guard import scope
+from chalicelib.core.network.observation import Interface, Subnet
+from chalicelib.core.network.topology import Limits, Tags
 from tests import builders
 from tests.builders import (
     NOON,
@@ -28,8 +28,8 @@ from tests.builders import (
 from tests.simulator.vpc import Vpc
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Observation
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.observation import Observation
+    from chalicelib.core.network.topology import Topology
 
 SPARE_TAGS = {"mooring:router": "office", "rank": "spare"}
 PREFERRED = Tags((("mooring:router", "office"), ("rank", "first")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.observation import Instance, Interface, ScheduledEvent
+from chalicelib.core.network.observation import Instance, Interface, ScheduledEvent
 from tests.builders import (
     PRIVATE_SUBNET_A,
     PUBLIC_SUBNET,

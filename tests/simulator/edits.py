@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.observation import IngressRule
+from chalicelib.core.network.observation import IngressRule
 from tests.builders import (
     BOOTSTRAP,
     EIP,

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.history import History
+from chalicelib.core.network.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.core.declaration import Kept
-    from chalicelib.core.report import Report
+    from chalicelib.core.network.report import Report
     from tests.simulator.course import Course
     from tests.simulator.judge import Judge
 

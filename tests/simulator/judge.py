@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.change import (
+from chalicelib.core.machines.machine import PATIENCE
+from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
@@ -18,15 +19,14 @@ from chalicelib.core.change import (
     ReplaceRoute,
     RevokeIngress,
 )
-from chalicelib.core.machine import PATIENCE
 from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, pinned, through
 from tests.simulator.vpc import LONG_AGO, NAT, STATUS
 
 if TYPE_CHECKING:
-    from chalicelib.core.change import NetworkChange, PushConfig
-    from chalicelib.core.history import History
-    from chalicelib.core.report import Report
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.change import NetworkChange, PushConfig
+    from chalicelib.core.network.history import History
+    from chalicelib.core.network.report import Report
+    from chalicelib.core.network.topology import Topology
     from tests.simulator.course import Course, Run
     from tests.simulator.machines import Box
     from tests.simulator.truth import Truth

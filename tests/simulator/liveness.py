@@ -14,8 +14,8 @@ from tests.simulator.truth import DEFAULT, HOUR, WINDOW
 from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT_CARD, RULES, STATUS, SUBNETS, TABLES, VPCS
 
 if TYPE_CHECKING:
-    from chalicelib.core.observation import Instance
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.observation import Instance
+    from chalicelib.core.network.topology import Topology
     from tests.simulator.course import Course, Run
     from tests.simulator.journal import SimulatedJournal
     from tests.simulator.judge import Judge

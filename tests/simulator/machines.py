@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from chalicelib.core.errors import ObservationError, PushError
-from chalicelib.core.machine import Agent, Invocation
+from chalicelib.core.machines.machine import Agent, Invocation
 from tests.simulator.course import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.core.change import PushConfig
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.change import PushConfig
+    from chalicelib.core.network.topology import Topology
     from tests.simulator.course import Course
     from tests.simulator.judge import Judge
 
@@ -112,7 +112,7 @@ class SimulatedMachines:
         if box.mood in ("mute", "undelivered"):
             return command_id
         result = {"refusing": "refused", "rolling back": "rolled-back"}.get(box.mood, "applied")
-        if box.until is not None:  # what waits goes on waiting (chalicelib/command/configure.py)
+        if box.until is not None:  # what waits goes on waiting (chalicelib/on_router/agent/configure.py)
             result = "pending" if box.digest == change.bundle.digest else "refused"
         elif result == "applied" and box.digest == change.bundle.digest and not box.drift:
             result = "unchanged"

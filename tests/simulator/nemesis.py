@@ -6,11 +6,11 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib import wishes
 from chalicelib.controller import Request
-from chalicelib.core.history import Pause
-from chalicelib.core.machine import Order
-from chalicelib.core.wake import Wake
+from chalicelib.controller import operator as wishes
+from chalicelib.core.machines.machine import Order
+from chalicelib.core.messages.message import Wake
+from chalicelib.core.network.history import Pause
 from tests.simulator import deeds, edits
 from tests.simulator.course import Fault, Kind
 from tests.simulator.declared import variants

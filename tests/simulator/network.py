@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, assert_never
 
-from chalicelib.core.change import (
+from chalicelib.core.errors import ObservationError
+from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
     AssociateRouteTable,
@@ -15,9 +16,8 @@ from chalicelib.core.change import (
     RevokeIngress,
     line,
 )
-from chalicelib.core.errors import ObservationError
-from chalicelib.core.observation import Instance, Observation
-from chalicelib.core.report import Failure
+from chalicelib.core.network.observation import Instance, Observation
+from chalicelib.core.network.report import Failure
 from tests.builders import GATEWAY, GROUP
 from tests.simulator.course import CODES, LATENCY
 from tests.simulator.vpc import (
@@ -37,8 +37,8 @@ from tests.simulator.vpc import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.core.change import NetworkChange
-    from chalicelib.core.topology import Topology
+    from chalicelib.core.network.change import NetworkChange
+    from chalicelib.core.network.topology import Topology
     from tests.simulator.course import Course
     from tests.simulator.judge import Judge
     from tests.simulator.vpc import Vpc

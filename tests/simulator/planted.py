@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from tests.mutants import MUTANTS, Mutant
 
-ELECTION, HISTORY, GUARD, PLAN = "core/election.py", "core/history.py", "core/guard.py", "core/plan.py"
-CANDIDATES, LOOK, RUN, WORKER = "core/candidates.py", "controller/look.py", "controller/run.py", "worker.py"
+ELECTION, HISTORY, GUARD, PLAN = (
+    "core/network/election.py",
+    "core/network/history.py",
+    "core/network/guard.py",
+    "core/network/plan.py",
+)
+CANDIDATES, LOOK, RUN, WORKER = (
+    "core/network/candidates.py",
+    "controller/look.py",
+    "controller/reconcile.py",
+    "controller/worker.py",
+)
 OUTCOME = "controller/outcome.py"
 
 ONCE_SO = (
@@ -219,7 +229,7 @@ BESIDE = (
         "association = None",
     ),
     Mutant(
-        "core/topology.py",
+        "core/network/topology.py",
         "forgets the VPN clients' network",
         "return (*self.office_networks, self.vpn_clients)",
         "return self.office_networks",

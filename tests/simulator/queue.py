@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.concern import Whereabouts
+from chalicelib.controller.ingest import Doorbell, ring
+from chalicelib.controller.worker import Known
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.event import Ignored
-from chalicelib.wakeups import Doorbell, ring
-from chalicelib.worker import Known
+from chalicelib.core.messages.concern import Whereabouts
+from chalicelib.core.messages.event import Ignored
 from tests.builders import VPC
 from tests.simulator.declared import document
 from tests.simulator.vpc import moment
@@ -20,8 +20,8 @@ from tests.simulator.vpc import moment
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from chalicelib.core.topology import Topology
-    from chalicelib.core.wake import Wake
+    from chalicelib.core.messages.message import Wake
+    from chalicelib.core.network.topology import Topology
     from tests.simulator.course import Course
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"

@@ -6,9 +6,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from chalicelib.controller import Ports, Request, reconcile
+from chalicelib.controller.worker import Bench, take
 from chalicelib.core.errors import ApplyError, ControllerError
-from chalicelib.core.history import History
-from chalicelib.worker import Bench, take
+from chalicelib.core.network.history import History
 from tests.builders import ROUTER
 from tests.simulator import declared, nemesis
 from tests.simulator.course import Clock, Course, CutOff, InPlace, InTurn, Run
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from chalicelib.core.report import Report
-    from chalicelib.core.wake import Hook, Wake
+    from chalicelib.core.messages.message import Hook, Wake
+    from chalicelib.core.network.report import Report
 
 REQUEST_AGE = 120.0
 """Seconds that a request may wait for; what is a few seconds older or younger is not judged by it."""

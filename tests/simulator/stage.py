@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from chalicelib.controller import Ports
-from chalicelib.core.observation import Subnet
+from chalicelib.core.network.observation import Subnet
 from tests import builders
 from tests.aws.stages import FakeStage
 from tests.core.model import Model

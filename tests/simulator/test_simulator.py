@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.core import candidates, history, plan
 from chalicelib.core.declaration import parse
+from chalicelib.core.network import candidates, history, plan
 from tests.simulator.declared import document, topologies, tunnelled, variants
 from tests.simulator.play import play, replay, spread
 

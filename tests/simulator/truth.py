@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chalicelib.core.topology import DEFAULT_ROUTE
+from chalicelib.core.network.topology import DEFAULT_ROUTE
 from tests.simulator.vpc import LONG_AGO, NAT, NAT_CARD, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.observation import Instance, Interface, RouteTable
-    from chalicelib.core.topology import Table, TableSelector, Topology
+    from chalicelib.core.network.observation import Instance, Interface, RouteTable
+    from chalicelib.core.network.topology import Table, TableSelector, Topology
     from tests.simulator.vpc import Vpc
 
 WINDOW = 301.0

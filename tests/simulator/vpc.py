@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.observation import ElasticIp, Instance, Interface, Route, RouteTable, Subnet
+from chalicelib.core.network.observation import ElasticIp, Instance, Interface, Route, RouteTable, Subnet
 from tests.builders import EIP, NOON, an_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.core.observation import IngressRule, Observation, ScheduledEvent
+    from chalicelib.core.network.observation import IngressRule, Observation, ScheduledEvent
 
 INSTANCES, STATUS, TABLES = "DescribeInstances", "DescribeInstanceStatus", "DescribeRouteTables"
 ADDRESSES, RULES = "DescribeAddresses", "DescribeSecurityGroupRules"

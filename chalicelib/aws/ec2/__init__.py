@@ -1,0 +1,1 @@
+"""EC2: the network observed, and changes written."""

@@ -1,0 +1,1 @@
+"""The verb that declares a topology."""

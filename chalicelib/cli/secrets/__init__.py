@@ -1,0 +1,1 @@
+"""The verbs that keep the tunnel's secrets."""

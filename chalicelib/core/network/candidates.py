@@ -1,0 +1,104 @@
+"""Says which instances may be the router, what speaks against each, and in which order they come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.core.machines.readiness import pinned_address, router_interface
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from chalicelib.core.network.observation import Instance, Interface, Observation
+    from chalicelib.core.network.topology import Topology
+
+
+def candidates(topology: Topology, observation: Observation, unready: Collection[str] = ()) -> list[Instance]:
+    """List the instances that may be elected when eligible, the best first.
+
+    By declared order; then without a risk that AWS told of, configured and online (`unready` names those that are not),
+    prepared (the source/dest check is off already), oldest launch, id.
+    """
+    ranked = []
+    for instance in observation.instances:
+        place = topology.preference(instance.tags)
+        if place is None:
+            continue
+        interface = router_interface(topology, instance)
+        later = (
+            instance.risk is not None,
+            instance.id in unready,
+            interface is None or interface.source_dest_check,
+        )
+        ranked.append((place, later, instance.launched_at, instance.id, instance))
+    return [instance for *_, instance in sorted(ranked, key=lambda rank: rank[:-1])]
+
+
+def ineligible(topology: Topology, observation: Observation, instance: Instance) -> str | None:
+    """Say why a candidate may not be the router, or None when it may.
+
+    An operator may overrule a notice, and none of the rest.
+    """
+    return unable(topology, observation, instance) or _unlisted(instance) or noticed(instance)
+
+
+def _unlisted(instance: Instance) -> str | None:
+    """Say of a running instance that EC2's other listing does not have it: one of them is old, and which is unknown."""
+    return f"{instance.id} is running in one of EC2's listings alone" if instance.listed is False else None
+
+
+def unable(topology: Topology, observation: Observation, instance: Instance) -> str | None:
+    """Say why an instance cannot carry: it does not run, fails its checks, or cannot hold every pin."""
+    if instance.state != "running":
+        return f"{instance.id} is {instance.state}"
+    if instance.checks == "impaired":
+        return f"{instance.id} fails its status checks"
+    return misplaced(topology, observation, instance)
+
+
+def misplaced(topology: Topology, observation: Observation, instance: Instance) -> str | None:
+    """Say why a running instance cannot hold every pin, however healthy it is."""
+    if topology.preference(instance.tags) is None:
+        return f"{instance.id} is no candidate any more"
+    interface = router_interface(topology, instance)
+    if interface is None:
+        return f"{instance.id} does not hold {topology.private_address or 'a network interface'}"
+    if interface.subnet_id not in topology.public_subnets:
+        return f"{instance.id} sits in {interface.subnet_id}, no declared public subnet"
+    if not interface.addresses:
+        return f"{instance.id} has no IPv4 address on {interface.id}"
+    if squatter := squatter_on(topology, observation, interface):
+        return f"{instance.id} holds the elastic ip {squatter}, which is not declared"
+    return None
+
+
+def noticed(instance: Instance) -> str | None:
+    """Say why AWS is about to take an instance, or None."""
+    return f"{instance.id} {instance.notice}" if instance.notice else None
+
+
+def squatter_on(topology: Topology, observation: Observation, interface: Interface) -> str | None:
+    """Find somebody else's Elastic IP where the declared one belongs: associating ours would throw it off."""
+    address = str(pinned_address(topology, interface))
+    for elastic_ip in observation.elastic_ips:
+        if elastic_ip.allocation_id == topology.elastic_ip:
+            continue
+        if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):
+            return f"{elastic_ip.allocation_id} ({elastic_ip.public_address})"
+    return None
+
+
+def follows(topology: Topology, observation: Observation) -> dict[str, int]:
+    """Count the pins that lead to each interface: the routes through the router, and the Elastic IP; "" for those missing."""
+    held: dict[str, int] = {}
+    for declared in topology.tables:
+        destinations = topology.router_destinations(declared)
+        for table in observation.select(declared.selector):
+            for destination in destinations:
+                route = table.static(str(destination))
+                target = route.target if route else ""
+                held[target] = held.get(target, 0) + 1
+    elastic_ip = observation.elastic_ip(topology.elastic_ip)
+    where = (elastic_ip and elastic_ip.interface_id) or ""
+    held[where] = held.get(where, 0) + 1
+    return held

@@ -1,0 +1,1 @@
+"""The router's bundle: its files, the form they travel in, and the documents that carry it."""

@@ -1,0 +1,1 @@
+"""The demo: one router's life on an embedded AWS, judged step by step."""
