@@ -18,8 +18,8 @@ from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.machines.machine import Command, Inspection, Machine, Setback, Silence, Trial
-from chalicelib.core.messages.message import read_notice
 from chalicelib.core.network.history import History, Pause, Sighting
+from chalicelib.core.network.notice import read_notice
 from chalicelib.core.network.report import as_json
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import run_command as errands
+from chalicelib.controller import run_command
 from chalicelib.controller.ports import LOOK_SECONDS
 from chalicelib.controller.run_command import Words
 from chalicelib.core.errors import ObservationError, UnsafePlan
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import datetime
 
-    from chalicelib.controller.ports import Ports
-    from chalicelib.core.machines.machine import Order
+    from chalicelib.controller.ports import Clock, Ports
+    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.change import Change, NetworkChange
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.guard import Judgement, Refusal
@@ -44,27 +44,32 @@ ENDED = ("shutting-down", "terminated")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked, and by whom or what; with no wishes it is a plain wake-up.
+class Task:
+    """What one run is about.
 
     Attributes:
-        woken_by: who or what asked, for the report and the journal.
-        to: the instance an operator names as the router (a switchover).
-        force: an operator overrules the guards that may be overruled, and what speaks against the instance named.
-        order: what an operator asks of the candidates' machines.
-        agreed: the `change.digest` of the plan an operator was shown and consented to; any other that would change
-            something is refused.
-        deadline: when the run must be over, UTC; None for the controller's own bound.
-        problems: what the one who asks must tell of in any case, such as a declaration that could not be read anew.
+        topology: what is declared.
+        request: what is asked, and by whom.
+        started_at: when it began, UTC: its name in the journal.
+        deadline: when it must be over, UTC.
+        problems: what must be told in any case, such as a declaration that could not be read anew.
     """
 
-    woken_by: str = "operator"
-    to: str | None = None
-    force: bool = False
-    agreed: str | None = None
-    order: Order | None = None
-    deadline: datetime | None = None
+    topology: Topology
+    request: Request
+    started_at: datetime
+    deadline: datetime
     problems: tuple[str, ...] = ()
+
+    @classmethod
+    def begin(cls, topology: Topology, request: Request, clock: Clock) -> Task:
+        """Begin a task now, which is to be over after `RUN_SECONDS`."""
+        now = clock.now()
+        return cls(topology, request, now, now + timedelta(seconds=RUN_SECONDS))
+
+    def left(self, clock: Clock) -> float:
+        """Count the seconds that are left; none once it is over."""
+        return max(0.0, (self.deadline - clock.now()).total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class Look:
         )
 
 
-def look(topology: Topology, ports: Ports, request: Request) -> Look:
+def look(task: Task, ports: Ports) -> Look:
     """Observe, elect, plan and judge; never writes.
 
     Raises:
@@ -114,9 +119,8 @@ def look(topology: Topology, ports: Ports, request: Request) -> Look:
         NoEligibleRouter: the instance named may not be the router.
         UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
     """
-    deadline = deadline_of(ports, request)
-    sight = _see(topology, ports, deadline)
-    return _think(topology, request, sight, heard(ports, sight.words, deadline))
+    sight = _see(task, ports)
+    return _think(task, sight, heard(task, ports, sight.words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +132,18 @@ class _Sight:
     words: Future[Words]
 
 
-def deadline_of(ports: Ports, request: Request) -> datetime:
-    """Say when a run must be over, UTC."""
-    return request.deadline or ports.clock.now() + timedelta(seconds=RUN_SECONDS)
-
-
-def left(ports: Ports, deadline: datetime) -> float:
-    """Count the seconds that are left; none once it is over."""
-    return max(0.0, (deadline - ports.clock.now()).total_seconds())
-
-
-def _see(topology: Topology, ports: Ports, deadline: datetime) -> _Sight:
+def _see(task: Task, ports: Ports) -> _Sight:
     """Look at the network and the journal at the same time, and start to ask after the machines.
 
     Raises:
         ObservationError: one of the first two could not be read, or another run decided meanwhile.
     """
-    remembered = ports.beside.submit(ports.journal.read, topology.name)
-    words = ports.beside.submit(errands.listen, topology, ports.machines, remembered, ports.clock)
-    observation = ports.network.observe(topology, min(LOOK_SECONDS, left(ports, deadline)))
+    topology = task.topology
+    remembered = ports.executor.submit(ports.journal.read, topology.name)
+    words = ports.executor.submit(run_command.listen, topology, ports.machines, remembered, ports.clock)
+    observation = ports.network.observe(topology, min(LOOK_SECONDS, task.left(ports.clock)))
     try:
-        recorded = remembered.result(left(ports, deadline))
+        recorded = remembered.result(task.left(ports.clock))
     except TimeoutError as error:
         raise ObservationError(
             "the journal did not answer in time", hint="the next run looks again"
@@ -157,12 +152,10 @@ def _see(topology: Topology, ports: Ports, deadline: datetime) -> _Sight:
         raise ObservationError(
             f"another run decided about {topology.name} during this look", hint="look again"
         )
-    return _Sight(_with_router(ports, observation, recorded, deadline), recorded, words)
+    return _Sight(_with_router(task, ports, observation, recorded), recorded, words)
 
 
-def _with_router(
-    ports: Ports, observation: Observation, recorded: History, deadline: datetime
-) -> Observation:
+def _with_router(task: Task, ports: Ports, observation: Observation, recorded: History) -> Observation:
     """Look by its id for a router that the listing leaves out: it has ended, or the listing is older than it.
 
     Raises:
@@ -170,7 +163,7 @@ def _with_router(
     """
     if recorded.router is None or observation.instance(recorded.router):
         return observation
-    found = ports.network.instance(recorded.router, min(LOOK_SECONDS, left(ports, deadline)))
+    found = ports.network.instance(recorded.router, min(LOOK_SECONDS, task.left(ports.clock)))
     if found is None and not recorded.settled(observation.taken_at):
         raise ObservationError(
             f"EC2 does not list {recorded.router}, the router, yet", hint="the next run looks again"
@@ -180,48 +173,47 @@ def _with_router(
     return replace(observation, instances=(*observation.instances, found))
 
 
-def look_until_sure(
-    topology: Topology, ports: Ports, request: Request, deadline: datetime
-) -> tuple[Look, Future[Words]]:
+def look_until_sure(task: Task, ports: Ports) -> tuple[Look, Future[Words]]:
     """Look, and look again in a moment where EC2 contradicts itself about the router.
 
     What mends the network is not kept waiting for machines: Systems Manager may be slow, or gone.
     """
     for pause in (*DOUBT_PAUSES, None):
-        sight = _see(topology, ports, deadline)
-        at_once = topology.tunnel is None or request.order
-        seen = _think(topology, request, sight, heard(ports, sight.words, deadline) if at_once else None)
-        if pause and seen.election.doubtful and left(ports, deadline) >= PROOF_SECONDS + pause:
+        sight = _see(task, ports)
+        at_once = task.topology.tunnel is None or task.request.for_machines
+        seen = _think(task, sight, heard(task, ports, sight.words) if at_once else None)
+        if pause and seen.election.doubtful and task.left(ports.clock) >= PROOF_SECONDS + pause:
             ports.clock.sleep(pause)
             continue
         if seen.words is None and not seen.allowed.network.changes:
-            seen = _think(topology, request, sight, heard(ports, sight.words, deadline))
+            seen = _think(task, sight, heard(task, ports, sight.words))
         return seen, sight.words
     raise AssertionError  # the last round returns
 
 
-def heard(ports: Ports, words: Future[Words], deadline: datetime) -> Words:
+def heard(task: Task, ports: Ports, words: Future[Words]) -> Words:
     """Wait for what machines say while there is time for it; what comes later, a later run hears."""
     try:
-        return words.result(max(0.0, left(ports, deadline) - PROOF_SECONDS))
+        return words.result(max(0.0, task.left(ports.clock) - PROOF_SECONDS))
     except TimeoutError:
         return Words(unheard="Systems Manager did not answer in time")
 
 
-def _think(topology: Topology, request: Request, sight: _Sight, words: Words | None) -> Look:
+def _think(task: Task, sight: _Sight, words: Words | None) -> Look:
     """Elect, plan and judge; without the machines' words nothing is planned for them yet.
 
     Raises:
         NoEligibleRouter: the instance named may not be the router.
         UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
     """
+    topology, request = task.topology, task.request
     observation, history = (
         words.told(sight.observation, sight.recorded) if words else (sight.observation, sight.recorded)
     )
     history = relevant(topology, observation, history)
     observation = history.mark(observation)
-    if request.order:
-        check(topology, observation, history, request.order)
+    if request.for_machines:
+        check(topology, observation, history, request)
     election = _elect(topology, observation, history, request)
     network = make_plan(topology, observation, election)
     if request.agreed is not None and network.changes and request.agreed != digest(network.changes):
@@ -230,7 +222,7 @@ def _think(topology: Topology, request: Request, sight: _Sight, words: Words | N
         )
     pushes: Plan[PushConfig] = Plan()
     if words:
-        pushes = plan_pushes(topology, observation, history, election, request.order)
+        pushes = plan_pushes(topology, observation, history, election, request)
     judgement = judge(topology, observation, history, election, network + pushes, force=request.force)
     return Look(observation, sight.recorded, history, election, network, pushes, judgement, words)
 
@@ -238,7 +230,7 @@ def _think(topology: Topology, request: Request, sight: _Sight, words: Words | N
 def _elect(topology: Topology, observation: Observation, history: History, request: Request) -> Election:
     """Elect, and keep the router for now where leaving it has to wait."""
     said = readiness(topology, observation, history)
-    election = elect(topology, observation, history, said, to=request.to, force=request.force)
+    election = elect(topology, observation, history, said, to=request.next_router, force=request.force)
     held = None if request.force else hold_down(topology, history, election, observation.taken_at)
     stays = hold(topology, observation, history, held.reason) if held else None
     return replace(stays, held=held, problems=()) if stays else election

@@ -14,7 +14,7 @@ from chalicelib.core.network.report import Failure, Outcome, Report, verdict_of
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from chalicelib.controller.look import Look, Request
+    from chalicelib.controller.look import Look, Task
     from chalicelib.core.network.change import Change
     from chalicelib.core.network.guard import Judgement
     from chalicelib.core.network.report import Result, Verdict
@@ -34,20 +34,20 @@ def _draft(change: Change, judgement: Judgement) -> Outcome:
 
 
 def report_of(
-    topology: Topology,
-    request: Request,
+    task: Task,
     seen: Look,
     outcomes: tuple[Outcome, ...],
-    times: tuple[datetime, datetime],
+    finished_at: datetime,
     error: ControllerError | None = None,
 ) -> Report:
-    """Report a look and what became of its changes; `times` are the run's start, its name in the journal, and its end."""
+    """Report a look and what became of its changes."""
+    topology = task.topology
     router, interface = seen.election.router, seen.election.interface
     if router is None:
         error = error or NoEligibleRouter(
             seen.election.reason, hint="start or repair a candidate; what needs no router is kept"
         )
-    problems = (*request.problems, *seen.plan.problems)
+    problems = (*task.problems, *seen.plan.problems)
     waiting = seen.plan.waiting
     attempted = {subject(o.change) for o in outcomes if o.result in ("sent", "verified", "unneeded")}
     wanted = [c for c in seen.plan.changes if seen.judgement.allows(c) and subject(c) not in attempted]
@@ -60,9 +60,9 @@ def report_of(
             drifting=bool(wanted or problems or (error and router)),
             waiting=bool(waiting),
         ),
-        woken_by=request.woken_by,
-        started_at=times[0],
-        finished_at=times[1],
+        woken_by=task.request.woken_by,
+        started_at=task.started_at,
+        finished_at=finished_at,
         election=seen.election if router else None,
         since=seen.history.since if router and seen.history.router == router.id else None,
         outcomes=outcomes,
@@ -93,14 +93,18 @@ def _pause(topology: Topology, seen: Look) -> Pause | None:
     return seen.history.paused(seen.observation.taken_at)
 
 
-def stopped(
-    topology: Topology, request: Request, error: ControllerError, started: datetime, finished: datetime
-) -> Report:
+def stopped(task: Task, error: ControllerError, finished_at: datetime) -> Report:
     """Report a run that ended before it had a plan to carry out: nothing was changed."""
     refused = isinstance(error, UnsafePlan | NoEligibleRouter)
     verdict: Verdict = "refused" if refused else "blind"
     return Report(
-        topology.name, verdict, request.woken_by, started, finished, error=error, problems=request.problems
+        task.topology.name,
+        verdict,
+        task.request.woken_by,
+        task.started_at,
+        finished_at,
+        error=error,
+        problems=task.problems,
     )
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import run_command as errands
-from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, heard, left, look, look_until_sure
+from chalicelib.controller import run_command
+from chalicelib.controller.look import PROOF_SECONDS, Look, Task, heard, look, look_until_sure
 from chalicelib.controller.outcome import outcome_of, planned, report_of, stopped
 from chalicelib.core.errors import ApplyError, ControllerError
 from chalicelib.core.machines.rollout import plan_pushes, relevant
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import datetime
 
-    from chalicelib.controller.look import Request
     from chalicelib.controller.ports import Ports
     from chalicelib.controller.run_command import Words
+    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.change import Change, NetworkChange, PushConfig
     from chalicelib.core.network.topology import Topology
 
@@ -43,22 +42,38 @@ VERIFY_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 def preview(topology: Topology, ports: Ports, request: Request) -> Report:
     """Report what a run would do; never writes, and never raises for what it saw or could not see."""
-    started = ports.clock.now()
+    task = Task.begin(topology, request, ports.clock)
     try:
-        seen = look(topology, ports, request)
+        seen = look(task, ports)
     except ControllerError as error:
-        return stopped(topology, request, error, started, ports.clock.now())
-    return report_of(topology, request, seen, planned(seen), (started, ports.clock.now()))
+        return stopped(task, error, ports.clock.now())
+    return report_of(task, seen, planned(seen), ports.clock.now())
 
 
-def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
-    """Make the network as declared, prove it, and report; whatever happens, the answer is a report."""
-    started, deadline = ports.clock.now(), deadline_of(ports, request)
+def reconcile(
+    topology: Topology,
+    ports: Ports,
+    request: Request,
+    *,
+    deadline: datetime | None = None,
+    problems: tuple[str, ...] = (),
+) -> Report:
+    """Make the network as declared, prove it, and report; whatever happens, the answer is a report.
+
+    Args:
+        topology: what is declared.
+        ports: the outside.
+        request: what is asked, and by whom.
+        deadline: when the run must be over, UTC; without one it is over after `RUN_SECONDS`.
+        problems: what must be told in any case, such as a declaration that could not be read anew.
+    """
+    task = Task.begin(topology, request, ports.clock)
+    task = replace(task, deadline=deadline or task.deadline, problems=problems)
     try:
-        seen, words = look_until_sure(topology, ports, request, deadline)
+        seen, words = look_until_sure(task, ports)
     except ControllerError as error:
-        return stopped(topology, request, error, started, ports.clock.now())
-    run = _Run(topology, ports, request, started, deadline, seen)
+        return stopped(task, error, ports.clock.now())
+    run = _Run(task, ports, seen)
     run.keep_network()
     run.listen(words)
     run.keep_machines()
@@ -72,11 +87,8 @@ class _Run:
     `outcomes` are those of the network's changes, `sent` those of the pushes; `error` is what ended the run early.
     """
 
-    topology: Topology
+    task: Task
     ports: Ports
-    request: Request
-    started: datetime
-    deadline: datetime
     seen: Look
     outcomes: tuple[Outcome, ...] = ()
     sent: tuple[Outcome, ...] = ()
@@ -87,7 +99,7 @@ class _Run:
         """Write the decision down, change what is allowed, and look until it is seen."""
         todo = self.seen.allowed
         self.outcomes = planned(replace(self.seen, pushes=Plan()))
-        if not _decides(self.topology, self.request, todo):
+        if not _decides(self.task.topology, self.task.request, todo):
             return
         self._decide()
         if todo.network.changes and self.error is None:
@@ -100,12 +112,12 @@ class _Run:
         seen = self.seen
         if self.error or seen.words:
             return
-        told = heard(self.ports, words, self.deadline)
+        told = heard(self.task, self.ports, words)
         observation, history = told.told(seen.observation, seen.history)
-        history = relevant(self.topology, observation, history)
-        pushes = plan_pushes(self.topology, observation, history, seen.election, self.request.order)
+        history = relevant(self.task.topology, observation, history)
+        pushes = plan_pushes(self.task.topology, observation, history, seen.election, self.task.request)
         refused = judge(
-            self.topology, observation, history, seen.election, pushes, force=self.request.force
+            self.task.topology, observation, history, seen.election, pushes, force=self.task.request.force
         ).refused
         judgement = Judgement({**seen.judgement.refused, **refused})
         self.seen = replace(
@@ -132,28 +144,23 @@ class _Run:
         """Ask after machines, write down what is known of them and what became of the decision, and report."""
         advice = [] if self.error else self._settle()
         report = report_of(
-            self.topology,
-            self.request,
-            self.seen,
-            (*self.outcomes, *self.sent),
-            (self.started, self.ports.clock.now()),
-            self.error,
+            self.task, self.seen, (*self.outcomes, *self.sent), self.ports.clock.now(), self.error
         )
         report = replace(report, advice=(*report.advice, *advice))
         if self.decided:
             try:
-                self.ports.journal.close(self.topology.name, report)
+                self.ports.journal.close(self.task.topology.name, report)
             except ApplyError as error:
                 report = replace(report, error=report.error or error)
         return report
 
     def _push(self, change: PushConfig) -> Failure | None:
         """Send one push, if there is time, and remember it."""
-        if left(self.ports, self.deadline) <= 0:
+        if self.task.left(self.ports.clock) <= 0:
             return Failure("OutOfTime", "there was no time left to send it", retryable=True)
         seen, ports = self.seen, self.ports
-        history, (failure,) = errands.push(
-            self.topology, ports.machines, [change], seen.history, seen.observation, ports.clock.now()
+        history, (failure,) = run_command.push(
+            self.task.topology, ports.machines, [change], seen.history, seen.observation, ports.clock.now()
         )
         self.seen = replace(seen, history=history)
         return failure
@@ -165,17 +172,11 @@ class _Run:
         cause = "none" if self.decided else seen.election.cause
         after = seen.history.decided(router, now, cause, insisted=bool(seen.election.against))
         if router and not any(r.guard == "blast-radius" for r in seen.judgement.refused.values()):
-            after = replace(after, kept=scope(self.topology, seen.observation))
+            after = replace(after, kept=scope(self.task.topology, seen.observation))
         decided = replace(seen, recorded=after, history=after)
-        draft = report_of(
-            self.topology,
-            self.request,
-            decided,
-            (*self.outcomes, *planned(replace(seen, network=Plan()))),
-            (self.started, now),
-        )
+        draft = report_of(self.task, decided, (*self.outcomes, *planned(replace(seen, network=Plan()))), now)
         try:
-            self.ports.journal.decide(self.topology.name, seen.recorded, after, draft)
+            self.ports.journal.decide(self.task.topology.name, seen.recorded, after, draft)
         except ControllerError as error:
             self.error = error
         else:
@@ -183,7 +184,6 @@ class _Run:
 
     def _apply(self, plan: Plan[NetworkChange]) -> list[Failure | None]:
         """Attempt every change of a plan; what depends on another change waits for it, and is held back when that fails."""
-        deadline = self.deadline - timedelta(seconds=PROOF_SECONDS)
         results: dict[str, Failure | None] = {}
         for stage in _stages(plan):
             held = {
@@ -192,7 +192,11 @@ class _Run:
                 if (on := [dependency for dependency in depends_on(c) if results.get(dependency)])
             }
             ready = [change for change in stage if subject(change) not in held]
-            failures = self.ports.network.apply(ready, left(self.ports, deadline)) if ready else []
+            failures = (
+                self.ports.network.apply(ready, max(0.0, self.task.left(self.ports.clock) - PROOF_SECONDS))
+                if ready
+                else []
+            )
             results |= held | dict(zip(map(subject, ready), failures, strict=True))
         return [results[subject(change)] for change in plan.changes]
 
@@ -201,7 +205,7 @@ class _Run:
         done = {attempted for attempted, failure in failures.items() if failure is None}
         wanted: set[str] | None = None
         for pause in VERIFY_PAUSES:
-            if left(self.ports, self.deadline) <= pause + JOURNAL_SECONDS:
+            if self.task.left(self.ports.clock) <= pause + JOURNAL_SECONDS:
                 break
             self.ports.clock.sleep(pause)
             again = self._look_again()
@@ -222,13 +226,13 @@ class _Run:
         seen = self.seen
         router_id = seen.election.router.id if seen.election.router else None
         try:
-            seconds = max(0.0, left(self.ports, self.deadline) - JOURNAL_SECONDS)
-            observation = self.ports.network.observe(self.topology, seconds)
+            seconds = max(0.0, self.task.left(self.ports.clock) - JOURNAL_SECONDS)
+            observation = self.ports.network.observe(self.task.topology, seconds)
             observation = seen.history.mark(observation)
-            election = seat(self.topology, observation, router_id)
+            election = seat(self.task.topology, observation, router_id)
         except ControllerError as error:
             return error
-        ailing = election.router and unable(self.topology, observation, election.router)
+        ailing = election.router and unable(self.task.topology, observation, election.router)
         problems = seen.election.problems or ((ailing,) if ailing else ())
         election = replace(
             seen.election, router=election.router, interface=election.interface, problems=problems
@@ -242,16 +246,16 @@ class _Run:
                 certificate=seen.observation.certificate,
             ),
             election=election,
-            network=make_plan(self.topology, observation, election),
+            network=make_plan(self.task.topology, observation, election),
         )
 
     def _settle(self) -> list[str]:
         """Ask the machines that are due how they stand, and write down what is known; gives what could not be done."""
         seen, advice = self.seen, []
         history = seen.history
-        if seen.words is not None and left(self.ports, self.deadline) > 0:
-            history, error = errands.ask(
-                self.topology, self.ports.machines, seen.observation, history, self.request.order
+        if seen.words is not None and self.task.left(self.ports.clock) > 0:
+            history, error = run_command.ask(
+                self.task.topology, self.ports.machines, seen.observation, history, self.task.request
             )
             advice += [f"machines could not be asked: {error.message}"] if error else []
         if seen.election.router:
@@ -266,7 +270,7 @@ class _Run:
         if anew or gone or sighting != seen.recorded.sighting or launched != seen.recorded.launched_at:
             try:
                 self.ports.journal.amend(
-                    self.topology.name,
+                    self.task.topology.name,
                     lambda latest: (
                         replace(latest.learned(anew, gone), sighting=sighting, launched_at=launched)
                         if (latest.router, latest.decided_at) == (history.router, known.decided_at)

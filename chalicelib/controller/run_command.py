@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import ControllerError, ObservationError, PushError
 from chalicelib.core.machines.machine import Command, Machine
@@ -11,74 +11,18 @@ from chalicelib.core.machines.rollout import due, on_trial
 from chalicelib.core.network.report import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from concurrent.futures import Future
     from datetime import datetime
 
-    from chalicelib.controller.ports import Clock
+    from chalicelib.controller.ports import Clock, Machines
     from chalicelib.core.machines.certificate import CertificateRecord
-    from chalicelib.core.machines.machine import Agent, Invocation, Order
+    from chalicelib.core.machines.machine import Agent
+    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.change import PushConfig
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Observation
     from chalicelib.core.network.topology import Topology
-
-
-class Machines(Protocol):
-    """The candidates' operating systems, as far as Systems Manager reaches them."""
-
-    @property
-    def commands(self) -> bool:
-        """Whether this process may send commands: only the deployed worker knows the documents that are ours."""
-        ...
-
-    def agents(self, topology: Topology) -> dict[str, Agent]:
-        """Read which candidates' SSM agents are known, and online.
-
-        Raises:
-            ObservationError: Systems Manager did not answer.
-        """
-        ...
-
-    def certificate(self, topology: Topology) -> CertificateRecord | None:
-        """Read what may be known of the secrets that are stored, without reading them; None when none are.
-
-        Raises:
-            ObservationError: Systems Manager did not answer, or what is stored is no record of ours.
-        """
-        ...
-
-    def answer(self, command_id: str, instance_id: str) -> Invocation | None:
-        """Read what became of a command on a machine; None while Systems Manager knows no such invocation.
-
-        Raises:
-            ObservationError: Systems Manager did not answer.
-        """
-        ...
-
-    def push(self, topology: Topology, change: PushConfig) -> str:
-        """Store a configuration and have a machine take it; gives the command's id, and does not wait.
-
-        Raises:
-            PushError: it could not be stored or sent.
-        """
-        ...
-
-    def inspect(self, instance_ids: Sequence[str]) -> str:
-        """Ask machines how they stand; gives the one command's id, and does not wait.
-
-        Raises:
-            PushError: it could not be sent.
-        """
-        ...
-
-    def confirm(self, instance_id: str, digest: str) -> str:
-        """Have a machine keep the configuration that is on trial; gives the command's id, and does not wait.
-
-        Raises:
-            PushError: it could not be sent.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +114,13 @@ def push(
 
 
 def ask(
-    topology: Topology, machines: Machines, observation: Observation, history: History, order: Order | None
+    topology: Topology, machines: Machines, observation: Observation, history: History, request: Request
 ) -> tuple[History, ControllerError | None]:
     """Send the confirmation that was ordered, and an inspection to every machine that is due; at worst a later run does."""
     if not machines.commands:
         return history, None
     now, failed = observation.taken_at, None
-    for instance_id, trial in on_trial(history, order) if order and order.kind == "confirm" else ():
+    for instance_id, trial in on_trial(history, request) if request.action == "confirm" else ():
         try:
             command = Command(machines.confirm(instance_id, trial.digest), "confirm", now, trial.digest)
             history = history.knows(history.machine(instance_id).asked(command))

@@ -137,7 +137,7 @@ def test_alarms_hear_of_machines_what_is_bad_and_whether_the_tunnel_is_up(
 ) -> None:
     """Over all topologies: what nobody knows must not read as 0, which an alarm on the tunnel would take for down."""
     machines, _, expected = MACHINES[case]
-    telemetry.tell(_of_machines(*machines), NOON)
+    telemetry.run(_of_machines(*machines), NOON)
     whole, _ = metrics_in(capsys.readouterr().out)
     told = {name: value for name, value in values_of(whole).items() if name not in telemetry.ALARMING}
     assert told == expected
@@ -145,7 +145,7 @@ def test_alarms_hear_of_machines_what_is_bad_and_whether_the_tunnel_is_up(
 
 def test_topology_is_told_its_tunnels_bytes_in_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     """Its own graph shows what comes through; no sum over all topologies means anything."""
-    telemetry.tell(_of_machines(_machine(ROUTER, UP)), NOON)
+    telemetry.run(_of_machines(_machine(ROUTER, UP)), NOON)
     whole, own = metrics_in(capsys.readouterr().out)
     assert "TunnelBytes" not in values_of(whole)
     assert values_of(own) == {"Converged": 1, "ReconcileSeconds": 2, "TunnelUp": 1, "TunnelBytes": 400}
@@ -156,6 +156,6 @@ def test_topology_is_told_its_tunnels_bytes_in_bytes(capsys: pytest.CaptureFixtu
 def test_nobody_elected_has_no_tunnel(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is no router, whose tunnel is up is no question; failed pushes still count."""
     report = replace(_of_machines(_machine(ROUTER, UP, setback=FAILED)), election=None)
-    telemetry.tell(report, NOON)
+    telemetry.run(report, NOON)
     whole, _ = metrics_in(capsys.readouterr().out)
     assert values_of(whole).keys() - set(telemetry.ALARMING) == {"PushFailed"}

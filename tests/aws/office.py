@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chalicelib.bootstrap import Edge
-    from chalicelib.controller import Network
+    from chalicelib.controller.ports import Network
     from chalicelib.core.network.change import NetworkChange
     from chalicelib.core.network.observation import Instance, Observation, RouteTable
     from chalicelib.core.network.report import Failure
@@ -45,7 +45,7 @@ class Office:
     @property
     def network(self) -> Network:
         """The port, as bootstrap wires it."""
-        return self.edge.ports.network
+        return self.edge.network
 
     @property
     def ec2(self) -> Client:

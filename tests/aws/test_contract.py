@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
+from chalicelib.core.messages.request import Request
 from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,

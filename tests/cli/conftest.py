@@ -19,8 +19,9 @@ import pytest
 
 from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.bootstrap import Edge
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.declaration import parse
+from chalicelib.core.messages.request import Request
 from tests.fake_aws import World
 from tests.network import declaration, deploy, deploy_journal
 
@@ -177,7 +178,7 @@ class Office:
         for name in self.topologies.names():
             self.world.client("ssm").delete_parameter(Name=f"/mooring/topologies/{name}")
         self.topologies.declare("office", self.document)
-        report = reconcile(parse(self.document), self.edge.ports, Request("a test", force=True))
+        report = reconcile(parse(self.document), self.edge, Request("a test", force=True))
         assert report.verdict in ("converged", "repaired"), report.sentence
         self.world.forget_calls()
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller import Request, preview
+from chalicelib.controller.reconcile import preview
 from chalicelib.core.declaration import parse
+from chalicelib.core.messages.request import Request
 from chalicelib.core.network.report import as_json
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def test_apply_where_mooring_may_not_act_exits_1_and_writes_nothing(
 def test_json_equals_the_report_and_its_schema(office: Office, mooring: Mooring) -> None:
     """What --json prints is the report's own JSON, no key more or less."""
     office.delete_route()
-    report = as_json(preview(parse(office.document), office.edge.ports, Request()))
+    report = as_json(preview(parse(office.document), office.edge, Request()))
     said = mooring("plan", "--json").json
     for taken in ("started_at", "seconds"):
         assert type(said.pop(taken)) is type(report.pop(taken))

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
+from chalicelib.core.messages.request import Request
 from chalicelib.core.network.history import History
 from tests.builders import (
     NOON,

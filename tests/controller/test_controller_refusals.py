@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller import Request
+from chalicelib.core.messages.request import Request
 from chalicelib.core.network.guard import scope
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.topology import Limits
@@ -227,7 +227,7 @@ def test_rehearsals_do_not_hold_down_the_real_failover() -> None:
     """Issue 9, 3: four switchovers by an operator, then the router fails its checks beside a standby that is fit."""
     scene = moored()
     for to in (STANDBY, ROUTER, STANDBY, ROUTER):
-        assert scene.reconcile(Request("operator", to=to)).verdict == "repaired"
+        assert scene.reconcile(Request("operator", action="switchover", to=to)).verdict == "repaired"
     impair(scene, ROUTER)
 
     report = scene.reconcile()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from chalicelib.core.messages.message import Wake
+    from chalicelib.core.messages.message import Message
     from chalicelib.core.network.report import Report
     from chalicelib.core.network.topology import Topology
     from tests.simulator.vpc import Vpc
@@ -66,7 +66,7 @@ class Run:
     skew: float
     started: float
     deadline: float
-    wake: Wake | None = None
+    message: Message | None = None
     topology: Topology | None = None
     to: str | None = None
     expired: bool = False

@@ -152,7 +152,7 @@ class Judge:
             self.blame("I13 a write while paused", str(change))
         if run.blind:
             self.blame("I7 a write after a look that failed", str(change))
-        asked = run.wake is not None and run.wake.order is not None
+        asked = run.message is not None and run.message.request.for_machines
         if run.in_turn and run.writes == 1 and run.waited > 1 and not asked:
             self.blame("I14 the network waits for machines", f"{run.waited:.1f} s")
         if not run.decided:
@@ -252,8 +252,8 @@ class Judge:
         """Judge that a configuration was sent."""
         run.pushes += 1
         now = self._course.vpc.now
-        order = run.wake.order if run.wake and not run.expired else None
-        ordered = order is not None and order.kind == "push"
+        request = run.message.request if run.message and not run.expired else None
+        ordered = request is not None and request.action == "push"
         gave_up, box.gave_up = box.gave_up, None if ordered else box.gave_up
         if run.paused:
             self.blame("I13 a push while paused", change.instance_id)

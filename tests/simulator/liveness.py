@@ -87,7 +87,7 @@ class Liveness:
 
     def _is_calm(self, run: Run) -> bool:
         """Say whether a run saw the truth and was asked for nothing but to look."""
-        wished = run.to or (run.wake and run.wake.order)
+        wished = run.to or (run.message and run.message.request.for_machines)
         seen = run.report is not None and run.report.verdict != "expired"
         declared = run.topology is self._truth.declared and not run.failed & NEEDED
         return seen and declared and run.calm and not (run.overtaken or run.maybe_paused or wished)

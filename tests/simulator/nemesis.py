@@ -6,10 +6,9 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import Request
-from chalicelib.controller import operator as wishes
-from chalicelib.core.machines.machine import Order
-from chalicelib.core.messages.message import Wake
+from chalicelib.controller import operator
+from chalicelib.core.messages.message import Message
+from chalicelib.core.messages.request import Request
 from chalicelib.core.network.history import Pause
 from tests.simulator import deeds, edits
 from tests.simulator.course import Fault, Kind
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
+    from chalicelib.core.messages.request import Action
     from tests.simulator.schedule import Schedule
 
 end = deeds.end
@@ -50,21 +50,22 @@ KINDS_OF_FAULT: tuple[Kind, ...] = ("throttle", "refuse", "lose", "hang")
 def _switchover(s: Schedule) -> None:
     found = deeds.candidates(s, "running", "stopped")
     if found:
-        _ask(s, to=s.course.pick(found).id, force=s.course.chance(0.3))
+        to = s.course.pick(found).id
+        _ask(s, Request(action="switchover", to=to, force=s.course.chance(0.3)))
 
 
 def _apply(s: Schedule) -> None:
-    _ask(s, force=s.course.chance(0.5))
+    _ask(s, Request(force=s.course.chance(0.5)))
 
 
-def _ask(s: Schedule, *, to: str | None = None, force: bool = False, order: Order | None = None) -> None:
+def _ask(s: Schedule, request: Request) -> None:
     """Put a request on the queue, as the API does; now and then it has waited for long already."""
     age = s.course.pick((0.0, 0.0, 0.0, 1000.0)) if "old" in s.features else 0.0
     request_id = str(uuid.UUID(int=s.course.random.getrandbits(128)))
     at = moment(s.vpc.now - age)
-    s.course.say(f"an operator asks {age:.0f} s ago: to={to} force={force} order={order}")
+    s.course.say(f"an operator asks {age:.0f} s ago: {request}")
     s.liveness.epoch += 1
-    s.queue.put(Wake("office", "operator", at, to=to, force=force, request_id=request_id, order=order))
+    s.queue.put(Message("office", at, request, request_id))
 
 
 def _here(s: Schedule) -> None:
@@ -73,7 +74,8 @@ def _here(s: Schedule) -> None:
         return
     found = deeds.candidates(s, "running")
     to = s.course.pick(found).id if found and s.course.chance(0.3) else None
-    s.here(Request("operator", to=to, force=s.course.chance(0.2)))
+    action: Action = "switchover" if to else "reconcile"
+    s.here(Request("operator", action, to, force=s.course.chance(0.2)))
 
 
 def _twice(s: Schedule) -> None:
@@ -90,7 +92,7 @@ def _pause(s: Schedule) -> None:
         run.calm = False
     until = s.course.pick((None, 60.0, 180.0, 1800.0))
     wanted = Pause("maintenance", moment(s.vpc.now) + timedelta(seconds=until) if until else None)
-    wishes.pause("office", wanted, "somebody", s.desk)
+    operator.pause("office", wanted, "somebody", s.desk)
 
 
 def _resume(s: Schedule) -> None:
@@ -98,7 +100,7 @@ def _resume(s: Schedule) -> None:
     s.liveness.epoch += 1
     for run in s.course.running:
         run.paused = run.calm = False
-    wishes.resume("office", moment(s.vpc.now), s.desk)
+    operator.resume("office", moment(s.vpc.now), s.desk)
 
 
 def _declare(s: Schedule) -> None:
@@ -118,12 +120,11 @@ def _put(s: Schedule, anew: object) -> None:
 
 
 def _push(s: Schedule) -> None:
-    order = Order("push", None, s.course.pick((None, WITHIN)))
-    _ask(s, order=order)
+    _ask(s, Request(action="push", confirm_within=s.course.pick((None, WITHIN))))
 
 
 def _confirm(s: Schedule) -> None:
-    _ask(s, order=Order("confirm"))
+    _ask(s, Request(action="confirm"))
 
 
 def _mood(s: Schedule) -> None:

@@ -7,20 +7,21 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.controller.ingest import Doorbell, ring
+from chalicelib.controller.ingest import ingest
 from chalicelib.controller.worker import Known
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.messages.concern import Whereabouts
 from chalicelib.core.messages.event import Ignored
 from tests.builders import VPC
+from tests.ports import EventsPorts
 from tests.simulator.declared import document
 from tests.simulator.vpc import moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from chalicelib.core.messages.message import Wake
+    from chalicelib.core.messages.message import Message
     from chalicelib.core.network.topology import Topology
     from tests.simulator.course import Course
 
@@ -40,47 +41,47 @@ AGAIN = 5.0
 
 
 class SimulatedQueue:
-    """Implements the queue of `wakeups` and of `worker`, and serves nobody while a message is in flight."""
+    """Implements `ports.Queue`, and serves nobody while a message is in flight."""
 
     def __init__(self, course: Course) -> None:
         self._course = course
-        self.messages: list[tuple[int, str, Wake]] = []
+        self.messages: list[tuple[int, str, Message]] = []
         self._once: set[str] = set()
         self._received: dict[int, int] = {}
         self.blocked_until = 0.0
         self._number = 0
 
-    def send(self, wakes: Sequence[Wake], once: str | None = None) -> None:
-        """Put every wake-up on the queue, of the same `once` one."""
+    def send(self, messages: Sequence[Message], once: str | None = None) -> None:
+        """Put every message on the queue, of the same `once` one."""
         self._fail("SendMessageBatch")
         if once is not None and once in self._once:
             return
         self._once.add(once or "")
-        for wake in wakes:
-            self.put(wake)
+        for message in messages:
+            self.put(message)
 
-    def put(self, wake: Wake) -> None:
+    def put(self, message: Message) -> None:
         """Put one on the queue, without a call that could fail."""
         self._number += 1
-        self.messages.append((self._number, wake.dumps(), wake))
+        self.messages.append((self._number, message.dumps(), message))
 
     def postpone(self, _: str) -> None:
         """Have the message in flight come again soon."""
         self._fail("ChangeMessageVisibility")
         self.blocked_until = self._course.vpc.now + AGAIN
 
-    def received(self) -> tuple[dict[str, Any], Wake] | None:
+    def received(self) -> tuple[dict[str, Any], Message] | None:
         """Receive the next message; until it is deleted, or its time is over, nobody else of its group is served."""
         if not self.messages or self._course.vpc.now < self.blocked_until:
             return None
-        number, body, wake = self.messages[0]
+        number, body, message = self.messages[0]
         self._received[number] = self._received.get(number, 0) + 1
         if self._received[number] > MOST:
             self._course.say(f"message {number} goes to the dead letters")
             del self.messages[0]
             return self.received()
         self.blocked_until = self._course.vpc.now + VISIBILITY
-        sent = str(int(wake.at.timestamp() * 1000))
+        sent = str(int(message.at.timestamp() * 1000))
         attributes = {"MessageGroupId": "office", "SentTimestamp": sent}
         record = {
             "messageId": str(number),
@@ -88,7 +89,7 @@ class SimulatedQueue:
             "body": body,
             "attributes": attributes,
         }
-        return record, wake
+        return record, message
 
     def delete(self, message_id: str) -> None:
         """Delete a message that was served."""
@@ -102,7 +103,7 @@ class SimulatedQueue:
 
 
 class Parameters:
-    """Implements `wakeups.Declared`, and reads for the worker what is declared.
+    """Implements `ports.Topologies`.
 
     `known_here` is what the worker's process knows of it; a process that is killed forgets it.
     """
@@ -110,6 +111,14 @@ class Parameters:
     def __init__(self, course: Course, declared: Topology) -> None:
         self._course, self.declared, self.last = course, declared, declared
         self.known_here = {"office": Known(Kept(document(declared), moment(0.0)), declared, stored=False)}
+
+    def names(self) -> list[str]:
+        """List the one name."""
+        return ["office"]
+
+    def read(self, name: str) -> Topology:
+        """Read the one topology."""
+        return self.declared
 
     def known(self, *, fresh: bool = False) -> Mapping[str, Topology | None]:
         """Give the one topology."""
@@ -131,15 +140,15 @@ class Parameters:
 
 
 class Events:
-    """EventBridge and `on_event`: an event becomes wake-ups on the queue, by `wakeups.ring`."""
+    """EventBridge and `on_event`: an event becomes messages on the queue, by `ingest`."""
 
     def __init__(self, course: Course, parameters: Parameters, queue: SimulatedQueue) -> None:
         self._course, self.queue = course, queue
-        self._bell = Doorbell(parameters, self, queue, self, ACCOUNT, REGION)
+        self._ports = EventsPorts(parameters, self, queue, self)
         self.fate = (0.0, 0.0, 0.0)
         """How often an event is lost, doubled, and late."""
 
-    def now(self) -> Any:  # noqa: ANN401 - a datetime, for `controller.Clock`
+    def now(self) -> Any:  # noqa: ANN401 - a datetime, for `ports.Clock`
         """Give the time."""
         return moment(self._course.vpc.now)
 
@@ -174,12 +183,12 @@ class Events:
     def deliver(self, event: dict[str, Any]) -> None:
         """Pass an event on as the deployed function does."""
         try:
-            ring(event, self._bell)
+            ingest(event, self._ports, ACCOUNT, REGION)
         except Ignored as reason:
-            self._course.say(f"an event wakes nobody: {reason}")
+            self._course.say(f"an event messages nobody: {reason}")
 
     def tick(self) -> None:
-        """Have the minute's schedule ring."""
+        """Have the minute's schedule trigger."""
         at = moment(self._course.vpc.now)
         event = {"account": ACCOUNT, "region": REGION, "source": "aws.events", "time": at.isoformat()}
         self.deliver(event | {"detail-type": "Scheduled Event", "detail": {}})

@@ -5,11 +5,12 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import Ports, Request, reconcile
-from chalicelib.controller.worker import Bench, take
+from chalicelib.controller.reconcile import reconcile
+from chalicelib.controller.worker import Worker
 from chalicelib.core.errors import ApplyError, ControllerError
 from chalicelib.core.network.history import History
 from tests.builders import ROUTER
+from tests.ports import WorkersPorts
 from tests.simulator import declared, nemesis
 from tests.simulator.course import Clock, Course, CutOff, InPlace, InTurn, Run
 from tests.simulator.journal import Desk, SimulatedJournal
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from chalicelib.core.messages.message import Hook, Wake
+    from chalicelib.core.messages.message import Message
+    from chalicelib.core.messages.request import Request
+    from chalicelib.core.network.notice import Hook
     from chalicelib.core.network.report import Report
 
 REQUEST_AGE = 120.0
@@ -59,7 +62,7 @@ class Schedule:
         self.events = Events(self.course, self.parameters, self.queue)
         self.first = topology
         self.hooks: dict[str, str] = {}
-        self.flight: tuple[dict[str, Any], Wake] | None = None
+        self.flight: tuple[dict[str, Any], Message] | None = None
         self.deeds: list[Callable[[Schedule], None]] = []
         self.runs = self.writes = 0
         self.skew = 0.0
@@ -79,11 +82,21 @@ class Schedule:
 
     # -- runs ----------------------------------------------------------------------------------------
 
-    def ports(self, run: Run) -> Ports:
+    def ports(self, run: Run) -> WorkersPorts:
         """Give what a run works with, on its own clock; what may run at the same time runs at once or when it is needed."""
         run.in_turn, skew = self.course.chance(0.5), run.skew
         beside = InTurn(self.course) if run.in_turn else InPlace()
-        return Ports(self.network, self.journal, Clock(self.course, skew), self.machines, beside)
+        return WorkersPorts(
+            self.network,
+            self.journal,
+            Clock(self.course, skew),
+            self.machines,
+            beside,
+            self.parameters,
+            self.queue,
+            groups=self,
+            telemetry=self,
+        )
 
     def drain(self) -> None:
         """Serve what is on the queue; what is blocked comes when it may."""
@@ -96,23 +109,28 @@ class Schedule:
     def _unblock(self) -> None:
         self._blocked = False
 
-    def serve(self, record: dict[str, Any], wake: Wake) -> None:
+    def serve(self, record: dict[str, Any], message: Message) -> None:
         """Have the worker serve a message."""
         now = self.vpc.now
-        run = Run(self._number(), "worker", self._drawn_skew(), now, now + FUNCTION_SECONDS, wake, to=wake.to)
-        age = now - seconds(wake.at)
-        run.expired = wake.request_id is not None and age > REQUEST_AGE + 10
-        self.course.say(f"run {run.number}: the worker, woken by {wake.woken_by}")
-        document = self.parameters.document
-        bench = Bench(
-            self.ports(run), self.journal, self, self.queue, self, document, self.parameters.known_here
+        run = Run(
+            self._number(),
+            "worker",
+            self._drawn_skew(),
+            now,
+            now + FUNCTION_SECONDS,
+            message,
+            to=message.request.next_router,
         )
+        age = now - seconds(message.at)
+        run.expired = message.request_id is not None and age > REQUEST_AGE + 10
+        self.course.say(f"run {run.number}: the worker, triggered by {message.request.woken_by}")
+        worker = Worker(self.ports(run), self.parameters.known_here)
         deadline = moment(now + run.skew + RUN_SECONDS)
         failed: list[str] = []
-        self.flight = (record, wake)
+        self.flight = (record, message)
 
         def work() -> None:
-            failed.extend(take([record], bench, deadline))
+            failed.extend(worker.handle_batch([record], deadline))
 
         if self._go(run, work) and not failed:
             self.queue.delete(record["messageId"])
@@ -120,7 +138,7 @@ class Schedule:
     def here(self, request: Request) -> None:
         """Have an operator reconcile from where they sit."""
         now = self.vpc.now
-        run = Run(self._number(), "here", self._drawn_skew(), now, FOREVER, to=request.to)
+        run = Run(self._number(), "here", self._drawn_skew(), now, FOREVER, to=request.next_router)
         run.topology = self.parameters.declared
         self.course.say(f"run {run.number}: {request.woken_by}, here")
 
@@ -185,15 +203,15 @@ class Schedule:
         if self.hooks.pop(hook.token, None):
             self.course.at(self.vpc.now + 2, lambda: nemesis.end(self, instance_id))
 
-    def tell(self, report: Report, _: datetime) -> None:
+    def run(self, report: Report, triggered_at: datetime) -> None:
         """Hear what a run reports."""
         self.course.running[-1].report = report
 
-    def drop(self, what: str, reason: str) -> None:
+    def ignored(self, what: str, reason: str) -> None:
         """Hear that something asks for nothing."""
         self.course.say(f"{what}: {reason}")
 
-    def complain(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: Exception) -> None:
         """Hear what went wrong; what is no error of Mooring's own got out of a run."""
         self.course.say(f"{what}: {error}")
         if not isinstance(error, ControllerError):

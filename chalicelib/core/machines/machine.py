@@ -65,18 +65,6 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What an operator asks of machines: to push, or to confirm a push that waits for it.
-
-    `confirm_within` is in seconds: without a confirmation by then the machine goes back by itself.
-    """
-
-    kind: Literal["push", "confirm"]
-    to: str | None = None
-    confirm_within: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Command:
     """A command that was sent and has not been answered.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import UnsafePlan
 from chalicelib.core.machines.readiness import box_of
+from chalicelib.core.messages.request import Request
 from chalicelib.core.network.advice import create_tags
 from chalicelib.core.network.candidates import candidates
 from chalicelib.core.network.change import PushConfig, short
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from chalicelib.core.machines.machine import Inspection, Machine, Order, Trial
+    from chalicelib.core.machines.machine import Inspection, Machine, Trial
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Instance, Observation
@@ -45,12 +46,12 @@ def plan_pushes(
     observation: Observation,
     history: History,
     election: Election,
-    order: Order | None = None,
+    request: Request = Request(),  # noqa: B008 - immutable
 ) -> Plan[PushConfig]:
     """Compare what every candidate should have with what it said it has; the same arguments always give the same plan.
 
     Standbys are pushed before they are needed. What is declared anew waits, on the current router alone, for the
-    declared change window; what nobody declared (no configuration, drift) and what an operator orders does not wait.
+    declared change window; what nobody declared (no configuration, drift) and what an operator asks for does not wait.
     """
     if topology.tunnel is None:
         return Plan()
@@ -62,7 +63,7 @@ def plan_pushes(
         if instance.state == "running" and box:
             current = election.router is not None and instance.id == election.router.id
             seat = _Seat(topology, observation, instance, box, render(topology, box), current=current)
-            steps += _step(seat, history, order)
+            steps += _step(seat, history, request)
     return Plan(
         tuple(step for step in steps if isinstance(step, PushConfig)),
         tuple(step for step in steps if isinstance(step, str)),
@@ -70,7 +71,7 @@ def plan_pushes(
     )
 
 
-def check(topology: Topology, observation: Observation, history: History, order: Order) -> None:
+def check(topology: Topology, observation: Observation, history: History, request: Request) -> None:
     """See that what an operator asks of machines can be done.
 
     Raises:
@@ -82,22 +83,22 @@ def check(topology: Topology, observation: Observation, history: History, order:
             hint="declare [tunnel] first",
         )
     names = {candidate.id for candidate in candidates(topology, observation)}
-    if order.to is not None and order.to not in names:
+    if request.to is not None and request.to not in names:
         raise UnsafePlan(
-            f"{order.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}"
+            f"{request.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}"
         )
-    if order.kind == "confirm" and not on_trial(history, order):
+    if request.action == "confirm" and not on_trial(history, request):
         raise UnsafePlan(
             "no configuration waits for a confirmation", hint="`mooring status` tells what is in force"
         )
 
 
-def on_trial(history: History, order: Order) -> list[tuple[str, Trial]]:
-    """List the machines whose configuration an order confirms."""
+def on_trial(history: History, request: Request) -> list[tuple[str, Trial]]:
+    """List the machines whose configuration a request confirms."""
     return [
         (m.instance_id, m.trial)
         for m in history.machines
-        if m.trial and order.to in (None, m.instance_id) and not (m.command and m.command.kind == "push")
+        if m.trial and request.covers(m.instance_id) and not (m.command and m.command.kind == "push")
     ]
 
 
@@ -146,9 +147,9 @@ class _Seat:
     current: bool
 
 
-def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushConfig | _Waiting | str]:
+def _step(seat: _Seat, history: History, request: Request) -> Iterator[PushConfig | _Waiting | str]:
     machine = history.machine(seat.instance.id)
-    ordered = order if order and order.kind == "push" and order.to in (None, seat.instance.id) else None
+    asked = request.action == "push" and request.covers(seat.instance.id)
     word, now = _word(machine, seat.instance), seat.observation.taken_at
     for stopping in word.hooks if word else ():
         yield f"{seat.instance.id} does not carry all of it: {stopping}; Mooring leaves other people's rules alone"
@@ -158,8 +159,8 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
         )
     elif (away := _away(seat)) is not None:
         yield away
-    elif ordered:
-        yield _push(seat, word, "an operator asked for it", ordered.confirm_within)
+    elif asked:
+        yield _push(seat, word, "an operator asked for it", request.confirm_within)
     elif word is None:
         yield _mute(machine, now) or _Waiting(f"{seat.instance.id} has yet to say how it stands")
     elif machine.trial and now < machine.trial.until + INSPECTED:

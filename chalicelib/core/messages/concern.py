@@ -10,7 +10,7 @@ from chalicelib.core.network.topology import Tags
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chalicelib.core.messages.event import Sign
+    from chalicelib.core.messages.event import Trigger
     from chalicelib.core.network.topology import Topology
 
 _LOCATED = ("i", "eni", "rtb")
@@ -44,23 +44,23 @@ class Concerned:
     perhaps: frozenset[str] = frozenset()
 
 
-def minding(known: Mapping[str, Topology | None], sign: Sign) -> dict[str, Topology | None]:
+def minding(known: Mapping[str, Topology | None], trigger: Trigger) -> dict[str, Topology | None]:
     """Leave out the topologies that select nothing by the tags that were set or taken."""
-    return {name: topology for name, topology in known.items() if _minds(topology, sign.tag_keys)}
+    return {name: topology for name, topology in known.items() if _minds(topology, trigger.tag_keys)}
 
 
-def declaring(known: Mapping[str, Topology | None], sign: Sign) -> frozenset[str]:
+def declaring(known: Mapping[str, Topology | None], trigger: Trigger) -> frozenset[str]:
     """Name the topologies that declare any of the mentioned ids themselves."""
-    return frozenset(name for name, topology in known.items() if topology and declares(topology, sign.ids))
+    return frozenset(name for name, topology in known.items() if topology and declares(topology, trigger.ids))
 
 
-def to_locate(sign: Sign) -> frozenset[str]:
+def to_locate(trigger: Trigger) -> frozenset[str]:
     """Give what an event mentions that can be looked for: instances, interfaces, route tables, public addresses."""
-    return frozenset(one for one in sign.ids if _kind(one) in (*_LOCATED, "address"))
+    return frozenset(one for one in trigger.ids if _kind(one) in (*_LOCATED, "address"))
 
 
 def concerned(
-    known: Mapping[str, Topology | None], sign: Sign, found: Mapping[str, Whereabouts]
+    known: Mapping[str, Topology | None], trigger: Trigger, found: Mapping[str, Whereabouts]
 ) -> Concerned:
     """Say whom an event concerns that mentions nothing declared, given all that was found of what it mentions.
 
@@ -70,12 +70,14 @@ def concerned(
     surely = {
         name
         for name, topology in known.items()
-        if topology and any(concerns(topology, one, edit=sign.edit) for one in found.values())
+        if topology and any(concerns(topology, one, edit=trigger.edit) for one in found.values())
     }
-    missing = {_kind(one) for one in sign.ids - found.keys()} & {*_LOCATED, *_TIES, "address"}
-    if not missing and sign.ids:
+    missing = {_kind(one) for one in trigger.ids - found.keys()} & {*_LOCATED, *_TIES, "address"}
+    if not missing and trigger.ids:
         return Concerned(frozenset(surely))
-    vpcs = {one.vpc_id for one in found.values() if one.vpc_id} | {o for o in sign.ids if _kind(o) == "vpc"}
+    vpcs = {one.vpc_id for one in found.values() if one.vpc_id} | {
+        o for o in trigger.ids if _kind(o) == "vpc"
+    }
     anywhere = not vpcs or not missing.isdisjoint({"address", "eipassoc"})
     perhaps = {name for name, topology in known.items() if anywhere or (topology and topology.vpc_id in vpcs)}
     return Concerned(frozenset(surely), frozenset(perhaps - surely))

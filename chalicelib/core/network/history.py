@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable
     from datetime import datetime
 
-    from chalicelib.core.messages.message import Hook, Notice
+    from chalicelib.core.network.notice import Hook, Notice
     from chalicelib.core.network.observation import Instance, Observation, ScheduledEvent
 
 READ_LAG = timedelta(minutes=5)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.machines.machine import Machine
-    from chalicelib.core.messages.message import Notice
     from chalicelib.core.network.change import Change
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.guard import Refusal
     from chalicelib.core.network.history import Pause
+    from chalicelib.core.network.notice import Notice
 
 SCHEMA = 1
 """The version of `as_json`: grows when a key changes its meaning or goes."""
