@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.core.topology import Topology
     from chalicelib.core.wake import Wake
     from tests.simulator.course import Course
+    from tests.simulator.journal import SimulatedJournal
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 _CHALICE = Path(__file__).parents[2] / ".chalice"
@@ -107,8 +108,9 @@ class Parameters:
     `known_here` is what the worker's process knows of it; a process that is killed forgets it.
     """
 
-    def __init__(self, course: Course, declared: Topology) -> None:
-        self._course, self.declared, self.last = course, declared, declared
+    def __init__(self, course: Course, declared: Topology, journal: SimulatedJournal) -> None:
+        self._course, self.declared, self.last, self._journal = course, declared, declared, journal
+        self._written = {document(declared): declared}
         self.known_here = {"office": Known(Kept(document(declared), moment(0.0)), declared, stored=False)}
 
     def known(self, *, fresh: bool = False) -> Mapping[str, Topology | None]:
@@ -121,13 +123,21 @@ class Parameters:
     def document(self, name: str) -> bytes | None:
         """Read it for the worker, as it is written; what cannot be read leaves the worker with what it read last."""
         run = self._course.running[-1]
-        run.topology = self.last
+        run.topology = self._remembered(name)
         if kind := self._course.call("GetParameter", name):
-            if not self.last.paused and self._course.running[-1].topology is not self.declared:
+            if run.topology is not self.declared and not (run.topology and run.topology.paused):
                 run.paused = False  # a pause that nobody could read is none
             raise ObservationError(f"ssm:GetParameter failed: {kind}")
         run.topology = self.last = self.declared
+        self._written[document(self.declared)] = self.declared
         return document(self.declared)
+
+    def _remembered(self, name: str) -> Topology | None:
+        """Give what the worker has where it cannot read: what its process read last, else what the journal kept."""
+        if name in self.known_here:
+            return self.last
+        kept = self._journal.documents.get(name)
+        return self._written.get(kept.document) if kept else None
 
 
 class Events:
