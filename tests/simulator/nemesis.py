@@ -164,6 +164,8 @@ KINDS: dict[str, tuple[Callable[[Schedule], None], ...]] = {
 LOSSES = {"losses"}
 MACHINES = {"machines", "deaf"}
 """What takes a topology with a tunnel."""
+TOLD = ("comeback", "rollout", "relaunch", "rehearsal")
+"""Stories (`stories.py`)."""
 NOTICES = {"spot", "hooks"}
 """What comes by events alone."""
 FAULTS = (_reads, _writes, _others, _unreadable, _deaf, _crash)
@@ -186,6 +188,9 @@ def features(random: Random) -> set[str]:
     found = {name for name in _NAMES if random.random() < share}
     if found & MACHINES and random.random() < 0.5:
         found -= MACHINES  # they cost the most
+    if told := [name for name in TOLD if name in found]:
+        found.difference_update(told)  # they cost much, too, and a schedule has one of them at most
+        found.update({random.choice(told)} if random.random() < 0.5 else ())
     return found or {random.choice(_NAMES)}
 
 

@@ -166,6 +166,18 @@ ONCE_SO = (
         "    return 120.0 if deadline else 0.0\n",
     ),
     Mutant(
+        "wakeups.py",
+        "looks for the first alone of what an event names",
+        "bell.places.locate(lookup) if lookup else {}",
+        "bell.places.locate(sorted(lookup)[:1]) if lookup else {}",
+        Mutant(
+            "core/concern.py",
+            "lets what cannot be found wake nobody",
+            "    if not missing and sign.ids:\n",
+            "    if sign.ids:\n",
+        ),
+    ),
+    Mutant(
         WORKER,
         "carries out what was asked hours ago",
         "        if wake.request_id is not None:\n            _check",

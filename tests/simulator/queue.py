@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.core.wake import Wake
     from tests.simulator.course import Course
     from tests.simulator.journal import SimulatedJournal
+    from tests.simulator.judge import Judge
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 _CHALICE = Path(__file__).parents[2] / ".chalice"
@@ -143,8 +144,8 @@ class Parameters:
 class Events:
     """EventBridge and `on_event`: an event becomes wake-ups on the queue, by `wakeups.ring`."""
 
-    def __init__(self, course: Course, parameters: Parameters, queue: SimulatedQueue) -> None:
-        self._course, self.queue = course, queue
+    def __init__(self, course: Course, parameters: Parameters, queue: SimulatedQueue, judge: Judge) -> None:
+        self._course, self.queue, self._judge = course, queue, judge
         self._bell = Doorbell(parameters, self, queue, self, ACCOUNT, REGION)
         self.fate = (0.0, 0.0, 0.0)
         """How often an event is lost, doubled, and late."""
@@ -157,14 +158,31 @@ class Events:
         """Nobody waits here."""
 
     def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
-        """Find instances, as they are."""
-        vpc = self._course.vpc
-        found = {name: vpc.by_id(name, vpc.now) for name in sorted(mentioned)}
-        return {name: Whereabouts(VPC, instance.tags) for name, instance in found.items() if instance}
+        """Find instances, interfaces, tables and public addresses, as they are."""
+        found = {name: self._place(name) for name in sorted(mentioned)}
+        return {name: place for name, place in found.items() if place}
 
-    def emit(self, source: str, kind: str, detail: dict[str, Any]) -> None:
-        """Have AWS tell of something: soon, late, twice, never."""
+    def _place(self, name: str) -> Whereabouts | None:
+        vpc = self._course.vpc
+        match name.partition("-")[0]:
+            case "i":
+                instance = vpc.by_id(name, vpc.now)
+                return Whereabouts(VPC, instance.tags) if instance else None
+            case "eni":
+                return Whereabouts(VPC) if vpc.owner_of(name) else None
+            case "rtb":
+                return Whereabouts(VPC) if name in vpc.tables else None
+            case _:
+                owned = (e for e in vpc.elastic_ips.values() if e.public_address == name)
+                return next((Whereabouts(allocation_id=e.allocation_id) for e in owned), None)
+
+    def emit(self, source: str, kind: str, detail: dict[str, Any], *, ours: str = "") -> None:
+        """Have AWS tell of something: soon, late, twice, never; `ours` is what it concerns of what is declared."""
         course = self._course
+        lost, doubled, late = self.fate
+        if course.chance(lost):
+            course.say(f"the event is lost: {kind}")
+            return
         event = {
             "account": ACCOUNT,
             "region": REGION,
@@ -173,20 +191,18 @@ class Events:
             "time": moment(course.vpc.now).isoformat(),
             "detail": detail,
         }
-        lost, doubled, late = self.fate
-        if course.chance(lost):
-            course.say(f"the event is lost: {kind}")
-            return
         for _ in range(2 if course.chance(doubled) else 1):
             delay = course.between(1, 800) if course.chance(late) else course.between(0.5, 5)
-            course.at(course.vpc.now + delay, lambda: self.deliver(event))
+            course.at(course.vpc.now + delay, lambda: self.deliver(event, ours))
 
-    def deliver(self, event: dict[str, Any]) -> None:
+    def deliver(self, event: dict[str, Any], ours: str = "") -> None:
         """Pass an event on as the deployed function does."""
         try:
             ring(event, self._bell)
         except Ignored as reason:
             self._course.say(f"an event wakes nobody: {reason}")
+            if ours:
+                self._judge.blame("I15 an event that concerns us wakes nobody", f"{ours}: {reason}")
 
     def tick(self) -> None:
         """Have the minute's schedule ring."""

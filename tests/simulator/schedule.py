@@ -58,7 +58,7 @@ class Schedule:
         self.network = SimulatedNetwork(self.course, self.judge)
         self.queue = SimulatedQueue(self.course)
         self.parameters = Parameters(self.course, topology, self.journal)
-        self.events = Events(self.course, self.parameters, self.queue)
+        self.events = Events(self.course, self.parameters, self.queue, self.judge)
         self.first = topology
         self.hooks: dict[str, str] = {}
         self.flight: tuple[dict[str, Any], Wake] | None = None
