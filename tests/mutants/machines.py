@@ -174,6 +174,18 @@ MACHINES = (
         "waits = None",
     ),
     Mutant(
+        "core/machines/machine.py",
+        "takes a push for one more word on a trial that was over by then",
+        "if waits and (command.confirm_within is None or waits.until >= anew.until):",
+        "if waits:",
+    ),
+    Mutant(
+        "core/machines/machine.py",
+        "takes for kept what a machine says waits for its confirmation",
+        "if word.digest is not None and pending == word.digest:",
+        "if word.digest is None:",
+    ),
+    Mutant(
         "core/tunnel/render.py",
         "lets the server steer packets",
         "'pull-filter ignore \"\"',",

@@ -57,7 +57,7 @@ class Fault:
 class Run:
     """One run of the controller as it was seen from outside; `report` is None while it lasts, or when it was cut off.
 
-    `calm` says that reads were fresh and nothing happened beside it, `failed` are the APIs of which a call failed.
+    `calm` says that reads were fresh and nothing happened beside it, `failed` are the APIs of which a call failed, `late` those that were shown as of earlier.
     `stolen` are the seconds that other runs took in the middle of it. `paused` says that a pause was in force for all of it, `maybe_paused` for some.
     """
 
@@ -67,12 +67,14 @@ class Run:
     started: float
     deadline: float
     message: Message | None = None
+    force: bool = False
     topology: Topology | None = None
     to: str | None = None
     expired: bool = False
     report: Report | None = None
     calm: bool = True
     failed: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
     waited: float = 0.0
     in_turn: bool = False
     looked: bool = False
@@ -163,7 +165,7 @@ class Course:
         self.calls = 0
         self.running: list[Run] = []
         self.limit = float("inf")
-        self.lag: Callable[[], float] | None = None
+        self.lag: Callable[[str], float] | None = None
         self.idle: Callable[[], None] | None = None
         self.lines: list[str] | None = [] if trace else None
         self._order = count()

@@ -76,8 +76,26 @@ ONCE_SO = (
     Mutant(
         HISTORY,
         "lets a notice hold for ever",
-        "taken = notice.reason if lasts and at <= notice.at + lasts else taken",
-        "taken = notice.reason if lasts else taken",
+        'NOTICED = {"interruption": timedelta(minutes=15), "termination": timedelta(hours=2)}',
+        'NOTICED = {"interruption": timedelta(days=999), "termination": timedelta(days=999)}',
+    ),
+    Mutant(
+        ELECTION,
+        "lets nobody overrule a notice",
+        "if why and (chosen is None or not force or unable(topology, observation, chosen)):",
+        "if why and (chosen is None or not force or why):",
+    ),
+    Mutant(
+        GUARD,
+        "holds every move down",
+        '    if election.cause == "unwanted":\n',
+        '    if election.cause not in ("operator", "none"):\n',
+        Mutant(
+            HISTORY,
+            "counts an operator's moves",
+            'recent, at if cause == "unwanted" else None)',
+            'recent, at if cause != "none" else None)',
+        ),
     ),
     Mutant(
         GUARD,
@@ -141,9 +159,33 @@ ONCE_SO = (
     ),
     Mutant(
         LOOK,
+        "has the network wait for machines",
+        "        at_once = topology.tunnel is None or request.order\n",
+        "        at_once = True\n",
+    ),
+    Mutant(
+        "../.chalice/resources.yaml",
+        "hides a message for twelve minutes from all other runs",
+        "      VisibilityTimeout: 65\n",
+        "      VisibilityTimeout: 720\n",
+    ),
+    Mutant(
+        LOOK,
         "knows no deadline",
         "    return max(0.0, (deadline - ports.clock.now()).total_seconds())\n",
         "    return 120.0 if deadline else 0.0\n",
+    ),
+    Mutant(
+        "controller/ingest.py",
+        "looks for the first alone of what an event names",
+        "bell.places.locate(lookup) if lookup else {}",
+        "bell.places.locate(sorted(lookup)[:1]) if lookup else {}",
+        Mutant(
+            "core/messages/concern.py",
+            "lets what cannot be found wake nobody",
+            "    if not missing and sign.ids:\n",
+            "    if sign.ids:\n",
+        ),
     ),
     Mutant(
         WORKER,
@@ -214,6 +256,12 @@ BESIDE = (
         "ignores an operator's pause",
         "    if pause := history.paused(at):\n",
         "    if (pause := history.paused(at)) and not pause:\n",
+    ),
+    Mutant(
+        PLAN,
+        "writes the main table",
+        "if not t.main and claims[t.id] == 1",
+        "if claims[t.id] == 1",
     ),
     Mutant(PLAN, "forgets the Elastic IP", "        *address,\n", ""),
     Mutant(

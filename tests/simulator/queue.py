@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from chalicelib.core.messages.message import Message
     from chalicelib.core.network.topology import Topology
     from tests.simulator.course import Course
+    from tests.simulator.journal import SimulatedJournal
+    from tests.simulator.judge import Judge
 
 ACCOUNT, REGION = "111122223333", "eu-central-1"
 _CHALICE = Path(__file__).parents[2] / ".chalice"
@@ -108,8 +110,9 @@ class Parameters:
     `known_here` is what the worker's process knows of it; a process that is killed forgets it.
     """
 
-    def __init__(self, course: Course, declared: Topology) -> None:
-        self._course, self.declared, self.last = course, declared, declared
+    def __init__(self, course: Course, declared: Topology, journal: SimulatedJournal) -> None:
+        self._course, self.declared, self.last, self._journal = course, declared, declared, journal
+        self._written = {document(declared): declared}
         self.known_here = {"office": Known(Kept(document(declared), moment(0.0)), declared, stored=False)}
 
     def names(self) -> list[str]:
@@ -130,20 +133,28 @@ class Parameters:
     def document(self, name: str) -> bytes | None:
         """Read it for the worker, as it is written; what cannot be read leaves the worker with what it read last."""
         run = self._course.running[-1]
-        run.topology = self.last
+        run.topology = self._remembered(name)
         if kind := self._course.call("GetParameter", name):
-            if not self.last.paused and self._course.running[-1].topology is not self.declared:
+            if run.topology is not self.declared and not (run.topology and run.topology.paused):
                 run.paused = False  # a pause that nobody could read is none
             raise ObservationError(f"ssm:GetParameter failed: {kind}")
         run.topology = self.last = self.declared
+        self._written[document(self.declared)] = self.declared
         return document(self.declared)
+
+    def _remembered(self, name: str) -> Topology | None:
+        """Give what the worker has where it cannot read: what its process read last, else what the journal kept."""
+        if name in self.known_here:
+            return self.last
+        kept = self._journal.documents.get(name)
+        return self._written.get(kept.document) if kept else None
 
 
 class Events:
     """EventBridge and `on_event`: an event becomes messages on the queue, by `ingest`."""
 
-    def __init__(self, course: Course, parameters: Parameters, queue: SimulatedQueue) -> None:
-        self._course, self.queue = course, queue
+    def __init__(self, course: Course, parameters: Parameters, queue: SimulatedQueue, judge: Judge) -> None:
+        self._course, self.queue, self._judge = course, queue, judge
         self._ports = EventsPorts(parameters, self, queue, self)
         self.fate = (0.0, 0.0, 0.0)
         """How often an event is lost, doubled, and late."""
@@ -156,14 +167,31 @@ class Events:
         """Nobody waits here."""
 
     def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
-        """Find instances, as they are."""
-        vpc = self._course.vpc
-        found = {name: vpc.by_id(name, vpc.now) for name in sorted(mentioned)}
-        return {name: Whereabouts(VPC, instance.tags) for name, instance in found.items() if instance}
+        """Find instances, interfaces, tables and public addresses, as they are."""
+        found = {name: self._place(name) for name in sorted(mentioned)}
+        return {name: place for name, place in found.items() if place}
 
-    def emit(self, source: str, kind: str, detail: dict[str, Any]) -> None:
-        """Have AWS tell of something: soon, late, twice, never."""
+    def _place(self, name: str) -> Whereabouts | None:
+        vpc = self._course.vpc
+        match name.partition("-")[0]:
+            case "i":
+                instance = vpc.by_id(name, vpc.now)
+                return Whereabouts(VPC, instance.tags) if instance else None
+            case "eni":
+                return Whereabouts(VPC) if vpc.owner_of(name) else None
+            case "rtb":
+                return Whereabouts(VPC) if name in vpc.tables else None
+            case _:
+                owned = (e for e in vpc.elastic_ips.values() if e.public_address == name)
+                return next((Whereabouts(allocation_id=e.allocation_id) for e in owned), None)
+
+    def emit(self, source: str, kind: str, detail: dict[str, Any], *, ours: str = "") -> None:
+        """Have AWS tell of something: soon, late, twice, never; `ours` is what it concerns of what is declared."""
         course = self._course
+        lost, doubled, late = self.fate
+        if course.chance(lost):
+            course.say(f"the event is lost: {kind}")
+            return
         event = {
             "account": ACCOUNT,
             "region": REGION,
@@ -172,20 +200,18 @@ class Events:
             "time": moment(course.vpc.now).isoformat(),
             "detail": detail,
         }
-        lost, doubled, late = self.fate
-        if course.chance(lost):
-            course.say(f"the event is lost: {kind}")
-            return
         for _ in range(2 if course.chance(doubled) else 1):
             delay = course.between(1, 800) if course.chance(late) else course.between(0.5, 5)
-            course.at(course.vpc.now + delay, lambda: self.deliver(event))
+            course.at(course.vpc.now + delay, lambda: self.deliver(event, ours))
 
-    def deliver(self, event: dict[str, Any]) -> None:
+    def deliver(self, event: dict[str, Any], ours: str = "") -> None:
         """Pass an event on as the deployed function does."""
         try:
             ingest(event, self._ports, ACCOUNT, REGION)
         except Ignored as reason:
-            self._course.say(f"an event messages nobody: {reason}")
+            self._course.say(f"an event wakes nobody: {reason}")
+            if ours:
+                self._judge.blame("I15 an event that concerns us wakes nobody", f"{ours}: {reason}")
 
     def tick(self) -> None:
         """Have the minute's schedule trigger."""

@@ -44,9 +44,11 @@ class Schedule:
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         random = Random(seed)  # noqa: S311 - no secret
         self.features = nemesis.features(random)
-        tunnel = "machines" in self.features
+        tunnel = bool(self.features & nemesis.MACHINES)
         places = len(declared.tunnelled() if tunnel else declared.topologies())
         place, standbys = int(random.random() ** 2 * places), int(random.random() * 3)
+        if "large" in self.features and not tunnel:
+            place = declared.LARGE
         topology, vpc = declared.network(place, tunnel=tunnel, standbys=standbys)
         self.vpc = vpc
         self.course = Course(random, vpc, trace=trace)
@@ -58,14 +60,14 @@ class Schedule:
         self.machines = SimulatedMachines(self.course, self.judge)
         self.network = SimulatedNetwork(self.course, self.judge)
         self.queue = SimulatedQueue(self.course)
-        self.parameters = Parameters(self.course, topology)
-        self.events = Events(self.course, self.parameters, self.queue)
+        self.parameters = Parameters(self.course, topology, self.journal)
+        self.events = Events(self.course, self.parameters, self.queue, self.judge)
         self.first = topology
         self.hooks: dict[str, str] = {}
         self.flight: tuple[dict[str, Any], Message] | None = None
         self.deeds: list[Callable[[Schedule], None]] = []
         self.runs = self.writes = 0
-        self.skew = 0.0
+        self.skew = self.lasts = 0.0
         self._blocked = self.over = False
         self.course.idle = self.drain
         if random.random() < 0.95:
@@ -119,6 +121,7 @@ class Schedule:
             now,
             now + FUNCTION_SECONDS,
             message,
+            force=message.request.force,
             to=message.request.next_router,
         )
         age = now - seconds(message.at)
@@ -138,7 +141,15 @@ class Schedule:
     def here(self, request: Request) -> None:
         """Have an operator reconcile from where they sit."""
         now = self.vpc.now
-        run = Run(self._number(), "here", self._drawn_skew(), now, FOREVER, to=request.next_router)
+        run = Run(
+            self._number(),
+            "here",
+            self._drawn_skew(),
+            now,
+            FOREVER,
+            force=request.force,
+            to=request.next_router,
+        )
         run.topology = self.parameters.declared
         self.course.say(f"run {run.number}: {request.woken_by}, here")
 
@@ -161,6 +172,7 @@ class Schedule:
             work()
             whole = True
         except CutOff:
+            self._killed(run)
             self.parameters.known_here.clear()
             self.judge.forgetful = True
         except Exception as error:  # noqa: BLE001 - that one gets out is what is judged
@@ -178,6 +190,15 @@ class Schedule:
         else:
             self.liveness.cut()
         return whole
+
+    def _killed(self, run: Run) -> None:
+        """Judge what a run that was cut off costs: none lasts until its function ends it, nor keeps the next waiting."""
+        now = self.vpc.now
+        if now >= run.deadline + run.stolen:
+            self.judge.blame("I14 a run lasts until its function is ended", f"{now - run.started:.0f} s")
+        waits = self.queue.blocked_until - now
+        if run.kind == "worker" and waits > FUNCTION_SECONDS + 10:
+            self.judge.blame("I14 a run that was cut off blocks the queue", f"{waits:.0f} s")
 
     def _paused(self) -> tuple[bool, bool]:
         """Say whether a pause is in force for as long as a run may take, and whether one is for a part of it."""
@@ -230,8 +251,7 @@ class Schedule:
             course.wait(until)
             if course.chance(0.9) or not self.features & nemesis.LOSSES:
                 self.tick()
-        if "comeback" in self.features:
-            course.wait(self.vpc.now + 200.0)  # its story takes longer than a minute
+        course.wait(max(self.vpc.now, self.lasts + 1))  # what was begun is told to its end
         self._settle()
         return self
 

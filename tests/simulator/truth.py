@@ -181,13 +181,16 @@ class Truth:
 
     # -- what is wrong -------------------------------------------------------------------------------
 
-    def wrongs(self, declared: Topology, router: Instance | None) -> dict[str, str]:
-        """Say what is not as declared where everything should lead to a router; with none, what needs none."""
+    def wrongs(self, declared: Topology, router: Instance | None, *, waiting: bool = False) -> dict[str, str]:
+        """Say what is not as declared where everything should lead to a router; with none, what needs none.
+
+        What leads to a NAT gateway that keeps the Elastic IP carries, and stays: only `waiting` tells of it.
+        """
         found: dict[str, str] = {}
         card = pinned(router, declared) if router else None
-        self._wrong_routes(declared, card, found)
+        self._wrong_routes(declared, card, found, waiting=waiting)
         if card:
-            self._wrong_router(declared, card, found)
+            self._wrong_router(declared, card, found, waiting=waiting)
         for entry in declared.tables:
             tables = self.selected(entry.selector)
             if len(tables) == 1:
@@ -199,10 +202,11 @@ class Truth:
                 found[f"ingress {rule.id}"] = "opens ssh"
         return found
 
-    def _wrong_routes(self, declared: Topology, card: Interface | None, found: dict[str, str]) -> None:
-        """Find the routes that lead elsewhere; what leads to a NAT gateway that keeps the Elastic IP carries, and stays."""
+    def _wrong_routes(
+        self, declared: Topology, card: Interface | None, found: dict[str, str], *, waiting: bool
+    ) -> None:
         elastic_ip = self.vpc.elastic_ips.get(declared.elastic_ip)
-        blocked = elastic_ip is not None and elastic_ip.interface_id == NAT_CARD
+        blocked = elastic_ip is not None and elastic_ip.interface_id == NAT_CARD and not waiting
         for entry, table_id in self.writable(declared):
             table = self.vpc.tables[table_id]
             wanted = [(DEFAULT, declared.internet_gateway)] if entry.kind == "public" else []
@@ -223,12 +227,14 @@ class Truth:
             if subnet_id in self.vpc.subnets and subnet_id not in table.associations:
                 found[f"subnet {subnet_id}"] = f"is not associated with {table.id}"
 
-    def _wrong_router(self, declared: Topology, card: Interface, found: dict[str, str]) -> None:
+    def _wrong_router(
+        self, declared: Topology, card: Interface, found: dict[str, str], *, waiting: bool
+    ) -> None:
         if card.source_dest_check:
             found[f"check {card.id}"] = "is on"
         elastic_ip = self.vpc.elastic_ips.get(declared.elastic_ip)
         address = str(declared.private_address or card.addresses[0])
-        if elastic_ip is None or elastic_ip.interface_id == NAT_CARD:
+        if elastic_ip is None or (elastic_ip.interface_id == NAT_CARD and not waiting):
             return
         if (elastic_ip.interface_id, elastic_ip.private_address) != (card.id, address):
             found["elastic ip"] = f"is on {elastic_ip.interface_id} {elastic_ip.private_address}"

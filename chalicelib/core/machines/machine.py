@@ -233,27 +233,32 @@ class Machine:
             machine = replace(machine, secrets=command.secrets)
         if result != "pending" or not command.digest:
             return replace(machine, setback=None, trial=None)
-        trial = waits or _on_trial(command.digest, command.sent_at, command.confirm_within)
-        return replace(machine, setback=None, trial=trial)
+        anew = _on_trial(command.digest, command.sent_at, command.confirm_within)
+        if waits and (command.confirm_within is None or waits.until >= anew.until):
+            return replace(machine, setback=None, trial=waits)
+        return replace(machine, setback=None, trial=anew)  # the one before may have been over: then this began another
 
     def _looked(self, word: Inspection, pending: object, now: datetime) -> Machine:
         """Give the machine after it said how it stands: what failed may be in force after all, and a trial may be over.
 
-        `pending` is the configuration that it says waits for a confirmation; how long, only the machine knows.
+        `pending` is the configuration that it says waits for a confirmation: then it does, whatever was reckoned here; how
+        long, only the machine knows.
         """
         machine = replace(self, command=None, silence=None, inspection=word)
         setback, trial = self.setback, self.trial
+        waits = trial if trial and trial.digest == word.digest and word.at < trial.until else None
+        if word.digest is not None and pending == word.digest:
+            waits = waits or _on_trial(word.digest, word.at)
         if setback and word.digest == setback.digest and not word.drift:
             if setback.final and pending == setback.digest:
-                trial = _on_trial(setback.digest, word.at)
-                return replace(machine, setback=None, trial=trial, secrets=setback.secrets or self.secrets)
+                return replace(machine, setback=None, trial=waits, secrets=setback.secrets or self.secrets)
             if setback.secrets in (None, self.secrets):
                 machine = replace(machine, setback=None)
         if trial and word.digest != trial.digest:
             given_up = Command("", "push", word.at, trial.digest, secrets=self.secrets)
             why = "nobody confirmed it in time, so the machine went back to what it had"
-            return replace(machine, trial=None).refused(given_up, why, now, final=True)
-        return replace(machine, trial=trial if trial and word.at < trial.until else None)
+            machine = machine.refused(given_up, why, now, final=True)
+        return replace(machine, trial=waits)
 
 
 def _on_trial(digest: str, since: datetime, within: int | None = None) -> Trial:

@@ -244,6 +244,28 @@ def test_a_push_while_something_waits_for_its_confirmation_ends_no_trial() -> No
     assert refused.setback.digest == "2" * 64
 
 
+def test_a_push_after_a_trial_that_may_be_over_begins_another() -> None:
+    """The machine had gone back, which nobody had seen yet: it waits for as long as the later push allows."""
+    trial = Trial(NEW, NOON + MINUTE)
+    again = replace(waiting(confirm_within=300), trial=trial).heard(said(result="pending"), LATER)
+    assert again.trial == Trial(NEW, NOON + ON_ITS_WAY + timedelta(seconds=300))
+    longer = Trial(NEW, NOON + timedelta(minutes=30))
+    still = replace(waiting(confirm_within=300), trial=longer).heard(said(result="pending"), LATER)
+    assert still.trial == longer
+
+
+@pytest.mark.parametrize("trial", [None, Trial(NEW, NOON), Trial(OLD, NOON)])
+def test_what_a_machine_says_waits_is_on_trial_whatever_was_known(trial: Trial | None) -> None:
+    """Else it would be taken for kept, and be pushed again without a condition once the machine has gone back."""
+    looked = replace(waiting("inspect"), trial=trial).heard(said(pending=NEW), LATER)
+    assert looked.trial
+    assert looked.trial.digest == NEW
+    assert looked.trial.until > LATER
+    gone_back = looked.asked(Command("c-2", "inspect", LATER)).heard(said(digest=OLD, pending=None), LATER)
+    assert gone_back.setback
+    assert (gone_back.trial, gone_back.setback.digest, gone_back.setback.final) == (None, NEW, True)
+
+
 def test_a_confirmation_that_comes_too_late_ends_the_trial() -> None:
     """The machine has gone back already: nothing waits any more, and what it gave up is an operator's to push."""
     late = replace(waiting("confirm"), trial=Trial(NEW, NOON))
