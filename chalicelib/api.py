@@ -10,9 +10,9 @@ from chalicelib.controller import operator
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.errors import ControllerError, TopologyError, UnknownTopology
 from chalicelib.core.fields import INSTANCE, NAME
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.report import as_json, pause_json
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

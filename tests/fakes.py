@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
 from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.errors import ApplyError, ObservationError, PushError
 from chalicelib.core.machines.machine import Invocation
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.history import History
 from chalicelib.core.network.report import Failure
+from chalicelib.core.request import Request
 from tests.builders import NOON
 from tests.core.model import Model, Refused
 from tests.ports import RunPorts

@@ -98,7 +98,7 @@ def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
     words = {m.instance_id: word for m in report.machines if (word := m.fresh(report.started_at))}
     found = {
         "ConfigDrift": sum(len(word.drift) for word in words.values()),
-        "PushFailed": sum(m.setback is not None for m in report.machines),
+        "PushFailed": sum(m.failed is not None for m in report.machines),
     }
     router = words.get(report.router_id or "")
     if router and router.holds_address:

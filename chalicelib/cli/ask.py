@@ -16,9 +16,9 @@ from chalicelib.cli.terminal import Terminal, line
 from chalicelib.controller import operator
 from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.errors import ControllerError, UnknownTopology
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.report import as_json
 from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 
 PATIENCE = "5m"
 """Longer than a request counts that is declared to count for two minutes, and than the runs that may take it."""

@@ -12,9 +12,9 @@ from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import operator
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.report import pause_json
+from chalicelib.core.request import Request
 
 
 def history(
@@ -55,7 +55,9 @@ def pause(
     lasts, why = read_as("--for", duration, operator.duration), read_as("--reason", reason, operator.reason)
     topology = declared(shell.edge, name)
     until = shell.edge.clock.now() + lasts
-    paused = pause_json(operator.pause(topology.name, Pause(why, until), shell.edge.caller(), shell.edge.journal))
+    paused = pause_json(
+        operator.pause(topology.name, Pause(why, until), shell.edge.caller(), shell.edge.journal)
+    )
     shell.show(
         [line(f"{topology.name} is paused {pause_text(paused)}")],
         {"topology": topology.name, "pause": paused},

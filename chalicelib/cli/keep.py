@@ -14,10 +14,10 @@ from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.fields import INSTANCE
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.change import digest
 from chalicelib.core.network.report import Report, as_json
 from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 
 Here = Annotated[
     bool,

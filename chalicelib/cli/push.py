@@ -17,10 +17,10 @@ from chalicelib.cli.terminal import line
 from chalicelib.controller import operator
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.fields import INSTANCE
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.change import PushConfig, short
 from chalicelib.core.network.report import as_json
 from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 
 _LOOKS = timedelta(seconds=2)
 
@@ -85,7 +85,11 @@ def confirm(shell: Shell, name: Name = None, *, to: To = None, wait: Wait = PATI
     if shown.error:
         shell.show(plan_lines(shown), as_json(shown))
         return 1
-    tried = {m.instance_id: m.trial.digest for m in shown.machines if m.trial and to in (None, m.instance_id)}
+    tried = {
+        m.instance_id: m.provisional.digest
+        for m in shown.machines
+        if m.provisional and to in (None, m.instance_id)
+    }
     return _send(shell, topology, request, seconds, tried)
 
 

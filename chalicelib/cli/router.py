@@ -16,10 +16,10 @@ from chalicelib.cli.terminal import line
 from chalicelib.controller.look import Task, look
 from chalicelib.core.errors import NoEligibleRouter
 from chalicelib.core.machines.readiness import box_of
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.candidates import candidates
 from chalicelib.core.network.observation import Instance
 from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.render import Box, Bundle, render
 
 

@@ -12,8 +12,8 @@ from chalicelib.cli.terminal import line
 from chalicelib.controller.ports import Ports
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.errors import TopologyError
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.report import Report, as_json
+from chalicelib.core.request import Request
 
 _AT_ONCE = 4
 

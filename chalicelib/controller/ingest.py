@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.messages.concern import Concerned, concerned, declaring, minding, to_locate
 from chalicelib.core.messages.event import Ignored, interpret
 from chalicelib.core.messages.message import Message
-from chalicelib.core.messages.request import Request
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from chalicelib.controller.ports import IngestPorts

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.controller.ports import Clock, Ports
-    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.change import Change, NetworkChange
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.guard import Judgement, Refusal
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Observation
     from chalicelib.core.network.topology import Topology
+    from chalicelib.core.request import Request
 
 RUN_SECONDS = 45.0
 """How long a run may take where nobody says: the worker's Lambda ends after 60 s, and what hangs is ended before that."""

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chalicelib.controller.ports import Amendable, OperatorPorts
-    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.history import History, Pause
     from chalicelib.core.network.report import Report
     from chalicelib.core.network.topology import Topology
+    from chalicelib.core.request import Request
 
 LONGEST = timedelta(days=30)
 """Of all durations that anybody may name."""

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from chalicelib.controller.ports import Ports
     from chalicelib.controller.run_command import Words
-    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.change import Change, NetworkChange, PushConfig
     from chalicelib.core.network.topology import Topology
+    from chalicelib.core.request import Request
 
 JOURNAL_SECONDS = 6.0
 """What is kept of a run's time for the journal, while it looks again: a table that hangs is given up after that."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import ControllerError, ObservationError, PushError
+from chalicelib.core.machines.lifecycle import hear
 from chalicelib.core.machines.machine import Command, Machine
-from chalicelib.core.machines.rollout import due, on_trial
+from chalicelib.core.machines.rollout import awaiting, due
 from chalicelib.core.network.report import Failure
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from chalicelib.controller.ports import Clock, Machines
     from chalicelib.core.machines.certificate import CertificateRecord
     from chalicelib.core.machines.machine import Agent
-    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.change import PushConfig
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Observation
     from chalicelib.core.network.topology import Topology
+    from chalicelib.core.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _heard_all(words: Words, history: History, machines: Machines, clock: Clock)
 def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:
     if machine.command is None:
         return machine
-    return machine.heard(machines.answer(machine.command.id, machine.instance_id), now)
+    return hear(machine, machines.answer(machine.command.id, machine.instance_id), now)
 
 
 def push(
@@ -120,9 +121,11 @@ def ask(
     if not machines.commands:
         return history, None
     now, failed = observation.taken_at, None
-    for instance_id, trial in on_trial(history, request) if request.action == "confirm" else ():
+    for instance_id, provisional in awaiting(history, request) if request.action == "confirm" else ():
         try:
-            command = Command(machines.confirm(instance_id, trial.digest), "confirm", now, trial.digest)
+            command = Command(
+                machines.confirm(instance_id, provisional.digest), "confirm", now, provisional.digest
+            )
             history = history.knows(history.machine(instance_id).asked(command))
         except PushError as error:
             failed = error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 from chalicelib.core.messages.message import Message
-from chalicelib.core.messages.request import Request
+from chalicelib.core.request import Request
 from tests.app.functions import EVENTS, sample
 from tests.app.office import WHERE
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.controller.reconcile import reconcile
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.observation import ElasticIp, IngressRule, Route, RouteTable, Subnet
 from chalicelib.core.network.topology import DEFAULT_ROUTE
+from chalicelib.core.request import Request
 from tests import builders
 from tests.aws.office import OTHERS, deploy_office
 from tests.core.model import Model

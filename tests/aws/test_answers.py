@@ -22,7 +22,7 @@ from chalicelib.core.errors import ControllerError
 from chalicelib.core.machines.certificate import PARTS
 from chalicelib.core.messages.concern import Whereabouts
 from chalicelib.core.messages.message import Message
-from chalicelib.core.messages.request import Request
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.documents import INSPECT, fingerprint
 from tests.aws.answers import canned, garbled, grown, paths, short, whole, without
 from tests.aws.looks import TOLD, answers

@@ -15,7 +15,7 @@ import pytest
 
 from chalicelib.aws.journal import KEPT, DynamoJournal
 from chalicelib.core.errors import ApplyError, ControllerError, ObservationError
-from chalicelib.core.machines.machine import Command, Inspection, Machine, Setback, Trial
+from chalicelib.core.machines.machine import Command, FailedPush, Inspection, Machine, Provisional
 from chalicelib.core.network.change import ReplaceRoute
 from chalicelib.core.network.election import Election
 from chalicelib.core.network.history import History, Pause, Sighting
@@ -40,8 +40,8 @@ WHOLE = Machine(
     ROUTER,
     Command("c-1", "push", NOON, "a" * 64, 300),
     Inspection(NOON, None, ("a rule is missing", "☂"), True, True, "CONNECTED", 1 << 40, 7, NOON),  # noqa: FBT003
-    Setback("b" * 64, "refused it", NOON, 3, final=True),
-    Trial("a" * 64, NOON),
+    FailedPush("b" * 64, "refused it", NOON, 3, final=True),
+    Provisional("a" * 64, NOON),
 )
 MINUTE = timedelta(minutes=1)
 HOOK = Hook("office-routers", "handover", "00000000-0000-0000-0000-000000000001")
@@ -110,7 +110,7 @@ def test_topology_never_seen_has_an_empty_history(journal: Journal) -> None:
         replace(FIRST, moves=(NOON - MINUTE, NOON)),
         replace(FIRST, pause=Pause("a flood")),
         replace(FIRST, pause=Pause('until "it" ends: ☂', until=NOON + 90 * MINUTE)),
-        replace(FIRST, machines=(WHOLE, Machine(STANDBY), replace(WHOLE, command=None, trial=None))),
+        replace(FIRST, machines=(WHOLE, Machine(STANDBY), replace(WHOLE, command=None, provisional=None))),
         History(revision=1),
         replace(FIRST, leaves=(NOON - MINUTE, NOON), moves=(NOON,)),
         replace(FIRST, launched_at=NOON - MINUTE, insisted_at=NOON, decided_at=NOON + MINUTE, kept="0f" * 16),

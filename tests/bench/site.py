@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from chalicelib.bootstrap import Edge
 from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.declaration import parse
-from chalicelib.core.messages.request import Request
+from chalicelib.core.request import Request
 from tests.bench.tls import TlsServer
 from tests.network import JOURNAL, add_private_tables, declaration, deploy, deploy_journal
 

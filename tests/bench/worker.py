@@ -17,8 +17,8 @@ from chalicelib.aws.ec2.writes import PARALLEL, Writes
 from chalicelib.bootstrap import connect
 from chalicelib.controller.reconcile import preview, reconcile
 from chalicelib.core.declaration import parse
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.change import ReplaceRoute
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

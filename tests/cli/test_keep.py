@@ -10,8 +10,8 @@ import pytest
 
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.declaration import parse
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.report import as_json
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable

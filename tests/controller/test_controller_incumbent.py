@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.controller.look import DOUBT_PAUSES
 from chalicelib.controller.reconcile import preview
-from chalicelib.core.messages.request import Request
+from chalicelib.core.request import Request
 from tests.builders import (
     EIP,
     NOON,

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.controller.reconcile import reconcile
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.history import History
+from chalicelib.core.request import Request
 from tests.builders import (
     NOON,
     ROUTER,

@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.controller.reconcile import preview
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.change import digest
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.notice import Notice
 from chalicelib.core.network.observation import ElasticIp
 from chalicelib.core.network.topology import Limits
+from chalicelib.core.request import Request
 from tests.builders import FOREIGN_EIP, NOON, PRIVATE_A, ROUTER, STANDBY, STANDBY_ENI, topology
 from tests.fakes import Fault, Sight
 from tests.histories import remembered

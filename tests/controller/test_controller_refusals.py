@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.guard import scope
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.topology import Limits
+from chalicelib.core.request import Request
 from tests.builders import (
     BOOTSTRAP,
     GROUP,

@@ -16,8 +16,8 @@ from chalicelib.controller.look import PROOF_SECONDS, RUN_SECONDS
 from chalicelib.controller.ports import LOOK_SECONDS
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.machines.machine import Agent, Inspection, Machine
-from chalicelib.core.messages.request import Action, Request
 from chalicelib.core.network.change import ReplaceRoute, subject
+from chalicelib.core.request import Action, Request
 from tests.builders import PRIVATE_A, PRIVATE_B, ROUTER, STANDBY, TUNNEL, topology
 from tests.fakes import Beside, Decided, FakeNetwork, Fault, Write
 from tests.histories import remembered

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.controller.reconcile import reconcile
+from chalicelib.core.machines.answer import PATIENCE
 from chalicelib.core.machines.certificate import PARTS, CertificateRecord
-from chalicelib.core.machines.machine import FRESH, PATIENCE, TRY_AGAIN, Agent
+from chalicelib.core.machines.machine import FRESH, TRY_AGAIN, Agent
 from chalicelib.core.machines.rollout import INSPECTED, SETTLES
 from chalicelib.core.machines.window import read_window
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.history import READ_LAG
 from chalicelib.core.network.topology import Tags
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.render import Box, render
 from tests.builders import NOON, ROUTER, STANDBY, THIRD, TUNNEL, instance, seen, standby, topology
 from tests.core.model import Model
@@ -255,7 +256,7 @@ def test_a_confirmation_reaches_the_machine_on_trial_and_ends_the_trial() -> Non
     assert sent(scene, "confirm") == [Sent("confirm", (ROUTER,), new)]
     scene.machines.say(len(scene.machines.sent), ROUTER, result="applied", digest=new, forwarding=True)
     run(scene)
-    assert scene.journal.histories["office"].machine(ROUTER).trial is None
+    assert scene.journal.histories["office"].machine(ROUTER).provisional is None
 
 
 def test_a_push_that_was_refused_is_tried_again_with_patience() -> None:
@@ -334,7 +335,7 @@ def test_a_send_that_fails_is_reported_and_stops_nothing_else() -> None:
         ("failed", "AccessDeniedException")
     ]
     assert report.verdict == "drifting"
-    assert scene.journal.histories["office"].machine(ROUTER).setback
+    assert scene.journal.histories["office"].machine(ROUTER).failed
 
 
 def test_a_machine_that_stays_silent_is_a_problem_when_its_word_is_stale() -> None:
@@ -522,10 +523,10 @@ def test_a_failed_push_of_what_is_no_longer_declared_is_forgotten() -> None:
     old, scene.topology = scene.topology, managed(port=1195)
     scene.machines.broken = True
     assert run(scene).verdict == "drifting"
-    assert scene.journal.histories["office"].machine(ROUTER).setback
+    assert scene.journal.histories["office"].machine(ROUTER).failed
     scene.machines.broken, scene.topology = False, old
     assert run(scene).verdict == "converged"
-    assert [m.setback for m in scene.journal.histories["office"].machines] == [None, None]
+    assert [m.failed for m in scene.journal.histories["office"].machines] == [None, None]
 
 
 def test_machines_of_a_tunnel_that_is_declared_no_more_are_forgotten() -> None:
@@ -583,7 +584,7 @@ def test_a_process_that_may_send_no_command_keeps_its_hands_off_the_machines() -
     report = run(scene)
     assert [o.result for o in report.outcomes] == ["held", "held"]
     assert len(scene.machines.sent) == before
-    assert [m.setback for m in scene.journal.histories["office"].machines] == [None, None]
+    assert [m.failed for m in scene.journal.histories["office"].machines] == [None, None]
 
 
 def test_a_run_writes_down_only_the_machines_that_it_learned_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -625,6 +626,6 @@ def test_a_push_that_failed_keeps_no_instance_that_is_being_terminated() -> None
     scene.machines.broken = True
     report = run(scene)
     assert (report.verdict, report.moored) == ("drifting", True)
-    assert scene.history.machine(ROUTER).setback
+    assert scene.history.machine(ROUTER).failed
     scene.model.terminate(ROUTER)
     assert run(scene).moored

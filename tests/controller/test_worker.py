@@ -13,9 +13,9 @@ from chalicelib.controller.worker import Worker
 from chalicelib.core.declaration import Kept, parse
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.messages.message import Message
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.notice import Hook, Notice
 from chalicelib.core.network.report import as_json
+from chalicelib.core.request import Request
 from tests.builders import EIP, NOON, ROUTER, STANDBY, instance, seen, standby
 from tests.core.documents import written
 from tests.core.model import Model

@@ -38,8 +38,8 @@ MACHINES = (
     Mutant(
         "core/machines/rollout.py",
         "waits for ever for a machine that does not say how it stands",
-        "if machine.silence is None or now - machine.silence.since <= SETTLES:",
-        "if machine.silence is None or now:",
+        "if machine.unresponsive is None or now - machine.unresponsive.since <= SETTLES:",
+        "if machine.unresponsive is None or now:",
     ),
     Mutant(
         "core/machines/rollout.py",
@@ -50,7 +50,7 @@ MACHINES = (
     Mutant(
         "core/machines/rollout.py",
         "remembers a failed push of what nobody declares any more",
-        "if box and machine.setback and machine.setback.digest != render(topology, box).digest:",
+        "if box and machine.failed and machine.failed.digest != render(topology, box).digest:",
         "if box and not box:",
     ),
     Mutant(
@@ -62,14 +62,14 @@ MACHINES = (
     Mutant(
         "core/machines/rollout.py",
         "pushes over what is on trial",
-        "    elif machine.trial and now < machine.trial.until + INSPECTED:",
-        "    elif machine.trial and machine.setback:",
+        "    elif machine.provisional and now < machine.provisional.until + INSPECTED:",
+        "    elif machine.provisional and machine.failed:",
     ),
     Mutant(
         "core/machines/rollout.py",
         "has a trial hide that a machine fell silent",
-        "    elif machine.trial and now < machine.trial.until + INSPECTED:",
-        "    elif machine.trial:",
+        "    elif machine.provisional and now < machine.provisional.until + INSPECTED:",
+        "    elif machine.provisional:",
     ),
     Mutant(
         "core/machines/rollout.py",
@@ -170,7 +170,7 @@ MACHINES = (
     Mutant(
         "core/machines/machine.py",
         "forgets what is on trial when something else is pushed",
-        "waits = self.trial if self.trial and self.trial.digest == word.digest else None",
+        "waits = self.provisional if self.provisional and self.provisional.digest == word.digest else None",
         "waits = None",
     ),
     Mutant(

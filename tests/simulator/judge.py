@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.machine import PATIENCE
+from chalicelib.core.machines.answer import PATIENCE
 from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,

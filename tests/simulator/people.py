@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from chalicelib.controller import operator
 from chalicelib.core.messages.message import Message
-from chalicelib.core.messages.request import Action, Request
 from chalicelib.core.network.history import Pause
+from chalicelib.core.request import Action, Request
 from tests.simulator import deeds
 from tests.simulator.declared import larger, variants
 from tests.simulator.vpc import moment

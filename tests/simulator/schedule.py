@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from chalicelib.core.messages.message import Message
-    from chalicelib.core.messages.request import Request
     from chalicelib.core.network.notice import Hook
     from chalicelib.core.network.report import Report
+    from chalicelib.core.request import Request
 
 REQUEST_AGE = 120.0
 """Seconds that a request may wait for; what is a few seconds older or younger is not judged by it."""

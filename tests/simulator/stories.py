@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.messages.request import Request
+from chalicelib.core.request import Request
 from tests.simulator import deeds, people
 from tests.simulator.vpc import INSTANCES, Status, moment
 

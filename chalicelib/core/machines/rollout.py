@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import UnsafePlan
 from chalicelib.core.machines.readiness import box_of
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.advice import create_tags
 from chalicelib.core.network.candidates import candidates
 from chalicelib.core.network.change import PushConfig, short
 from chalicelib.core.network.plan import Plan
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from chalicelib.core.machines.machine import Inspection, Machine, Trial
+    from chalicelib.core.machines.machine import Inspection, Machine, Provisional
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Instance, Observation
@@ -87,18 +87,18 @@ def check(topology: Topology, observation: Observation, history: History, reques
         raise UnsafePlan(
             f"{request.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}"
         )
-    if request.action == "confirm" and not on_trial(history, request):
+    if request.action == "confirm" and not awaiting(history, request):
         raise UnsafePlan(
             "no configuration waits for a confirmation", hint="`mooring status` tells what is in force"
         )
 
 
-def on_trial(history: History, request: Request) -> list[tuple[str, Trial]]:
+def awaiting(history: History, request: Request) -> list[tuple[str, Provisional]]:
     """List the machines whose configuration a request confirms."""
     return [
-        (m.instance_id, m.trial)
+        (m.instance_id, m.provisional)
         for m in history.machines
-        if m.trial and request.covers(m.instance_id) and not (m.command and m.command.kind == "push")
+        if m.provisional and request.covers(m.instance_id) and not (m.command and m.command.kind == "push")
     ]
 
 
@@ -108,17 +108,17 @@ def relevant(topology: Topology, observation: Observation, history: History) -> 
     if topology.tunnel is None:
         return replace(history, machines=())
     for machine in history.machines:
-        instance = observation.instance(machine.instance_id) if machine.setback else None
+        instance = observation.instance(machine.instance_id) if machine.failed else None
         box = box_of(topology, observation, instance) if instance else None
-        if box and machine.setback and machine.setback.digest != render(topology, box).digest:
-            history = history.knows(replace(machine, setback=None))
+        if box and machine.failed and machine.failed.digest != render(topology, box).digest:
+            history = history.knows(replace(machine, failed=None))
     return history
 
 
 def due(topology: Topology, observation: Observation, history: History) -> list[str]:
     """List the running candidates to be asked how they stand: online, not busy, and not heard of for a while.
 
-    One whose configuration is on trial is asked again as soon as its time is over.
+    One whose configuration is provisional is asked again as soon as its time is over.
     """
     if topology.tunnel is None:
         return []
@@ -128,8 +128,8 @@ def due(topology: Topology, observation: Observation, history: History) -> list[
         reached = instance.state == "running" and ROUTER_TAG in instance.tags
         if not reached or agent is None or not agent.online or machine.command:
             continue
-        word, trial = _word(machine, instance), machine.trial
-        over = trial is not None and word is not None and word.at < trial.until <= now
+        word, provisional = _word(machine, instance), machine.provisional
+        over = provisional is not None and word is not None and word.at < provisional.until <= now
         if word is None or now - word.at >= INSPECTED or over:
             found.append(instance.id)
     return found
@@ -163,8 +163,8 @@ def _step(seat: _Seat, history: History, request: Request) -> Iterator[PushConfi
         yield _push(seat, word, "an operator asked for it", request.confirm_within)
     elif word is None:
         yield _mute(machine, now) or _Waiting(f"{seat.instance.id} has yet to say how it stands")
-    elif machine.trial and now < machine.trial.until + INSPECTED:
-        until, ask = f"{machine.trial.until:%H:%M} UTC", f"`mooring confirm {seat.topology.name}`"
+    elif machine.provisional and now < machine.provisional.until + INSPECTED:
+        until, ask = f"{machine.provisional.until:%H:%M} UTC", f"`mooring confirm {seat.topology.name}`"
         yield _Waiting(f"{seat.instance.id} goes back by {until} unless somebody confirms: {ask}")
     elif machine.fresh(now) is None:
         yield (
@@ -183,9 +183,9 @@ def _word(machine: Machine, instance: Instance) -> Inspection | None:
 
 def _mute(machine: Machine, now: datetime) -> str | None:
     """Say so of a machine that has been asked how it stands for a while and does not say."""
-    if machine.silence is None or now - machine.silence.since <= SETTLES:
+    if machine.unresponsive is None or now - machine.unresponsive.since <= SETTLES:
         return None
-    since, why = machine.silence.since, machine.silence.why
+    since, why = machine.unresponsive.since, machine.unresponsive.why
     return f"{machine.instance_id} does not say how it stands, asked since {since:%H:%M} UTC: {why}"
 
 
@@ -222,17 +222,17 @@ def _reason(seat: _Seat, machine: Machine, word: Inspection) -> str | None:
 
 def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | None:
     """Say what keeps a push back: one that failed before, or the change window."""
-    setback, now = machine.setback, seat.observation.taken_at
+    failed, now = machine.failed, seat.observation.taken_at
     stored = seat.observation.certificate.digest if seat.observation.certificate else None
     if (
-        setback
-        and setback.digest == seat.bundle.digest
-        and (stored is None or setback.secrets in (None, stored))  # not to know which they were is no leave
-        and (setback.again_at is None or now < setback.again_at)
+        failed
+        and failed.digest == seat.bundle.digest
+        and (stored is None or failed.secrets in (None, stored))  # not to know which they were is no leave
+        and (failed.again_at is None or now < failed.again_at)
     ):
         ask = f"`mooring push {seat.topology.name} --to {machine.instance_id}` tries again"
-        again = f"the next try is at {setback.again_at:%H:%M} UTC" if setback.again_at else ask
-        return f"{machine.instance_id} did not take {short(setback.digest)}: {setback.reason}; {again}"
+        again = f"the next try is at {failed.again_at:%H:%M} UTC" if failed.again_at else ask
+        return f"{machine.instance_id} did not take {short(failed.digest)}: {failed.reason}; {again}"
     window = seat.topology.tunnel and seat.topology.tunnel.change_window
     declared_anew = word.digest is not None and not word.drift
     if seat.current and window and declared_anew and not window.contains(now):

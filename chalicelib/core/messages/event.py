@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from chalicelib.core.fields import INSTANCE, NAME, UUID, moment
-from chalicelib.core.network.notice import Hook, Notice
+from chalicelib.core.network.notice import TOO_OLD, Hook, Notice
 from chalicelib.core.tunnel.documents import DOCUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.core.network.notice import NoticeKind
-
-TOO_OLD = timedelta(minutes=15)
-"""EventBridge may deliver an event up to 24 hours late; after this long some tick has looked already."""
 
 PARAMETERS = "/mooring/topologies/"
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.fields import INSTANCE, LINE, NAME, UUID, matched, moment
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.notice import Notice, read_notice
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from datetime import datetime

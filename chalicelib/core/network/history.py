@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from chalicelib.core.machines.machine import Machine
-from chalicelib.core.messages.event import TOO_OLD
+from chalicelib.core.network.notice import TOO_OLD
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from chalicelib.core.fields import INSTANCE, LINE, UUID, matched, moment
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+
+TOO_OLD = timedelta(minutes=15)
+"""EventBridge may deliver an event up to 24 hours late; after this long some tick has looked already."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,7 +268,8 @@ def _outcome_json(outcome: Outcome) -> dict[str, object]:
 
 def _machine_json(machine: Machine) -> dict[str, object]:
     """Give what is known of a candidate's operating system; its digests are those of whole configurations."""
-    word, command, setback, trial = machine.inspection, machine.command, machine.setback, machine.trial
+    word, command, failed = machine.inspection, machine.command, machine.failed
+    provisional = machine.provisional
     return {
         "instance_id": machine.instance_id,
         "said": word
@@ -285,12 +286,12 @@ def _machine_json(machine: Machine) -> dict[str, object]:
         },
         "command": command
         and {"id": command.id, "kind": command.kind, "sent_at": command.sent_at.isoformat()},
-        "setback": setback
+        "setback": failed
         and {
-            "digest": setback.digest,
-            "reason": setback.reason,
-            "tries": setback.tries,
-            "again_at": setback.again_at and setback.again_at.isoformat(),
+            "digest": failed.digest,
+            "reason": failed.reason,
+            "tries": failed.tries,
+            "again_at": failed.again_at and failed.again_at.isoformat(),
         },
-        "trial": trial and {"digest": trial.digest, "until": trial.until.isoformat()},
+        "trial": provisional and {"digest": provisional.digest, "until": provisional.until.isoformat()},
     }

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.messages.event import TOO_OLD, Ignored, Trigger, interpret
-from chalicelib.core.network.notice import Hook, Notice
+from chalicelib.core.messages.event import Ignored, Trigger, interpret
+from chalicelib.core.network.notice import TOO_OLD, Hook, Notice
 from tests.builders import NOON
 from tests.core.anything import JSON
 from tests.fake_aws.events import state_change

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from chalicelib.core import declaration
 from chalicelib.core.fields import NAME
 from chalicelib.core.messages.message import Message, loads
-from chalicelib.core.messages.request import Request
 from chalicelib.core.network.notice import Hook, Notice, NoticeKind
+from chalicelib.core.request import Request
 from tests.builders import NOON
 from tests.core.anything import JSON
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.core.machines.rollout import relevant
-from chalicelib.core.messages.event import TOO_OLD
 from chalicelib.core.network.history import NOTICED, SCHEDULED, History
-from chalicelib.core.network.notice import Hook, Notice
+from chalicelib.core.network.notice import TOO_OLD, Hook, Notice
 from chalicelib.core.network.observation import Instance, ScheduledEvent
 from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
 from tests.histories import lately, remembered
