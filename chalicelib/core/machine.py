@@ -248,7 +248,8 @@ class Machine:
         anew = _on_trial(command.digest, command.sent_at, command.confirm_within)
         if waits and (command.confirm_within is None or waits.until >= anew.until):
             return replace(machine, setback=None, trial=waits)
-        return replace(machine, setback=None, trial=anew)  # the one before may have been over: then this began another
+        # the one before may have been over, which nobody had seen: then this push began another
+        return replace(machine, setback=None, trial=anew)
 
     def _looked(self, word: Inspection, pending: object, now: datetime) -> Machine:
         """Give the machine after it said how it stands: what failed may be in force after all, and a trial may be over.

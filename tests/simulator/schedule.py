@@ -62,7 +62,7 @@ class Schedule:
         self.first = topology
         self.hooks: dict[str, str] = {}
         self.flight: tuple[dict[str, Any], Wake] | None = None
-        self.deeds: list[Callable[[Schedule], None]] = []
+        self.deeds: list[Callable[[Schedule], object]] = []
         self.runs = self.writes = 0
         self.skew = self.lasts = 0.0
         self._blocked = self.over = False
@@ -101,7 +101,16 @@ class Schedule:
     def serve(self, record: dict[str, Any], wake: Wake) -> None:
         """Have the worker serve a message."""
         now = self.vpc.now
-        run = Run(self._number(), "worker", self._drawn_skew(), now, now + FUNCTION_SECONDS, wake, wake.force, to=wake.to)
+        run = Run(
+            self._number(),
+            "worker",
+            self._drawn_skew(),
+            now,
+            now + FUNCTION_SECONDS,
+            wake,
+            wake.force,
+            to=wake.to,
+        )
         age = now - seconds(wake.at)
         run.expired = wake.request_id is not None and age > REQUEST_AGE + 10
         self.course.say(f"run {run.number}: the worker, woken by {wake.woken_by}")
@@ -122,7 +131,9 @@ class Schedule:
     def here(self, request: Request) -> None:
         """Have an operator reconcile from where they sit."""
         now = self.vpc.now
-        run = Run(self._number(), "here", self._drawn_skew(), now, FOREVER, force=request.force, to=request.to)
+        run = Run(
+            self._number(), "here", self._drawn_skew(), now, FOREVER, force=request.force, to=request.to
+        )
         run.topology = self.parameters.declared
         self.course.say(f"run {run.number}: {request.woken_by}, here")
 

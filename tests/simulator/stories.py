@@ -155,5 +155,3 @@ def false_alarm(s: Schedule) -> None:
     when = s.vpc.now + s.course.between(deeds.INTERRUPTION + 10, 1500)
     s.course.at(when, lambda: deeds.end(s, s.judge.router or ""))
     _ticks(s, when + 5, when + 65, when + 125)
-
-

@@ -181,9 +181,7 @@ class Truth:
 
     # -- what is wrong -------------------------------------------------------------------------------
 
-    def wrongs(
-        self, declared: Topology, router: Instance | None, *, waiting: bool = False
-    ) -> dict[str, str]:
+    def wrongs(self, declared: Topology, router: Instance | None, *, waiting: bool = False) -> dict[str, str]:
         """Say what is not as declared where everything should lead to a router; with none, what needs none.
 
         What leads to a NAT gateway that keeps the Elastic IP carries, and stays: only `waiting` tells of it.
