@@ -93,9 +93,8 @@ def larger(declared: Topology) -> Topology:
 def _larger(key: int) -> Topology:
     declared = _known()[key]
     tables = tuple(replace(t, office_routes=True) for t in declared.tables)
-    limits = replace(
-        declared.limits, changes=declared.limits.changes + 2
-    )  # what a failover needs of each declaration
+    needed = declared.limits.changes + 2  # a failover moves these routes, too
+    limits = replace(declared.limits, changes=needed)
     return _read(replace(declared, tables=tables, limits=limits))[0]
 
 

@@ -74,10 +74,9 @@ class Liveness:
             judge.blame("I14 a run takes longer than it may", f"{took:.0f} s")
         if run.looks > LOOKS:
             judge.blame("I14 a run looks too often", f"{run.looks} times")
-        if any(o.failure and o.failure.code == "foreign" for o in (report.outcomes if report else ())):
-            judge.blame(
-                "I6 a change is planned that touches what is not declared", str(report and report.refusal)
-            )
+        for failure in (outcome.failure for outcome in (report.outcomes if report else ())):
+            if failure and failure.code == "foreign":
+                judge.blame("I6 a change is planned that touches what is not declared", failure.message)
         self._wished(run)
         settled, self._settled = self._settled, None
         if not self._is_calm(run) or run.topology is None or report is None:

@@ -84,7 +84,8 @@ def _unreadable(s: Schedule) -> None:
 
 def _deaf(s: Schedule) -> None:
     """Have Systems Manager hang for a while, or fail."""
-    kind, lasts = s.course.pick(("hang", "hang", "throttle")), s.course.pick((60.0, 300.0))
+    kind: Kind = "hang" if s.course.chance(0.7) else "throttle"
+    lasts = s.course.pick((60.0, 300.0))
     s.course.faults.append(Fault(s.course.pick(SSM[:2]), kind, s.vpc.now, s.vpc.now + lasts))
     s.judge.forgetful = True
 
@@ -107,7 +108,7 @@ def _lag(s: Schedule) -> None:
         stories.fall_behind(s, s.course.pick((5.0, 60.0, 300.0, 300.0)), s.course.pick((0.3, 0.7, 1.0)))
 
 
-KINDS: dict[str, tuple[Callable[[Schedule], None], ...]] = {
+KINDS: dict[str, tuple[Callable[[Schedule], object], ...]] = {
     "lag": (_lag,),
     "reads": (_reads,),
     "writes": (_writes,),
@@ -216,7 +217,7 @@ def minute(s: Schedule, until: float) -> None:
         course.at(when, lambda deed=deed: _do(s, deed))  # type: ignore[misc]
 
 
-def _do(s: Schedule, deed: Callable[[Schedule], None]) -> None:
+def _do(s: Schedule, deed: Callable[[Schedule], object]) -> None:
     """Do it; of stories, a schedule has one: two at once are none."""
     if not (deed in STORIES and s.lasts):
         deed(s)

@@ -47,8 +47,9 @@ def hunt(first: int, number: int) -> int:
 def sought(mutant: Mutant, most: int) -> Recall:
     """Plant a bug in a copy of the code, and play until a schedule shows it that is well without it."""
     with tempfile.TemporaryDirectory() as place:
-        for part in ("chalicelib", "tests", ".chalice"):
-            shutil.copytree(ROOT / part, Path(place) / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for folder in ("chalicelib", "tests", ".chalice"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / folder, Path(place) / folder, ignore=ignored)
         for part in mutant.parts:
             path = Path(place) / "chalicelib" / part.file
             text = path.read_text(encoding="utf-8")

@@ -65,7 +65,7 @@ class Schedule:
         self.first = topology
         self.hooks: dict[str, str] = {}
         self.flight: tuple[dict[str, Any], Message] | None = None
-        self.deeds: list[Callable[[Schedule], None]] = []
+        self.deeds: list[Callable[[Schedule], object]] = []
         self.runs = self.writes = 0
         self.skew = self.lasts = 0.0
         self._blocked = self.over = False
