@@ -22,7 +22,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from . import replica, trial, tunnel
+from . import replica, sandbox, tunnel
 from .chains import listed
 from .shell import Broken, Refused, apart, run
 from .wires import SYN, Packet, Wires
@@ -89,7 +89,7 @@ class Flow:
 def judge() -> Verdict:
     """Judge the rules that are in force on this router beside the ones that its files hold."""
     try:
-        loader = Path(trial.FIREWALL).read_text()
+        loader = Path(sandbox.FIREWALL).read_text()
         private = str(tunnel.settings().get("private_address"))
         told = {
             "inside": listed(loader, "PRIVATE"),
@@ -194,7 +194,7 @@ def _be_the_router(private: str, uplink: str, outside: list[str]) -> None:
 
 def _load() -> None:
     """Load the router's own rules."""
-    loaded = run(trial.FIREWALL)
+    loaded = run(sandbox.FIREWALL)
     if loaded.returncode:
         raise Broken(f"our own rules do not load: {loaded.stderr.strip()[:200]}")
 

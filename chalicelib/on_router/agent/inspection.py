@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import trial, tunnel
+from . import sandbox, tunnel
 from .chains import differences, listed, ours, unreachable_routes
 from .pull import KEYS, SECRETS, Bundle, canonicalize
 from .shell import Broken, Refused, run
@@ -91,7 +91,7 @@ def drift() -> list[str]:
     )
     found += _units() + _files(told)
     try:
-        found += differences(trial.meant(), ours())
+        found += differences(sandbox.meant(), ours())
     except (Refused, Broken) as error:
         found.append(str(error))
     return found
@@ -100,7 +100,7 @@ def drift() -> list[str]:
 def routed() -> bool:
     """Say whether every office network has the unreachable route that keeps it off the internet."""
     told = record()
-    loader = told.bundle.files.get(trial.FIREWALL, {}).get("text", "") if told else ""
+    loader = told.bundle.files.get(sandbox.FIREWALL, {}).get("text", "") if told else ""
     shown = (line.split()[1] for line in unreachable_routes())
     there = {network if "/" in network else f"{network}/32" for network in shown}
     return set(listed(loader, "REMOTE")) <= there
