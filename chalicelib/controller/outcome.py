@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chalicelib.core.errors import ControllerError, NoEligibleRouter, UnsafePlan
+from chalicelib.core.errors import ControllerError, NoEligibleRouter
 from chalicelib.core.network.advice import advise, advise_on_machines
 from chalicelib.core.network.candidates import follows
 from chalicelib.core.network.change import subject
 from chalicelib.core.network.history import Pause
-from chalicelib.core.network.report import Failure, Outcome, Report, verdict_of
+from chalicelib.core.network.report import Blocked, Failure, Outcome, Report, Standing, verdict_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
-    from chalicelib.controller.look import Look, Task
+    from chalicelib.controller.assessment import Assessment, Task
     from chalicelib.core.network.change import Change
     from chalicelib.core.network.guard import Judgement
-    from chalicelib.core.network.report import Result, Verdict
+    from chalicelib.core.network.plan import Plan
+    from chalicelib.core.network.report import Result
     from chalicelib.core.network.topology import Topology
 
 
-def planned(seen: Look) -> tuple[Outcome, ...]:
-    """Give the outcome of every change before any is made; in a pause none is attempted."""
-    return tuple(_draft(change, seen.judgement) for change in seen.plan.changes)
+def planned(plan: Plan[Change], judgement: Judgement) -> tuple[Outcome, ...]:
+    """Return the outcome of every change of a plan before any is made; in a pause none is attempted."""
+    return tuple(_draft(change, judgement) for change in plan.changes)
 
 
 def _draft(change: Change, judgement: Judgement) -> Outcome:
@@ -35,12 +38,12 @@ def _draft(change: Change, judgement: Judgement) -> Outcome:
 
 def report_of(
     task: Task,
-    seen: Look,
+    seen: Assessment,
     outcomes: tuple[Outcome, ...],
     finished_at: datetime,
     error: ControllerError | None = None,
 ) -> Report:
-    """Report a look and what became of its changes."""
+    """Report what was seen and what became of its changes; it advises nothing yet: see `advised`."""
     topology = task.topology
     router, interface = seen.election.router, seen.election.interface
     if router is None:
@@ -54,11 +57,13 @@ def report_of(
     return Report(
         topology=topology.name,
         verdict=verdict_of(
-            outcomes,
-            nobody=router is None,
-            refusal=seen.refusal,
-            drifting=bool(wanted or problems or (error and router)),
-            waiting=bool(waiting),
+            Standing(
+                nobody=router is None,
+                refusal=seen.refusal,
+                drifting=bool(wanted or problems or (error and router)),
+                waiting=bool(waiting),
+                results=frozenset(outcome.result for outcome in outcomes),
+            )
         ),
         woken_by=task.request.woken_by,
         started_at=task.started_at,
@@ -67,7 +72,6 @@ def report_of(
         since=seen.history.since if router and seen.history.router == router.id else None,
         outcomes=outcomes,
         problems=problems,
-        advice=_advice(topology, seen),
         refusal=seen.refusal,
         error=error,
         notices=seen.history.notices,
@@ -79,14 +83,16 @@ def report_of(
     )
 
 
-def _advice(topology: Topology, seen: Look) -> tuple[str, ...]:
+def advised(report: Report, topology: Topology, seen: Assessment, undone: Iterable[str] = ()) -> Report:
+    """Return a report with what an operator should know beside what Mooring keeps; `undone` is told after it."""
     said = seen.words and seen.words.unread
     router_id = seen.election.router.id if seen.election.router else ""
     machines = advise_on_machines(topology, seen.observation, seen.history, router_id)
-    return (*advise(topology, seen.observation), *machines, *([said] if said else []))
+    advice = (*advise(topology, seen.observation), *machines, *([said] if said else []), *undone)
+    return replace(report, advice=advice) if advice else report
 
 
-def _pause(topology: Topology, seen: Look) -> Pause | None:
+def _pause(topology: Topology, seen: Assessment) -> Pause | None:
     """Give the pause in force, be it declared or ordered."""
     if topology.paused:
         return Pause("it is declared paused")
@@ -95,11 +101,9 @@ def _pause(topology: Topology, seen: Look) -> Pause | None:
 
 def stopped(task: Task, error: ControllerError, finished_at: datetime) -> Report:
     """Report a run that ended before it had a plan to carry out: nothing was changed."""
-    refused = isinstance(error, UnsafePlan | NoEligibleRouter)
-    verdict: Verdict = "refused" if refused else "blind"
     return Report(
         task.topology.name,
-        verdict,
+        verdict_of(Standing(ended=error)),
         task.request.woken_by,
         task.started_at,
         finished_at,
@@ -123,4 +127,17 @@ def _result(failure: Failure | None, *, wanted: bool | None) -> Result:
         return "verified" if wanted is False else "unseen"
     if wanted is False:
         return "unneeded"
-    return "held" if failure.code == "Held" else "failed"
+    return _undone(failure)
+
+
+def sent_of(before: Outcome, failures: dict[str, Failure | None]) -> Outcome:
+    """Return what became of a push: only the machine itself will say whether it took it."""
+    name = subject(before.change)
+    if name not in failures:
+        return before
+    failure = failures[name]
+    return Outcome(before.change, _undone(failure) if failure else "sent", failure)
+
+
+def _undone(failure: Failure) -> Result:
+    return "held" if isinstance(failure, Blocked) else "failed"

@@ -9,10 +9,9 @@ from chalicelib.core.errors import ControllerError, ObservationError, PushError
 from chalicelib.core.machines.lifecycle import hear
 from chalicelib.core.machines.machine import Command, Machine
 from chalicelib.core.machines.rollout import awaiting, due
-from chalicelib.core.network.report import Failure
+from chalicelib.core.network.report import Blocked, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from concurrent.futures import Future
     from datetime import datetime
 
@@ -89,29 +88,23 @@ def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:
 def push(
     topology: Topology,
     machines: Machines,
-    changes: Iterable[PushConfig],
+    change: PushConfig,
     history: History,
     observation: Observation,
     now: datetime,
-) -> tuple[History, list[Failure | None]]:
-    """Send every push; gives the history with the commands that were sent, and one failure or None per push."""
+) -> tuple[History, Failure | None]:
+    """Send a push; return the history with the command that was sent, and why it was not, if it was not."""
     secrets = observation.certificate.digest if observation.certificate else None
-    failures: list[Failure | None] = []
-    for change in changes:
-        machine = history.machine(change.instance_id)
-        command = Command("", "push", now, change.bundle.digest, change.confirm_within, secrets)
-        if not machines.commands:
-            failures.append(Failure("Held", "only the deployed worker speaks to routers", retryable=True))
-            continue
-        try:
-            sent = replace(command, id=machines.push(topology, change))
-        except PushError as error:
-            failures.append(Failure(error.aws_code or error.code, error.message, error.retryable))
-            history = history.knows(machine.refused(command, error.message, now))
-        else:
-            failures.append(None)
-            history = history.knows(machine.asked(sent))
-    return history, failures
+    machine = history.machine(change.instance_id)
+    command = Command("", "push", now, change.bundle.digest, change.confirm_within, secrets)
+    if not machines.commands:
+        return history, Blocked("only the deployed worker speaks to routers")
+    try:
+        sent = replace(command, id=machines.push(topology, change))
+    except PushError as error:
+        failure = Failure(error.aws_code or error.code, error.message, error.retryable)
+        return history.knows(machine.refused(command, error.message, now)), failure
+    return history.knows(machine.asked(sent)), None
 
 
 def ask(

@@ -12,7 +12,7 @@ from chalicelib.core.declaration import Kept, parse
 from chalicelib.core.errors import ControllerError, Expired
 from chalicelib.core.messages.message import loads
 from chalicelib.core.network.history import History
-from chalicelib.core.network.report import Report
+from chalicelib.core.network.report import Report, Standing, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from chalicelib.controller.ports import WorkerPorts
     from chalicelib.core.messages.message import Message
-    from chalicelib.core.network.report import Verdict
     from chalicelib.core.network.topology import Topology
 
 
@@ -112,8 +111,7 @@ class Worker:
             if message.request_id is not None:
                 _check_age(receipt, started, topology.limits.request_age)
         except ControllerError as error:
-            verdict: Verdict = "expired" if isinstance(error, Expired) else "blind"
-            finished = self.ports.clock.now()
+            verdict, finished = verdict_of(Standing(ended=error)), self.ports.clock.now()
             return Report(message.topology, verdict, request.woken_by, started, finished, error=error)
         return reconcile(topology, self.ports, request, deadline=deadline, problems=problems)
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from chalicelib.controller.reconcile import VERIFY_PAUSES
+from chalicelib.controller.run import VERIFY_PAUSES
 from chalicelib.core.network.change import DisableSourceDestCheck, subject
 from tests.builders import (
     EIP,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller.look import DOUBT_PAUSES
-from chalicelib.controller.reconcile import preview
+from chalicelib.controller.reconcile import DOUBT_PAUSES, preview
 from chalicelib.core.request import Request
 from tests.builders import (
     EIP,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.controller.look import PROOF_SECONDS, RUN_SECONDS
+from chalicelib.controller.assessment import PROOF_SECONDS, RUN_SECONDS
 from chalicelib.controller.ports import LOOK_SECONDS
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.machines.machine import Agent, Inspection, Machine

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from chalicelib.core.errors import Expired, NoEligibleRouter, UnsafePlan
 from chalicelib.core.network.change import line, subject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from chalicelib.core.errors import ControllerError
@@ -48,6 +48,15 @@ class Failure:
     code: str
     message: str
     retryable: bool
+
+
+class Blocked(Failure):
+    """A change that was not attempted: it depends on one that is not as declared, or is not this process's to make."""
+
+    __slots__ = ()
+
+    def __init__(self, message: str) -> None:
+        super().__init__("Held", message, retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +118,43 @@ class Report:
         return any(failures) or (self.error is not None and self.error.retryable)
 
 
-def verdict_of(
-    outcomes: Iterable[Outcome], *, nobody: bool, refusal: Refusal | None, drifting: bool, waiting: bool
-) -> Verdict:
-    """Sum a run up in one word: the first that holds, what needs a person before what does not.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a run's verdict follows from.
 
-    `nobody` says that there is no router, `drifting` that something is not as declared, `waiting` that a machine's answer
-    or another look is awaited.
+    Attributes:
+        ended: what ended the run before it had a plan; None where it looked.
+        nobody: whether there is no router.
+        refusal: the refusal to tell.
+        drifting: whether something is not as declared.
+        waiting: whether a machine's answer or another look is awaited.
+        results: what became of its changes.
     """
-    results = {outcome.result for outcome in outcomes}
+
+    ended: ControllerError | None = None
+    nobody: bool = False
+    refusal: Refusal | None = None
+    drifting: bool = False
+    waiting: bool = False
+    results: frozenset[Result] = frozenset()
+
+
+def verdict_of(run: Standing) -> Verdict:
+    """Sum a run up in one word: the first that holds, what needs a person before what does not."""
+    if run.ended:
+        if isinstance(run.ended, Expired):
+            return "expired"
+        return "refused" if isinstance(run.ended, UnsafePlan | NoEligibleRouter) else "blind"
+    refusal, results = run.refusal, run.results
     if refusal and refusal.guard == "paused":
         return "paused"
-    if nobody:
+    if run.nobody:
         return "no-router"
     if refusal:
         return "refused"
-    if drifting:
+    if run.drifting:
         return "drifting"
-    if waiting or "sent" in results:
+    if run.waiting or "sent" in results:
         return "pending"
     return "repaired" if results & {"verified", "unneeded"} else "converged"
 

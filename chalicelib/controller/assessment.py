@@ -1,4 +1,4 @@
-"""Looks, elects, plans and judges: what a run sees and would do, before anything is changed."""
+"""What a run sees and would do: the snapshot it takes, and what it makes of it, before anything is changed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,19 @@ from typing import TYPE_CHECKING
 from chalicelib.controller import run_command
 from chalicelib.controller.ports import LOOK_SECONDS
 from chalicelib.controller.run_command import Words
-from chalicelib.core.errors import ObservationError, UnsafePlan
-from chalicelib.core.machines.readiness import readiness
-from chalicelib.core.machines.rollout import check, plan_pushes, relevant
-from chalicelib.core.network.change import PushConfig, digest
-from chalicelib.core.network.election import elect, hold
-from chalicelib.core.network.guard import hold_down, judge
-from chalicelib.core.network.plan import Plan, make_plan
+from chalicelib.core.errors import ObservationError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
     from datetime import datetime
 
     from chalicelib.controller.ports import Clock, Ports
-    from chalicelib.core.network.change import Change, NetworkChange
+    from chalicelib.core.network.change import Change, NetworkChange, PushConfig
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.guard import Judgement, Refusal
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Observation
+    from chalicelib.core.network.plan import Plan
     from chalicelib.core.network.topology import Topology
     from chalicelib.core.request import Request
 
@@ -35,9 +30,6 @@ RUN_SECONDS = 45.0
 
 PROOF_SECONDS = 10.0
 """What is kept of a run's time, while it writes, for looking again and for the journal."""
-
-DOUBT_PAUSES = (1.0, 2.0)
-"""Seconds before looking again where EC2's readings contradict each other about the router."""
 
 ENDED = ("shutting-down", "terminated")
 """The states that no instance comes back from (EC2 user guide, "Amazon EC2 instance state changes")."""
@@ -73,7 +65,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Assessment:
     """What a run sees and would do: nothing has been changed.
 
     `recorded` is the history that the journal has, `history` the same with what has ended left out and the machines'
@@ -102,8 +94,8 @@ class Look:
         return first if first and first.guard == "paused" else self.election.held or first
 
     @property
-    def allowed(self) -> Look:
-        """The look with the changes that no guard refuses."""
+    def allowed(self) -> Assessment:
+        """The same with the changes that no guard refuses."""
         return replace(
             self,
             network=replace(self.network, changes=tuple(filter(self.judgement.allows, self.network.changes))),
@@ -111,20 +103,8 @@ class Look:
         )
 
 
-def look(task: Task, ports: Ports) -> Look:
-    """Observe, elect, plan and judge; never writes.
-
-    Raises:
-        ObservationError: the network or the journal could not be read whole, or another run decided meanwhile.
-        NoEligibleRouter: the instance named may not be the router.
-        UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
-    """
-    sight = _see(task, ports)
-    return _think(task, sight, heard(task, ports, sight.words))
-
-
 @dataclass(frozen=True, slots=True)
-class _Sight:
+class Sight:
     """One look: what was seen, what is on record, and what machines say, which may take longer."""
 
     observation: Observation
@@ -132,7 +112,7 @@ class _Sight:
     words: Future[Words]
 
 
-def _see(task: Task, ports: Ports) -> _Sight:
+def observe(task: Task, ports: Ports) -> Sight:
     """Look at the network and the journal at the same time, and start to ask after the machines.
 
     Raises:
@@ -152,7 +132,7 @@ def _see(task: Task, ports: Ports) -> _Sight:
         raise ObservationError(
             f"another run decided about {topology.name} during this look", hint="look again"
         )
-    return _Sight(_with_router(task, ports, observation, recorded), recorded, words)
+    return Sight(_with_router(task, ports, observation, recorded), recorded, words)
 
 
 def _with_router(task: Task, ports: Ports, observation: Observation, recorded: History) -> Observation:
@@ -173,64 +153,9 @@ def _with_router(task: Task, ports: Ports, observation: Observation, recorded: H
     return replace(observation, instances=(*observation.instances, found))
 
 
-def look_until_sure(task: Task, ports: Ports) -> tuple[Look, Future[Words]]:
-    """Look, and look again in a moment where EC2 contradicts itself about the router.
-
-    What mends the network is not kept waiting for machines: Systems Manager may be slow, or gone.
-    """
-    for pause in (*DOUBT_PAUSES, None):
-        sight = _see(task, ports)
-        at_once = task.topology.tunnel is None or task.request.for_machines
-        seen = _think(task, sight, heard(task, ports, sight.words) if at_once else None)
-        if pause and seen.election.doubtful and task.left(ports.clock) >= PROOF_SECONDS + pause:
-            ports.clock.sleep(pause)
-            continue
-        if seen.words is None and not seen.allowed.network.changes:
-            seen = _think(task, sight, heard(task, ports, sight.words))
-        return seen, sight.words
-    raise AssertionError  # the last round returns
-
-
 def heard(task: Task, ports: Ports, words: Future[Words]) -> Words:
     """Wait for what machines say while there is time for it; what comes later, a later run hears."""
     try:
         return words.result(max(0.0, task.left(ports.clock) - PROOF_SECONDS))
     except TimeoutError:
         return Words(unheard="Systems Manager did not answer in time")
-
-
-def _think(task: Task, sight: _Sight, words: Words | None) -> Look:
-    """Elect, plan and judge; without the machines' words nothing is planned for them yet.
-
-    Raises:
-        NoEligibleRouter: the instance named may not be the router.
-        UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
-    """
-    topology, request = task.topology, task.request
-    observation, history = (
-        words.told(sight.observation, sight.recorded) if words else (sight.observation, sight.recorded)
-    )
-    history = relevant(topology, observation, history)
-    observation = history.mark(observation)
-    if request.for_machines:
-        check(topology, observation, history, request)
-    election = _elect(topology, observation, history, request)
-    network = make_plan(topology, observation, election)
-    if request.agreed is not None and network.changes and request.agreed != digest(network.changes):
-        raise UnsafePlan(
-            "the network changed since the plan was shown", hint="look at the new plan and apply that"
-        )
-    pushes: Plan[PushConfig] = Plan()
-    if words:
-        pushes = plan_pushes(topology, observation, history, election, request)
-    judgement = judge(topology, observation, history, election, network + pushes, force=request.force)
-    return Look(observation, sight.recorded, history, election, network, pushes, judgement, words)
-
-
-def _elect(topology: Topology, observation: Observation, history: History, request: Request) -> Election:
-    """Elect, and keep the router for now where leaving it has to wait."""
-    said = readiness(topology, observation, history)
-    election = elect(topology, observation, history, said, to=request.next_router, force=request.force)
-    held = None if request.force else hold_down(topology, history, election, observation.taken_at)
-    stays = hold(topology, observation, history, held.reason) if held else None
-    return replace(stays, held=held, problems=()) if stays else election
