@@ -24,6 +24,7 @@ from chalicelib.aws.errors import AwsError
 from chalicelib.aws.groups import ScalingGroups
 from chalicelib.aws.journal import DynamoJournal
 from chalicelib.aws.machines import SystemsManager
+from chalicelib.aws.parsing import parse_lean
 from chalicelib.aws.query import USER_AGENT, Ec2Query
 from chalicelib.aws.queue import FifoQueue, find_queue
 from chalicelib.aws.ssm import Topologies
@@ -253,6 +254,7 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
 
     try:
         bare = botocore.session.get_session()
+        parse_lean(bare)
         session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), profile_name=profile, botocore_session=bare
         )
@@ -317,6 +319,7 @@ class _Session:
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
+        parse_lean(self._session)
         self.region_name: str | None = self._session.get_config_variable("region")
 
     def client(self, service: str, *, endpoint_url: str | None, config: Config) -> Any:  # noqa: ANN401 - one of many
