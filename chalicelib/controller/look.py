@@ -13,6 +13,7 @@ from chalicelib.core.configuration import readiness
 from chalicelib.core.election import elect, hold
 from chalicelib.core.errors import ObservationError, UnsafePlan
 from chalicelib.core.guard import hold_down, judge
+from chalicelib.core.once import derived
 from chalicelib.core.plan import Plan, make_plan
 from chalicelib.core.push import check, plan_pushes, relevant
 from chalicelib.errands import Words
@@ -67,7 +68,7 @@ class Request:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Look:
     """What a run sees and would do: nothing has been changed.
 
@@ -85,20 +86,22 @@ class Look:
     judgement: Judgement
     words: Words | None
 
-    @property
+    @derived
     def plan(self) -> Plan[Change]:
         """All that would be changed, the network first."""
         return self.network + self.pushes
 
-    @property
+    @derived
     def refusal(self) -> Refusal | None:
         """The refusal to tell: a pause, else why the router is not left, else why a change is not made."""
         first = self.judgement.first
         return first if first and first.guard == "paused" else self.election.held or first
 
-    @property
+    @derived
     def allowed(self) -> Look:
         """The look with the changes that no guard refuses."""
+        if not self.judgement.refused:
+            return self
         return replace(
             self,
             network=replace(self.network, changes=tuple(filter(self.judgement.allows, self.network.changes))),

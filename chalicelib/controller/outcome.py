@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.advice import advise, advise_on_machines
@@ -12,18 +13,20 @@ from chalicelib.core.history import Pause
 from chalicelib.core.report import Failure, Outcome, Report, verdict_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from chalicelib.controller.look import Look, Request
     from chalicelib.core.change import Change
     from chalicelib.core.guard import Judgement
+    from chalicelib.core.plan import Plan
     from chalicelib.core.report import Result, Verdict
     from chalicelib.core.topology import Topology
 
 
-def planned(seen: Look) -> tuple[Outcome, ...]:
-    """Give the outcome of every change before any is made; in a pause none is attempted."""
-    return tuple(_draft(change, seen.judgement) for change in seen.plan.changes)
+def planned(plan: Plan[Change], judgement: Judgement) -> tuple[Outcome, ...]:
+    """Give the outcome of every change of a plan before any is made; in a pause none is attempted."""
+    return tuple(_draft(change, judgement) for change in plan.changes)
 
 
 def _draft(change: Change, judgement: Judgement) -> Outcome:
@@ -41,7 +44,10 @@ def report_of(
     times: tuple[datetime, datetime],
     error: ControllerError | None = None,
 ) -> Report:
-    """Report a look and what became of its changes; `times` are the run's start, its name in the journal, and its end."""
+    """Report a look and what became of its changes; `times` are the run's start, its name in the journal, and its end.
+
+    It advises nothing yet: see `advised`.
+    """
     router, interface = seen.election.router, seen.election.interface
     if router is None:
         error = error or NoEligibleRouter(
@@ -67,7 +73,6 @@ def report_of(
         since=seen.history.since if router and seen.history.router == router.id else None,
         outcomes=outcomes,
         problems=problems,
-        advice=_advice(topology, seen),
         refusal=seen.refusal,
         error=error,
         notices=seen.history.notices,
@@ -79,11 +84,13 @@ def report_of(
     )
 
 
-def _advice(topology: Topology, seen: Look) -> tuple[str, ...]:
+def advised(report: Report, topology: Topology, seen: Look, undone: Iterable[str] = ()) -> Report:
+    """Give a report with what an operator should know beside what Mooring keeps; `undone` is told after it."""
     said = seen.words and seen.words.unread
     router_id = seen.election.router.id if seen.election.router else ""
     machines = advise_on_machines(topology, seen.observation, seen.history, router_id)
-    return (*advise(topology, seen.observation), *machines, *([said] if said else []))
+    advice = (*advise(topology, seen.observation), *machines, *([said] if said else []), *undone)
+    return replace(report, advice=advice) if advice else report
 
 
 def _pause(topology: Topology, seen: Look) -> Pause | None:

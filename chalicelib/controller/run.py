@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import errands
 from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, heard, left, look, look_until_sure
-from chalicelib.controller.outcome import outcome_of, planned, report_of, stopped
+from chalicelib.controller.outcome import advised, outcome_of, planned, report_of, stopped
 from chalicelib.core.candidates import unable
 from chalicelib.core.change import (
     AssociateAddress,
@@ -20,7 +20,7 @@ from chalicelib.core.change import (
 from chalicelib.core.election import seat
 from chalicelib.core.errors import ApplyError, ControllerError
 from chalicelib.core.guard import Judgement, judge, paused, scope
-from chalicelib.core.plan import Plan, make_plan
+from chalicelib.core.plan import make_plan
 from chalicelib.core.push import plan_pushes, relevant
 from chalicelib.core.report import Failure, Outcome, Report
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.controller.look import Request
     from chalicelib.controller.ports import Ports
     from chalicelib.core.change import Change, NetworkChange, PushConfig
+    from chalicelib.core.plan import Plan
     from chalicelib.core.topology import Topology
     from chalicelib.errands import Words
 
@@ -48,7 +49,9 @@ def preview(topology: Topology, ports: Ports, request: Request) -> Report:
         seen = look(topology, ports, request)
     except ControllerError as error:
         return stopped(topology, request, error, started, ports.clock.now())
-    return report_of(topology, request, seen, planned(seen), (started, ports.clock.now()))
+    outcomes = planned(seen.plan, seen.judgement)
+    report = report_of(topology, request, seen, outcomes, (started, ports.clock.now()))
+    return advised(report, topology, seen)
 
 
 def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
@@ -86,7 +89,7 @@ class _Run:
     def keep_network(self) -> None:
         """Write the decision down, change what is allowed, and look until it is seen."""
         todo = self.seen.allowed
-        self.outcomes = planned(replace(self.seen, pushes=Plan()))
+        self.outcomes = planned(self.seen.network, self.seen.judgement)
         if not _decides(self.topology, self.request, todo):
             return
         self._decide()
@@ -119,7 +122,7 @@ class _Run:
         seen, pushes = self.seen, self.seen.allowed.pushes.changes
         if self.error or seen.words is None:
             return
-        self.sent = planned(replace(seen, network=Plan()))
+        self.sent = planned(seen.pushes, seen.judgement)
         if pushes:
             failures = [self._push(change) for change in pushes]
             results = {
@@ -130,7 +133,7 @@ class _Run:
 
     def close(self) -> Report:
         """Ask after machines, write down what is known of them and what became of the decision, and report."""
-        advice = [] if self.error else self._settle()
+        undone = [] if self.error else self._settle()
         report = report_of(
             self.topology,
             self.request,
@@ -139,7 +142,7 @@ class _Run:
             (self.started, self.ports.clock.now()),
             self.error,
         )
-        report = replace(report, advice=(*report.advice, *advice))
+        report = advised(report, self.topology, self.seen, undone)
         if self.decided:
             try:
                 self.ports.journal.close(self.topology.name, report)
@@ -159,7 +162,10 @@ class _Run:
         return failure
 
     def _decide(self) -> None:
-        """Write down what is decided before the first change; what is not on record is not carried out."""
+        """Write down what is decided before the first change; what is not on record is not carried out.
+
+        Nothing is advised yet: the network waits, and the whole report takes this one's place.
+        """
         seen, now = self.seen, self.ports.clock.now()
         router = seen.election.router
         cause = "none" if self.decided else seen.election.cause
@@ -171,7 +177,7 @@ class _Run:
             self.topology,
             self.request,
             decided,
-            (*self.outcomes, *planned(replace(seen, network=Plan()))),
+            (*self.outcomes, *planned(seen.pushes, seen.judgement)),
             (self.started, now),
         )
         try:
@@ -261,7 +267,8 @@ class _Run:
         known, recorded, machines = seen.recorded, seen.recorded.machines, history.machines
         anew = [machine for machine in machines if machine not in recorded]
         gone = {machine.instance_id for machine in recorded} - {machine.instance_id for machine in machines}
-        self.seen = replace(seen, history=history)
+        if history is not seen.history:
+            self.seen = replace(seen, history=history)
         launched = history.launched_at
         if anew or gone or sighting != seen.recorded.sighting or launched != seen.recorded.launched_at:
             try:
