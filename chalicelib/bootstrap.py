@@ -21,6 +21,7 @@ from chalicelib.aws import telemetry
 from chalicelib.aws.autoscaling import ScalingGroups
 from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2.network import Ec2Network
+from chalicelib.aws.ec2.parsing import parse_lean
 from chalicelib.aws.ec2.query import USER_AGENT, Ec2Query
 from chalicelib.aws.ec2.writes import PARALLEL, Writes
 from chalicelib.aws.errors import AwsError
@@ -235,6 +236,7 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
 
     try:
         bare = botocore.session.get_session()
+        parse_lean(bare)
         session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), profile_name=profile, botocore_session=bare
         )
@@ -299,6 +301,7 @@ class _Session:
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
+        parse_lean(self._session)
         self.region_name: str | None = self._session.get_config_variable("region")
 
     def client(self, service: str, *, endpoint_url: str | None, config: Config) -> Any:  # noqa: ANN401 - one of many

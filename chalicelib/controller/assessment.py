@@ -10,6 +10,7 @@ from chalicelib.controller import run_command
 from chalicelib.controller.ports import LOOK_SECONDS
 from chalicelib.controller.run_command import Words
 from chalicelib.core.errors import ObservationError
+from chalicelib.core.once import derived
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -64,7 +65,7 @@ class Task:
         return max(0.0, (self.deadline - clock.now()).total_seconds())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Assessment:
     """What a run sees and would do: nothing has been changed.
 
@@ -82,20 +83,22 @@ class Assessment:
     judgement: Judgement
     words: Words | None
 
-    @property
+    @derived
     def plan(self) -> Plan[Change]:
         """All that would be changed, the network first."""
         return self.network + self.pushes
 
-    @property
+    @derived
     def refusal(self) -> Refusal | None:
         """The refusal to tell: a pause, else why the router is not left, else why a change is not made."""
         first = self.judgement.first
         return first if first and first.guard == "paused" else self.election.held or first
 
-    @property
+    @derived
     def allowed(self) -> Assessment:
         """The same with the changes that no guard refuses."""
+        if not self.judgement.refused:
+            return self
         return replace(
             self,
             network=replace(self.network, changes=tuple(filter(self.judgement.allows, self.network.changes))),

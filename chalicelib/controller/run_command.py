@@ -40,9 +40,11 @@ class Words:
 
     def told(self, observation: Observation, history: History) -> tuple[Observation, History]:
         """Give a snapshot and a history with all this in them."""
-        observation = replace(
-            observation, agents=self.agents, certificate=self.certificate, unheard=self.unheard
-        )
+        said = (self.agents, self.certificate, self.unheard)
+        if said != (observation.agents, observation.certificate, observation.unheard):
+            observation = replace(
+                observation, agents=self.agents, certificate=self.certificate, unheard=self.unheard
+            )
         return observation, history.learned(self.learned)
 
 

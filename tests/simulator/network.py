@@ -187,7 +187,8 @@ class SimulatedNetwork:
         except Refused as refusal:
             course.say(f"refused: {line(change)}: {refusal.code}")
             return Failure(refusal.code, refusal.message, retryable=False)
-        course.say(f"wrote {line(change)}   because {change.reason}")
+        if course.lines is not None:
+            course.say(f"wrote {line(change)}   because {change.reason}")
         self._judge.written(run, change)
         course.done(api)
         return Failure(CODES["lose"], "no reply", retryable=True) if kind == "lose" else None

@@ -178,7 +178,7 @@ class Schedule:
         except Exception as error:  # noqa: BLE001 - that one gets out is what is judged
             self.judge.blame("I10 an exception gets out of a run", f"{type(error).__name__}: {error}")
         finally:
-            if whole:
+            if whole and course.lines is not None:
                 course.say(f"ends: {run.report.sentence}" if run.report else "ends")
             course.running.pop()
             if outer:

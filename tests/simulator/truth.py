@@ -143,9 +143,10 @@ class Truth:
             return "it has no interface to pin"
         if card.subnet_id not in declared.public_subnets:
             return f"it is in {card.subnet_id}"
-        where = (card.id, str(declared.private_address or card.addresses[0]))
         for e in self.vpc.elastic_ips.values():
-            if (e.interface_id, e.private_address) == where and e.allocation_id != declared.elastic_ip:
+            if e.interface_id != card.id or e.allocation_id == declared.elastic_ip:
+                continue
+            if e.private_address == str(declared.private_address or card.addresses[0]):
                 return f"it has the foreign elastic ip {e.allocation_id}"
         return ""
 

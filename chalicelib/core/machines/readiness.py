@@ -18,15 +18,26 @@ if TYPE_CHECKING:
 
 def router_interface(topology: Topology, instance: Instance) -> Interface | None:
     """Find the interface to pin: the one with the declared private address, else the primary."""
-    if topology.private_address is None:
-        return next(iter(instance.interfaces), None)
-    wanted = str(topology.private_address)
-    return next((i for i in instance.interfaces if wanted in i.addresses), None)
+    wanted = topology.router_address
+    for interface in instance.interfaces:
+        if wanted is None or wanted in interface.addresses:
+            return interface
+    return None
 
 
 def pinned_address(topology: Topology, interface: Interface) -> IPv4Address:
     """Give the private address that the Elastic IP belongs on, and that NAT leaves from."""
     return topology.private_address or _address(interface.addresses[0])
+
+
+def pinned_on(topology: Topology, interface: Interface) -> str:
+    """Give the same address as it is written."""
+    return topology.router_address or _written(interface.addresses[0])
+
+
+@lru_cache(maxsize=256)
+def _written(text: str) -> str:
+    return str(_address(text))
 
 
 @lru_cache(maxsize=256)

@@ -106,7 +106,7 @@ def relevant(topology: Topology, observation: Observation, history: History) -> 
     """Give the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
     history = history.surviving(observation)
     if topology.tunnel is None:
-        return replace(history, machines=())
+        return replace(history, machines=()) if history.machines else history
     for machine in history.machines:
         instance = observation.instance(machine.instance_id) if machine.failed else None
         box = box_of(topology, observation, instance) if instance else None

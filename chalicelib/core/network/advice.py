@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.core.machines.certificate import RENEW_WITHIN
+from chalicelib.core.network.candidates import chosen
 from chalicelib.core.network.limits import failover_needs
 from chalicelib.core.network.problems import is_ours
 from chalicelib.core.network.topology import DEFAULT_ROUTE
 from chalicelib.core.network.undeclared import own_ranges, refused, unanswered, way_out
+from chalicelib.core.once import once
 from chalicelib.core.toml_reader import as_network
 
 if TYPE_CHECKING:
@@ -86,29 +88,27 @@ def _undeclared_routes(topology: Topology, observation: Observation) -> Iterator
     declared = _declared(topology, observation)
     for table in observation.tables:
         entry = declared.get(table.id)
-        pinned = _pinned(topology, entry) if entry else frozenset()
+        pinned = topology.kept(entry) if entry else frozenset()
         for route in table.routes:
             if route.destination in pinned and route.origin == "CreateRoute":
                 continue
             if route.state == "blackhole":
                 yield f"route {table.id} {route.destination} -> {route.target} is a blackhole"
-            if entry and (shadowed := ", ".join(_shadowed(topology, pinned, route))):
+            if entry is None or route.target == "local":
+                continue
+            if shadowed := ", ".join(_shadowed(topology, pinned, route)):
                 yield f"route {table.id} {route.destination} -> {route.target} takes traffic meant for {shadowed}"
 
 
+@once
 def _declared(topology: Topology, observation: Observation) -> dict[str, Table]:
     """Give each table that a declaration selects, by id, with the declaration."""
     return {t.id: entry for entry in topology.tables for t in observation.select(entry.selector)}
 
 
-def _pinned(topology: Topology, entry: Table) -> frozenset[str]:
-    default = {str(DEFAULT_ROUTE)} if entry.kind == "public" else set()
-    return frozenset(default | {str(d) for d in topology.router_destinations(entry)})
-
-
 def _shadowed(topology: Topology, pinned: frozenset[str], route: Route) -> Iterator[str]:
     """Find the office and VPN client networks that an undeclared route takes traffic from: the longest prefix wins."""
-    network = None if route.target == "local" else as_network(route.destination)
+    network = as_network(route.destination)
     if network is None or network == DEFAULT_ROUTE:
         return
     for remote in topology.remote_networks:
@@ -124,11 +124,13 @@ def _prefix_lists(topology: Topology, observation: Observation) -> Iterator[str]
     Those to a gateway endpoint are left out: their lists hold AWS's own public addresses.
     """
     declared = _declared(topology, observation)
-    for table in (t for t in observation.tables if t.id in declared):
+    for table in observation.tables:
+        lists = [route for route in table.routes if route.destination.startswith("pl-")]
+        if not lists or table.id not in declared:
+            continue
         targets = _pinned_targets(topology, table, declared[table.id])
-        for route in table.routes:
-            elsewhere = route.target not in targets and not route.target.startswith("vpce-")
-            if route.destination.startswith("pl-") and elsewhere:
+        for route in lists:
+            if route.target not in targets and not route.target.startswith("vpce-"):
                 yield (
                     f"route {table.id} {route.destination} -> {route.target} may take traffic meant for the office: "
                     "what that prefix list holds is unknown, and its more specific ranges win"
@@ -136,7 +138,7 @@ def _prefix_lists(topology: Topology, observation: Observation) -> Iterator[str]
 
 
 def _pinned_targets(topology: Topology, table: RouteTable, entry: Table) -> set[str]:
-    found = (table.static(str(destination)) for destination in topology.router_destinations(entry))
+    found = map(table.static, topology.pinned(entry))
     return {route.target for route in found if route}
 
 
@@ -147,9 +149,9 @@ def _ranges(topology: Topology, observation: Observation) -> Iterator[str]:
     if missing:
         has = ", ".join(map(str, local))
         yield f"vpc {topology.vpc_id} has {has}, not the declared {', '.join(missing)}"
-    for own in local:
+    for own in (own for own in local if own not in topology.cidrs):
         for remote in topology.remote_networks:
-            if own not in topology.cidrs and own.overlaps(remote):
+            if own.overlaps(remote):
                 part = "it" if remote.subnet_of(own) else "that part of it"
                 yield f"{remote} overlaps {own}, a range of the VPC's own: what is meant for {part} never leaves the VPC"
 
@@ -166,10 +168,11 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
 
 def _associations(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of other subnets' associations with declared tables that are in force no more, or not yet."""
-    settled = {subnet for table in observation.tables for subnet in table.associations}
     declared = _declared(topology, observation)
-    for table in observation.tables:
-        for subnet, state in table.unsettled.items() if table.id in declared else ():
+    unsettled = [table for table in observation.tables if table.unsettled and table.id in declared]
+    settled = {subnet for table in observation.tables for subnet in table.associations} if unsettled else ()
+    for table in unsettled:
+        for subnet, state in table.unsettled.items():
             if subnet not in settled and subnet not in topology.subnets:
                 yield f"the association of {subnet} with {table.id} is {state}"
 
@@ -186,8 +189,9 @@ _MEANS = {
 
 def _scheduled(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell what AWS has scheduled for a candidate, while there is time to replace it."""
-    for instance in observation.instances:
-        for event in instance.events if topology.preference(instance.tags) is not None else ():
+    ours = chosen(topology, observation)
+    for instance in (i for i in observation.instances if i.events and i.id in ours):
+        for event in instance.events:
             means = _MEANS.get(event.code, "it may be away then")
             yield f"{instance.id} has {_when(event)}: {means}; replace it before"
 
@@ -206,9 +210,9 @@ def _left_out(topology: Topology, observation: Observation) -> Iterator[str]:
 
 def _unreachable_instances(topology: Topology, observation: Observation) -> Iterator[str]:
     for instance in observation.instances:
-        subnets = {i.subnet_id for i in instance.interfaces[:1]}
-        public = subnets & topology.public_subnets.keys()
-        if instance.state == "running" and public and instance.public_address is None:
+        if instance.state != "running" or instance.public_address is not None or not instance.interfaces:
+            continue
+        if instance.interfaces[0].subnet_id in topology.public_subnets:
             yield f"{instance.id} sits in a public subnet without a public address: it has no internet"
 
 

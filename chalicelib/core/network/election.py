@@ -16,7 +16,7 @@ from chalicelib.core.network.candidates import candidates, follows, ineligible, 
 from chalicelib.core.network.history import READ_LAG, Cause, History, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from chalicelib.core.machines.readiness import Readiness
@@ -144,7 +144,7 @@ def _named(
     topology: Topology,
     observation: Observation,
     history: History,
-    standing: tuple[list[Instance], dict[str, str]],
+    standing: tuple[Sequence[Instance], dict[str, str]],
     to: str,
     *,
     force: bool,
@@ -172,7 +172,7 @@ def _named(
 def _first(
     topology: Topology,
     observation: Observation,
-    found: list[Instance],
+    found: Sequence[Instance],
     eligible: list[Instance],
     against: dict[str, str],
 ) -> Election:
@@ -307,6 +307,6 @@ def _nobody(topology: Topology, against: dict[str, str], why: str = "") -> str:
     return "no eligible router: " + ("; ".join(reasons) or f"no instance is tagged {tags}")
 
 
-def _choices(found: list[Instance], against: dict[str, str]) -> str:
+def _choices(found: Sequence[Instance], against: dict[str, str]) -> str:
     names = ", ".join(c.id for c in found if c.id not in against)
     return f"eligible now: {names}" if names else "no candidate is eligible now; see `mooring status`"

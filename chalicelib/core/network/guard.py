@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
 from chalicelib.core.machines.readiness import router_interface
@@ -24,6 +23,7 @@ from chalicelib.core.network.change import (
     subject,
 )
 from chalicelib.core.network.topology import DEFAULT_ROUTE
+from chalicelib.core.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,6 +86,8 @@ def judge(
     """
     if pause := paused(topology, history, observation.taken_at):
         return Judgement({subject(change): pause for change in plan.changes})
+    if not plan.changes:
+        return Judgement()
     refused = _foreign(topology, observation, election, plan.changes)
     if not force:
         refused |= _blast_radius(topology, observation, history, plan.changes)
@@ -128,12 +130,13 @@ def _flapping(history: History, election: Election, at: datetime) -> Refusal | N
     return Refusal("flapping", reason, "find out what ails the candidates, then apply with --force, or wait")
 
 
+@once
 def scope(topology: Topology, observation: Observation) -> str:
     """Give 32 hex digits that stand for what is declared to be pinned, and in which tables it is: what a decision covers."""
     parts = [topology.elastic_ip, topology.dhcp_options or "", topology.internet_gateway]
     for declared in topology.tables:
         tables = ",".join(table.id for table in observation.select(declared.selector))
-        destinations = ",".join(map(str, topology.router_destinations(declared)))
+        destinations = ",".join(topology.pinned(declared))
         parts.append(f"{declared.kind} {tables} {destinations} {','.join(sorted(declared.subnets))}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -205,26 +208,36 @@ def _foreign(
     found = candidates(topology, observation)
     owned = {c.id for c in found} | {i.id for c in found if (i := router_interface(topology, c))}
     owned |= {election.interface.id} if election.interface else set()
+    pinned = {str(DEFAULT_ROUTE), *(d for t in topology.tables for d in topology.pinned(t))}
     way_out = "this is a fault of Mooring's: report it with this plan"
     return {
         subject(change): Refusal(
             "foreign", f"{line(change)} touches what {topology.name} does not own", way_out, forceable=False
         )
         for change in changes
-        if not _ours(topology, election, change, tables, owned)
+        if not _ours(topology, election, change, tables, owned, pinned)
     }
 
 
-def _ours(topology: Topology, election: Election, change: Change, tables: set[str], owned: set[str]) -> bool:
-    """Say whether a change touches only what is declared; `owned` are the candidates and their interfaces."""
+def _ours(
+    topology: Topology,
+    election: Election,
+    change: Change,
+    tables: set[str],
+    owned: set[str],
+    pinned: set[str],
+) -> bool:
+    """Say whether a change touches only what is declared.
+
+    `owned` are the candidates and their interfaces, `pinned` the declared destinations.
+    """
     match change:
         case DisableSourceDestCheck():
             return change.interface_id in owned
         case CreateRoute() | ReplaceRoute():
-            declared = {d for t in topology.tables for d in topology.router_destinations(t)} | {DEFAULT_ROUTE}
             targets = {election.interface and election.interface.id, topology.internet_gateway}
             ours = change.table_id in tables and change.target in targets
-            return ours and IPv4Network(change.destination) in declared
+            return ours and change.destination in pinned
         case AssociateAddress():
             wanted = (topology.elastic_ip, election.interface and election.interface.id)
             return (change.allocation_id, change.interface_id) == wanted

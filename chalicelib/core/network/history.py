@@ -104,7 +104,8 @@ class History:
 
     def learned(self, machines: Iterable[Machine], gone: Container[str] = ()) -> History:
         """Give the history with these words on machines, and nothing of those that are gone."""
-        known = replace(self, machines=tuple(m for m in self.machines if m.instance_id not in gone))
+        left = tuple(m for m in self.machines if m.instance_id not in gone)
+        known = self if left == self.machines else replace(self, machines=left)
         for machine in machines:
             known = known.knows(machine)
         return known
@@ -122,6 +123,7 @@ class History:
     def decided(self, instance: Instance | None, at: datetime, cause: Cause, *, insisted: bool) -> History:
         """Give the history after a decision; None leaves the router that was, where nobody may follow it."""
         recent = at - REMEMBERED
+        stays = instance is None or instance.id == self.router
         after = replace(
             self,
             revision=self.revision + 1,
@@ -129,21 +131,18 @@ class History:
             sighting=None,
             moves=_after(self.moves, recent, at if cause == "unwanted" else None),
             leaves=_after(self.leaves, recent, at if cause == "unfit" else None),
-        )
-        if instance is None:
-            return after
-        stays = instance.id == self.router
-        return replace(
-            after,
-            router=instance.id,
+            router=instance.id if instance else self.router,
             since=self.since if stays else at,
             launched_at=self.launched_at if stays else None,
-            insisted_at=at if insisted else self.insisted_at if stays else None,
-        ).met(instance)
+            insisted_at=at if insisted and instance else self.insisted_at if stays else None,
+        )
+        return after.met(instance) if instance else after
 
     def met(self, router: Instance) -> History:
         """Give the history with the launch in which the router was seen running."""
         if router.id != self.router or router.state != "running" or self.outdates(router):
+            return self
+        if router.launched_at == self.launched_at:
             return self
         return replace(self, launched_at=router.launched_at)
 
@@ -164,6 +163,8 @@ class History:
 
         One that a listing leaves out may be younger than the listing: what is of late about it stays.
         """
+        if not self.notices and not self.machines:
+            return self
         at = observation.taken_at
         alive = {instance.id for instance in observation.instances}
         return replace(

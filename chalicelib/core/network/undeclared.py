@@ -65,11 +65,11 @@ def own_ranges(observation: Observation) -> list[IPv4Network]:
 def _riders(topology: Topology, observation: Observation, kind: str) -> Iterator[Rider]:
     """Walk them in order; one that was not seen among the subnets read has no IPv4 range, and so no such packets."""
     declared = topology.subnets
-    seen = None if observation.subnets is None else {s.id: s.cidr for s in observation.subnets}
+    seen = None if observation.subnets is None else observation.ranges
     for entry in topology.tables:
         for table in observation.select(entry.selector) if entry.kind == kind else ():
-            for subnet_id in sorted(table.associations):
-                if subnet_id not in declared and (seen is None or subnet_id in seen):
+            for subnet_id in sorted(table.associations.keys() - declared.keys()):
+                if seen is None or subnet_id in seen:
                     yield Rider(subnet_id, as_network(seen[subnet_id]) if seen else None, table.id, entry)
 
 
