@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import ControllerError, NoEligibleRouter
-from chalicelib.core.network.advice import advise, advise_on_machines
+from chalicelib.core.machines.advice import advise_on_machines
+from chalicelib.core.network.advice import advise
 from chalicelib.core.network.candidates import follows
 from chalicelib.core.network.change import subject
 from chalicelib.core.network.history import Pause

@@ -3,47 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from chalicelib.core.network.interface import address_of, pinned_address, router_interface
 from chalicelib.core.tunnel.render import Box, render
 
 if TYPE_CHECKING:
     from chalicelib.core.network.history import History
-    from chalicelib.core.network.observation import Instance, Interface, Observation
+    from chalicelib.core.network.observation import Instance, Observation
     from chalicelib.core.network.topology import Topology
     from chalicelib.core.tunnel.render import Bundle
-
-
-def router_interface(topology: Topology, instance: Instance) -> Interface | None:
-    """Find the interface to pin: the one with the declared private address, else the primary."""
-    wanted = topology.router_address
-    for interface in instance.interfaces:
-        if wanted is None or wanted in interface.addresses:
-            return interface
-    return None
-
-
-def pinned_address(topology: Topology, interface: Interface) -> IPv4Address:
-    """Give the private address that the Elastic IP belongs on, and that NAT leaves from."""
-    return topology.private_address or _address(interface.addresses[0])
-
-
-def pinned_on(topology: Topology, interface: Interface) -> str:
-    """Give the same address as it is written."""
-    return topology.router_address or _written(interface.addresses[0])
-
-
-@lru_cache(maxsize=256)
-def _written(text: str) -> str:
-    return str(_address(text))
-
-
-@lru_cache(maxsize=256)
-def _address(text: str) -> IPv4Address:
-    """Read an address as AWS lists it: a look asks for the same few many times."""
-    return IPv4Address(text)
 
 
 def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
@@ -52,7 +21,7 @@ def box_of(topology: Topology, observation: Observation, instance: Instance) -> 
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     if interface is None or elastic_ip is None or not interface.addresses:
         return None
-    return Box(pinned_address(topology, interface), _address(elastic_ip.public_address))
+    return Box(pinned_address(topology, interface), address_of(elastic_ip.public_address))
 
 
 def wanted(topology: Topology, observation: Observation, instance: Instance) -> Bundle | None:

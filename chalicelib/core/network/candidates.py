@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.readiness import pinned_on, router_interface
+from chalicelib.core.network.interface import pinned_on, router_interface
 from chalicelib.core.once import once
 
 if TYPE_CHECKING:

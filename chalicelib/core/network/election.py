@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import NoEligibleRouter, ObservationError
-from chalicelib.core.machines.readiness import router_interface
 from chalicelib.core.network.candidates import candidates, follows, ineligible, misplaced, noticed, unable
 from chalicelib.core.network.history import READ_LAG, Cause, History, Sighting
+from chalicelib.core.network.interface import router_interface
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
-from chalicelib.core.machines.readiness import router_interface
 from chalicelib.core.network.candidates import candidates
 from chalicelib.core.network.change import (
     AssociateAddress,
@@ -22,6 +21,7 @@ from chalicelib.core.network.change import (
     line,
     subject,
 )
+from chalicelib.core.network.interface import router_interface
 from chalicelib.core.network.topology import DEFAULT_ROUTE
 from chalicelib.core.once import once
 

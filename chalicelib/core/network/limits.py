@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.readiness import router_interface
+from chalicelib.core.network.interface import router_interface
 from chalicelib.core.network.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:

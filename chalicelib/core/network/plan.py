@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from chalicelib.core.machines.readiness import pinned_on, router_interface
 from chalicelib.core.network.candidates import candidates, ineligible, squatter_on
 from chalicelib.core.network.change import (
     AssociateAddress,
@@ -19,6 +18,7 @@ from chalicelib.core.network.change import (
     RevokeIngress,
     subject,
 )
+from chalicelib.core.network.interface import pinned_on, router_interface
 from chalicelib.core.network.problems import absent_subnets, find_problems
 from chalicelib.core.network.topology import DEFAULT_ROUTE
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.readiness import pinned_on, router_interface
 from chalicelib.core.network.candidates import chosen
+from chalicelib.core.network.interface import pinned_on, router_interface
 from chalicelib.core.network.topology import Tags
 from chalicelib.core.network.undeclared import refused, way_out
 from chalicelib.core.once import once
