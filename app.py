@@ -76,7 +76,7 @@ def topology(name: str) -> Response:
 
 @app.route("/topologies/{name}/plan", methods=["GET"], authorizer=iam)
 def plan(name: str) -> Response:
-    """Say what a run would do."""
+    """Return what a run would do."""
     return _answer(lambda caller: api.plan(edge, caller, name))
 
 
@@ -118,14 +118,14 @@ def resume(name: str) -> Response:
 
 @app.route("/topologies/{name}/history", methods=["GET"], authorizer=iam)
 def history(name: str) -> Response:
-    """Give the latest runs that decided something."""
+    """Return the latest runs that decided something."""
     query: Mapping[str, str] = _request().query_params or {}
     return _answer(lambda _: api.history(edge, name, query))
 
 
 @app.route("/requests/{request_id}", methods=["GET"], authorizer=iam)
 def request(request_id: str) -> Response:
-    """Say how far a request has come."""
+    """Return how far a request has come."""
     return _answer(lambda _: api.request(edge, request_id))
 
 

@@ -55,7 +55,7 @@ def reply(serve: Callable[[], Answer], telemetry: Telemetry) -> Answer:
 
 
 def problem(code: str, message: str, hint: str) -> dict[str, Any]:
-    """Give the body of every answer that is not what was asked for."""
+    """Return the body of every answer that is not what was asked for."""
     return {"code": code, "message": message, "hint": hint}
 
 
@@ -145,7 +145,7 @@ def resume(ports: OperatorPorts, caller: str, name: str, body: bytes) -> Answer:
 
 
 def history(ports: OperatorPorts, name: str, query: Mapping[str, str]) -> Answer:
-    """Give the latest runs that decided something, the newest first."""
+    """Return the latest runs that decided something, the newest first."""
     for unknown in query.keys() - {"limit"}:
         raise Refused(400, "BadRequest", f"{_short(unknown)} is no parameter", "the one parameter is limit")
     limit = query.get("limit", "20")
@@ -163,7 +163,7 @@ def history(ports: OperatorPorts, name: str, query: Mapping[str, str]) -> Answer
 
 
 def request(ports: OperatorPorts, request_id: str) -> Answer:
-    """Say how far a request has come: queued, running, done with its report, or never to be answered any more."""
+    """Return how far a request has come: queued, running, done with its report, or never to be answered any more."""
     known = operator.answered(request_id, ports)
     if known is None:
         message = "no such request is known"

@@ -65,7 +65,7 @@ class SystemClock:
     """The machine's time; implements `ports.Clock`."""
 
     def now(self) -> datetime:
-        """Give the time in UTC."""
+        """Return the time in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
@@ -173,7 +173,7 @@ class Edge:
         return cast("SQSClient", self._client("sqs"))
 
     def caller(self) -> str:
-        """Say who asks: the IAM identity, else the machine's word for its user.
+        """Return who asks: the IAM identity, else the machine's word for its user.
 
         sts:GetCallerIdentity needs no permission, and none can be denied (AWS STS API reference).
         """
@@ -251,7 +251,7 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
 
 
 def _bundle(session: botocore.session.Session) -> str | None:
-    """Give the file of certificates that botocore would trust: AWS_CA_BUNDLE, the profile's, or that of `requests`."""
+    """Return the file of certificates that botocore would trust: AWS_CA_BUNDLE, the profile's, or that of `requests`."""
     return session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
 
 
@@ -309,7 +309,7 @@ class _Session:
         return self._session.create_client(service, endpoint_url=endpoint_url, config=config)
 
     def get_credentials(self) -> Credentials | None:
-        """Give the function's credentials."""
+        """Return the function's credentials."""
         return self._session.get_credentials()
 
     @property

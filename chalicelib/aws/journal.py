@@ -249,7 +249,7 @@ def _as_written(what: str) -> Iterator[None]:
 
 
 def _outrun(error: Unanswered) -> bool:
-    """Say whether another run was faster; a transaction is cancelled for a throttled table, too."""
+    """Return whether another run was faster; a transaction is cancelled for a throttled table, too."""
     if code_of(error) == "TransactionConflictException":
         return True
     if not isinstance(error, ClientError) or code_of(error) != "TransactionCanceledException":
@@ -356,7 +356,7 @@ def _entry(name: str, report: Report) -> dict[str, Any]:
 
 
 def _document(content: object) -> dict[str, Any]:
-    """Give it as JSON, to be read in any console; deflated where an item could not hold it."""
+    """Return it as JSON, to be read in any console; deflated where an item could not hold it."""
     text = json.dumps(content, separators=(",", ":")).encode()
     return {"S": text.decode()} if len(text) <= READABLE else {"B": zlib.compress(text)}
 

@@ -72,7 +72,7 @@ def failed(what: str, error: Exception) -> None:
 
 
 def measures(report: Report, triggered_at: datetime) -> dict[str, tuple[float, MetricUnit]]:
-    """Give every metric of a run: all counts, and the seconds; those from the event on if something was repaired."""
+    """Return every metric of a run: all counts, and the seconds; those from the event on if something was repaired."""
     results = [outcome.result for outcome in report.outcomes]
     counts = {
         "Drift": len(results) + len(report.problems),
@@ -92,7 +92,7 @@ def measures(report: Report, triggered_at: datetime) -> dict[str, tuple[float, M
 
 
 def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
-    """Give what machines said of late: of the router its tunnel, of all candidates the rest; nothing where nothing is known."""
+    """Return what machines said of late: of the router its tunnel, of all candidates the rest; nothing where nothing is known."""
     if not (report.machines or report.certificate_ends):
         return {}
     words = {m.instance_id: word for m in report.machines if (word := m.fresh(report.started_at))}
@@ -125,7 +125,7 @@ def _emit(measured: dict[str, tuple[float, MetricUnit]], **dimensions: str) -> N
 
 
 def _moved(report: Report) -> bool:
-    """Say whether this run took the network to another router; one change that failed does not undo that."""
+    """Return whether this run took the network to another router; one change that failed does not undo that."""
     if report.election is None or not report.election.moved:
         return False
     if report.verdict not in ("converged", "repaired", "drifting"):

@@ -112,7 +112,7 @@ def _keep(shell: Shell, topology: Topology, request: Request, way: Way, *, yes: 
 
 
 def _unrecorded(report: Report) -> bool:
-    """Say whether the journal does not know the router yet: then a run without changes writes it down."""
+    """Return whether the journal does not know the router yet: then a run without changes writes it down."""
     return report.router_id is not None and report.since is None and report.refusal is None
 
 

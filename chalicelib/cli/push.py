@@ -128,7 +128,7 @@ def _answers(shell: Shell, topology: Topology, seconds: float, wanted: dict[str,
 
 
 def _took(machine: dict[str, Any] | None, digest: str) -> bool:
-    """Say whether a machine has a configuration, and did not fail to take it when it had it already."""
+    """Return whether a machine has a configuration, and did not fail to take it when it had it already."""
     if machine is None or machine["command"] or not machine["said"]:
         return False
     failed = machine["setback"] and machine["setback"]["digest"] == digest

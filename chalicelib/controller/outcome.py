@@ -94,7 +94,7 @@ def advised(report: Report, topology: Topology, seen: Assessment, undone: Iterab
 
 
 def _pause(topology: Topology, seen: Assessment) -> Pause | None:
-    """Give the pause in force, be it declared or ordered."""
+    """Return the pause in force, be it declared or ordered."""
     if topology.paused:
         return Pause("it is declared paused")
     return seen.history.paused(seen.observation.taken_at)
@@ -114,7 +114,7 @@ def stopped(task: Task, error: ControllerError, finished_at: datetime) -> Report
 
 
 def outcome_of(before: Outcome, failures: dict[str, Failure | None], wanted: set[str] | None) -> Outcome:
-    """Say what became of a change; `wanted` is what a fresh look still asks for, None if there was none."""
+    """Return what became of a change; `wanted` is what a fresh look still asks for, None if there was none."""
     name = subject(before.change)
     if name not in failures:
         return before

@@ -39,7 +39,7 @@ class Words:
     unread: str = ""
 
     def told(self, observation: Observation, history: History) -> tuple[Observation, History]:
-        """Give a snapshot and a history with all this in them."""
+        """Return a snapshot and a history with all this in them."""
         said = (self.agents, self.certificate, self.unheard)
         if said != (observation.agents, observation.certificate, observation.unheard):
             observation = replace(

@@ -10,12 +10,7 @@ ELECTION, HISTORY, GUARD, PLAN = (
     "core/network/guard.py",
     "core/network/plan.py",
 )
-CANDIDATES, LOOK, RUN, WORKER = (
-    "core/network/candidates.py",
-    "controller/look.py",
-    "controller/reconcile.py",
-    "controller/worker.py",
-)
+CANDIDATES, WORKER = "core/network/candidates.py", "controller/worker.py"
 OUTCOME = "controller/outcome.py"
 
 ONCE_SO = (

@@ -73,7 +73,7 @@ class Ec2Answers(EC2QueryParser):
 
 
 def _members(shape: StructureShape) -> _Members | None:
-    """Give a structure's members by the names that they have in an answer; None where more than the name decides."""
+    """Return a structure's members by the names that they have in an answer; None where more than the name decides."""
     special = any(member.serialization.keys() & set(_SPECIAL) for member in shape.members.values())
     if special or shape.metadata.get("exception") or getattr(shape, "is_tagged_union", False):
         return None

@@ -114,7 +114,7 @@ def _result(said: Mapping[str, Any]) -> Result:
 
 
 def _outcome(said: Mapping[str, Any]) -> str:
-    """Say what a machine made of a command that it did not carry out, fit to be shown: a machine is not trusted."""
+    """Return what a machine made of a command that it did not carry out, fit to be shown: a machine is not trusted."""
     reason = "".join(
         c if c.isprintable() else " " for c in str(said.get("reason") or "it gave no reason")[:300]
     )

@@ -25,7 +25,7 @@ def box_of(topology: Topology, observation: Observation, instance: Instance) -> 
 
 
 def wanted(topology: Topology, observation: Observation, instance: Instance) -> Bundle | None:
-    """Give the configuration that a candidate should have; None when none is declared, or none can be known."""
+    """Return the configuration that a candidate should have; None when none is declared, or none can be known."""
     box = box_of(topology, observation, instance)
     return render(topology, box) if topology.tunnel and box else None
 
@@ -57,7 +57,7 @@ def readiness(topology: Topology, observation: Observation, history: History) ->
 
 
 def ready(topology: Topology, observation: Observation, history: History, instance: Instance) -> bool:
-    """Say whether a machine has said of late that it is configured as declared; so it is where nothing is declared."""
+    """Return whether a machine has said of late that it is configured as declared; so it is where nothing is declared."""
     if topology.tunnel is None:
         return True
     word = history.machine(instance.id).fresh(observation.taken_at)
@@ -70,7 +70,7 @@ def ready(topology: Topology, observation: Observation, history: History, instan
 def forwards(
     topology: Topology, observation: Observation, history: History, instance: Instance
 ) -> bool | None:
-    """Say whether a machine has said of late that it forwards; None when nobody knows.
+    """Return whether a machine has said of late that it forwards; None when nobody knows.
 
     What it said in another launch, or before it was the router, does not count.
     """

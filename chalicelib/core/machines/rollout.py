@@ -103,7 +103,7 @@ def awaiting(history: History, request: Request) -> list[tuple[str, Provisional]
 
 
 def relevant(topology: Topology, observation: Observation, history: History) -> History:
-    """Give the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
+    """Return the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
     history = history.surviving(observation)
     if topology.tunnel is None:
         return replace(history, machines=()) if history.machines else history
@@ -176,13 +176,13 @@ def _step(seat: _Seat, history: History, request: Request) -> Iterator[PushConfi
 
 
 def _word(machine: Machine, instance: Instance) -> Inspection | None:
-    """Give a machine's word on itself; one from before it was started last tells of another life."""
+    """Return a machine's word on itself; one from before it was started last tells of another life."""
     word = machine.inspection
     return None if word is None or word.at < instance.launched_at else word
 
 
 def _mute(machine: Machine, now: datetime) -> str | None:
-    """Say so of a machine that has been asked how it stands for a while and does not say."""
+    """Name a machine that has been asked how it stands for a while and does not say."""
     if machine.unresponsive is None or now - machine.unresponsive.since <= SETTLES:
         return None
     since, why = machine.unresponsive.since, machine.unresponsive.why
@@ -190,7 +190,7 @@ def _mute(machine: Machine, now: datetime) -> str | None:
 
 
 def _away(seat: _Seat) -> _Waiting | str | None:
-    """Say so of a machine that Systems Manager cannot reach: a young one is waited for."""
+    """Name a machine that Systems Manager cannot reach: a young one is waited for."""
     if ROUTER_TAG not in seat.instance.tags:
         tag = create_tags([seat.instance.id], seat.topology.name, ROUTER_TAG)
         return f"no command may reach {seat.instance.id} without the tag {ROUTER_TAG}: {tag}"
@@ -221,7 +221,7 @@ def _reason(seat: _Seat, machine: Machine, word: Inspection) -> str | None:
 
 
 def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | None:
-    """Say what keeps a push back: one that failed before, or the change window."""
+    """Return what keeps a push back: one that failed before, or the change window."""
     failed, now = machine.failed, seat.observation.taken_at
     stored = seat.observation.certificate.digest if seat.observation.certificate else None
     if (

@@ -55,14 +55,14 @@ def declaring(known: Mapping[str, Topology | None], trigger: Trigger) -> frozens
 
 
 def to_locate(trigger: Trigger) -> frozenset[str]:
-    """Give what an event mentions that can be looked for: instances, interfaces, route tables, public addresses."""
+    """Return what an event mentions that can be looked for: instances, interfaces, route tables, public addresses."""
     return frozenset(one for one in trigger.ids if _kind(one) in (*_LOCATED, "address"))
 
 
 def concerned(
     known: Mapping[str, Topology | None], trigger: Trigger, found: Mapping[str, Whereabouts]
 ) -> Concerned:
-    """Say whom an event concerns that mentions nothing declared, given all that was found of what it mentions.
+    """Return whom an event concerns that mentions nothing declared, given all that was found of what it mentions.
 
     What could not be found is deleted, or somebody else's: then all topologies of the VPC it happened in may be
     concerned, and all there are when no VPC is known, or when it is an address, which belongs to none.
@@ -84,7 +84,7 @@ def concerned(
 
 
 def declares(topology: Topology, ids: frozenset[str]) -> bool:
-    """Say whether a topology names any of these ids itself."""
+    """Return whether a topology names any of these ids itself."""
     named = {topology.vpc_id, topology.internet_gateway, topology.elastic_ip}
     named |= {topology.security_group or "", topology.dhcp_options or ""}
     named |= {t.selector for t in topology.tables if isinstance(t.selector, str)}
@@ -93,7 +93,7 @@ def declares(topology: Topology, ids: frozenset[str]) -> bool:
 
 
 def concerns(topology: Topology, found: Whereabouts, *, edit: bool = False) -> bool:
-    """Say whether a resource concerns a topology: an instance as a candidate, anything else by its VPC.
+    """Return whether a resource concerns a topology: an instance as a candidate, anything else by its VPC.
 
     An edit may be what made an instance a candidate, or unmade it, so then the VPC decides for instances, too.
     """
@@ -115,5 +115,5 @@ def _minds(topology: Topology | None, keys: frozenset[str] | None) -> bool:
 
 
 def _kind(mentioned: str) -> str:
-    """Give what an id says that it is of; whatever is no id is a public address."""
+    """Return what an id says that it is of; whatever is no id is a public address."""
     return mentioned.rpartition("-")[0] or "address"

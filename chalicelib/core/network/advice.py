@@ -73,7 +73,7 @@ def _undeclared_routes(topology: Topology, observation: Observation) -> Iterator
 
 @once
 def _declared(topology: Topology, observation: Observation) -> dict[str, Table]:
-    """Give each table that a declaration selects, by id, with the declaration."""
+    """Return each table that a declaration selects, by id, with the declaration."""
     return {t.id: entry for entry in topology.tables for t in observation.select(entry.selector)}
 
 
@@ -219,5 +219,5 @@ def _untagged(topology: Topology, observation: Observation) -> Iterator[str]:
 
 
 def create_tags(resource_ids: Iterable[str], name: str, tag: str = TAG) -> str:
-    """Give the command that lets the deployed worker write these resources for a topology, or command these instances."""
+    """Return the command that lets the deployed worker write these resources for a topology, or command these instances."""
     return f"aws ec2 create-tags --resources {' '.join(resource_ids)} --tags Key={tag},Value={name}"

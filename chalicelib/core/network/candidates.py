@@ -44,13 +44,13 @@ def _ranked(topology: Topology, observation: Observation, unready: Collection[st
 
 @once
 def chosen(topology: Topology, observation: Observation) -> dict[str, int]:
-    """Give the instances that are declared as candidates, by id, each with the place of its selector."""
+    """Return the instances that are declared as candidates, by id, each with the place of its selector."""
     places = ((i.id, topology.preference(i.tags)) for i in observation.instances)
     return {instance_id: place for instance_id, place in places if place is not None}
 
 
 def ineligible(topology: Topology, observation: Observation, instance: Instance) -> str | None:
-    """Say why a candidate may not be the router, or None when it may.
+    """Return why a candidate may not be the router, or None when it may.
 
     An operator may overrule a notice, and none of the rest.
     """
@@ -58,12 +58,12 @@ def ineligible(topology: Topology, observation: Observation, instance: Instance)
 
 
 def _unlisted(instance: Instance) -> str | None:
-    """Say of a running instance that EC2's other listing does not have it: one of them is old, and which is unknown."""
+    """Name a running instance that EC2's other listing does not have: one of them is old, and which is unknown."""
     return f"{instance.id} is running in one of EC2's listings alone" if instance.listed is False else None
 
 
 def unable(topology: Topology, observation: Observation, instance: Instance) -> str | None:
-    """Say why an instance cannot carry: it does not run, fails its checks, or cannot hold every pin."""
+    """Return why an instance cannot carry: it does not run, fails its checks, or cannot hold every pin."""
     if instance.state != "running":
         return f"{instance.id} is {instance.state}"
     if instance.checks == "impaired":
@@ -72,7 +72,7 @@ def unable(topology: Topology, observation: Observation, instance: Instance) -> 
 
 
 def misplaced(topology: Topology, observation: Observation, instance: Instance) -> str | None:
-    """Say why a running instance cannot hold every pin, however healthy it is."""
+    """Return why a running instance cannot hold every pin, however healthy it is."""
     if topology.preference(instance.tags) is None:
         return f"{instance.id} is no candidate any more"
     interface = router_interface(topology, instance)
@@ -88,7 +88,7 @@ def misplaced(topology: Topology, observation: Observation, instance: Instance) 
 
 
 def noticed(instance: Instance) -> str | None:
-    """Say why AWS is about to take an instance, or None."""
+    """Return why AWS is about to take an instance, or None."""
     return f"{instance.id} {instance.notice}" if instance.notice else None
 
 

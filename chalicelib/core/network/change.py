@@ -58,7 +58,7 @@ class AssociateAddress:
 
 @dataclass(frozen=True, slots=True)
 class AssociateRouteTable:
-    """Give a subnet its declared table; `association_id` is the explicit association to replace, if any.
+    """Return a subnet its declared table; `association_id` is the explicit association to replace, if any.
 
     `waits_for` is the subject of the default route that the table has to get first: a subnet keeps its way out.
     """
@@ -73,7 +73,7 @@ class AssociateRouteTable:
 
 @dataclass(frozen=True, slots=True)
 class AssociateDhcpOptions:
-    """Give the VPC its declared DHCP options."""
+    """Return the VPC its declared DHCP options."""
 
     vpc_id: str
     options_id: str
@@ -93,7 +93,7 @@ class RevokeIngress:
 
 @dataclass(frozen=True, slots=True)
 class PushConfig:
-    """Give a candidate its configuration; `was` is the digest in force, `address` its private one, `confirm_within` seconds."""
+    """Return a candidate its configuration; `was` is the digest in force, `address` its private one, `confirm_within` seconds."""
 
     instance_id: str
     address: str
@@ -189,7 +189,7 @@ def short(digest: str | None) -> str:
 
 
 def digest(changes: Iterable[Change]) -> str:
-    """Give 32 hex digits that stand for what a plan changes in the network: its lines, whatever their order and reasons.
+    """Return 32 hex digits that stand for what a plan changes in the network: its lines, whatever their order and reasons.
 
     A configuration is no part of it: what is due to a machine changes with every word the machine says.
     """

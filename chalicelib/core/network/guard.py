@@ -95,7 +95,7 @@ def judge(
 
 
 def hold_down(topology: Topology, history: History, election: Election, at: datetime) -> Refusal | None:
-    """Say why the router may not be left now, though an election left it.
+    """Return why the router may not be left now, though an election left it.
 
     A router that does not run is never held on to, an operator's own moves neither count nor wait, and leaving one that
     is unfit is only slowed when it happens again and again.
@@ -132,7 +132,7 @@ def _flapping(history: History, election: Election, at: datetime) -> Refusal | N
 
 @once
 def scope(topology: Topology, observation: Observation) -> str:
-    """Give 32 hex digits that stand for what is declared to be pinned, and in which tables it is: what a decision covers."""
+    """Return 32 hex digits that stand for what is declared to be pinned, and in which tables it is: what a decision covers."""
     parts = [topology.elastic_ip, topology.dhcp_options or "", topology.internet_gateway]
     for declared in topology.tables:
         tables = ",".join(table.id for table in observation.select(declared.selector))
@@ -142,7 +142,7 @@ def scope(topology: Topology, observation: Observation) -> str:
 
 
 def paused(topology: Topology, history: History, at: datetime) -> Refusal | None:
-    """Give the refusal of everything while a pause is in force, be it declared or ordered."""
+    """Return the refusal of everything while a pause is in force, be it declared or ordered."""
     if topology.paused:
         way_out = "declare it again with paused = false"
         return Refusal("paused", "the topology is declared paused", way_out, forceable=False)
@@ -227,7 +227,7 @@ def _ours(
     owned: set[str],
     pinned: set[str],
 ) -> bool:
-    """Say whether a change touches only what is declared.
+    """Return whether a change touches only what is declared.
 
     `owned` are the candidates and their interfaces, `pinned` the declared destinations.
     """

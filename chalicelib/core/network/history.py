@@ -48,7 +48,7 @@ class Pause:
 
     @property
     def state(self) -> str:
-        """Say that it is paused, and until when, if that is known."""
+        """Return that it is paused, and until when, if that is known."""
         return "paused" + (f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "")
 
 
@@ -92,18 +92,18 @@ class History:
     sighting: Sighting | None = None
 
     def machine(self, instance_id: str) -> Machine:
-        """Give what is known of a candidate's operating system; of one never met, nothing."""
+        """Return what is known of a candidate's operating system; of one never met, nothing."""
         known = (machine for machine in self.machines if machine.instance_id == instance_id)
         return next(known, None) or Machine(instance_id)
 
     def knows(self, machine: Machine) -> History:
-        """Give the history with this word on a machine instead of the one before."""
+        """Return the history with this word on a machine instead of the one before."""
         others = (m for m in self.machines if m.instance_id != machine.instance_id)
         machines = sorted((*others, machine), key=lambda m: m.instance_id)
         return replace(self, machines=tuple(machines))
 
     def learned(self, machines: Iterable[Machine], gone: Container[str] = ()) -> History:
-        """Give the history with these words on machines, and nothing of those that are gone."""
+        """Return the history with these words on machines, and nothing of those that are gone."""
         left = tuple(m for m in self.machines if m.instance_id not in gone)
         known = self if left == self.machines else replace(self, machines=left)
         for machine in machines:
@@ -111,7 +111,7 @@ class History:
         return known
 
     def paused(self, at: datetime) -> Pause | None:
-        """Give the pause in force at a moment; one that ran out is no pause."""
+        """Return the pause in force at a moment; one that ran out is no pause."""
         if self.pause and (self.pause.until is None or at < self.pause.until):
             return self.pause
         return None
@@ -121,7 +121,7 @@ class History:
         return self.since is None or at - self.since >= READ_LAG
 
     def decided(self, instance: Instance | None, at: datetime, cause: Cause, *, insisted: bool) -> History:
-        """Give the history after a decision; None leaves the router that was, where nobody may follow it."""
+        """Return the history after a decision; None leaves the router that was, where nobody may follow it."""
         recent = at - REMEMBERED
         stays = instance is None or instance.id == self.router
         after = replace(
@@ -139,7 +139,7 @@ class History:
         return after.met(instance) if instance else after
 
     def met(self, router: Instance) -> History:
-        """Give the history with the launch in which the router was seen running."""
+        """Return the history with the launch in which the router was seen running."""
         if router.id != self.router or router.state != "running" or self.outdates(router):
             return self
         if router.launched_at == self.launched_at:
@@ -159,7 +159,7 @@ class History:
         return instance.launched_at < self.launched_at
 
     def surviving(self, observation: Observation) -> History:
-        """Give the history without notices that have ended, and without what is known of instances that are gone.
+        """Return the history without notices that have ended, and without what is known of instances that are gone.
 
         One that a listing leaves out may be younger than the listing: what is of late about it stays.
         """
@@ -178,7 +178,7 @@ class History:
         )
 
     def noticed(self, notice: Notice) -> History:
-        """Give the history with AWS's word on an instance: the latest of each kind, and none from before it was in service."""
+        """Return the history with AWS's word on an instance: the latest of each kind, and none from before it was in service."""
         mine = {n.kind: n for n in self.notices if n.instance_id == notice.instance_id}
         known = mine.get(notice.kind)
         if known and known.at >= notice.at:
@@ -191,13 +191,13 @@ class History:
         return self if after == self else after
 
     def completed(self, hook: Hook) -> History:
-        """Give the history in which nothing waits for a hook any more."""
+        """Return the history in which nothing waits for a hook any more."""
         return replace(
             self, notices=tuple(replace(n, hook=None) if n.hook == hook else n for n in self.notices)
         )
 
     def mark(self, observation: Observation) -> Observation:
-        """Give a snapshot in which every instance carries what AWS has said of it, as far as that is in force."""
+        """Return a snapshot in which every instance carries what AWS has said of it, as far as that is in force."""
         said = {notice.instance_id for notice in self.notices}
         if not said and not any(i.events for i in observation.instances):
             return observation

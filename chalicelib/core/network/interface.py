@@ -21,12 +21,12 @@ def router_interface(topology: Topology, instance: Instance) -> Interface | None
 
 
 def pinned_address(topology: Topology, interface: Interface) -> IPv4Address:
-    """Give the private address that the Elastic IP belongs on, and that NAT leaves from."""
+    """Return the private address that the Elastic IP belongs on, and that NAT leaves from."""
     return topology.private_address or address_of(interface.addresses[0])
 
 
 def pinned_on(topology: Topology, interface: Interface) -> str:
-    """Give the same address as it is written."""
+    """Return the same address as it is written."""
     return topology.router_address or _written(interface.addresses[0])
 
 

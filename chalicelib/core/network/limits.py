@@ -38,7 +38,7 @@ def takeover_needs(topology: Topology, observation: Observation) -> dict[str, in
 
 
 def _tables(observation: Observation, entry: Table) -> list[RouteTable]:
-    """Give the tables that a declaration may write: never the main one."""
+    """Return the tables that a declaration may write: never the main one."""
     return [table for table in observation.select(entry.selector) if not table.main]
 
 

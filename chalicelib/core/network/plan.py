@@ -51,7 +51,7 @@ class Plan(Generic[Kind_co]):
     waiting: tuple[str, ...] = ()
 
     def __add__(self, other: Plan[Other]) -> Plan[Kind_co | Other]:
-        """Give both plans as one, this one's changes first."""
+        """Return both plans as one, this one's changes first."""
         if not (other.changes or other.problems or other.waiting):
             return self
         return Plan(
@@ -120,7 +120,7 @@ class _Pins:
 def _arrives(
     topology: Topology, observation: Observation, seat: Interface | None, address: list[NetworkChange | str]
 ) -> bool | str:
-    """Say whether the Elastic IP is where packets will leave from: it is, it comes with a change, or it cannot come."""
+    """Return whether the Elastic IP is where packets will leave from: it is, it comes with a change, or it cannot come."""
     coming = next((subject(step) for step in address if not isinstance(step, str)), None)
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     return coming or (elastic_ip is not None and seat is not None and elastic_ip.interface_id == seat.id)
@@ -254,7 +254,7 @@ def _elastic_ip(
 def _associations(
     topology: Topology, observation: Observation, declared: _Declared, steps: Iterable[NetworkChange | str]
 ) -> Iterator[NetworkChange | str]:
-    """Give subnets their declared tables, as soon as those have a way out."""
+    """Return subnets their declared tables, as soon as those have a way out."""
     absent = absent_subnets(topology, observation)
     made = {
         step.table_id: step

@@ -57,7 +57,7 @@ def find_problems(topology: Topology, observation: Observation) -> tuple[str, ..
 
 @once
 def absent_subnets(topology: Topology, observation: Observation) -> frozenset[str]:
-    """Give the declared subnets that are not in this VPC, and so cannot be associated; none when subnets were not read."""
+    """Return the declared subnets that are not in this VPC, and so cannot be associated; none when subnets were not read."""
     if observation.subnets is None:
         return frozenset()
     there = observation.ranges.keys() | {s.id for s in observation.skipped}
@@ -65,7 +65,7 @@ def absent_subnets(topology: Topology, observation: Observation) -> frozenset[st
 
 
 def is_ours(topology: Topology, skipped: Skipped) -> bool:
-    """Say whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate.
+    """Return whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate.
 
     Of rules only those of the declared security group are read.
     """
@@ -88,7 +88,7 @@ def is_ours(topology: Topology, skipped: Skipped) -> bool:
 
 
 def _prefix(skipped: Skipped) -> str:
-    """Give what its id begins with, or would begin with if it had one."""
+    """Return what its id begins with, or would begin with if it had one."""
     return skipped.id.partition("-")[0] or _PREFIXES.get(skipped.kind, "")
 
 

@@ -221,7 +221,7 @@ def _counted(report: Report) -> list[str]:
 
 
 def pause_json(pause: Pause) -> dict[str, str | None]:
-    """Give a pause as JSON values."""
+    """Return a pause as JSON values."""
     return {"reason": pause.reason, "until": pause.until.isoformat() if pause.until else None}
 
 
@@ -239,7 +239,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def as_json(report: Report) -> dict[str, object]:
-    """Give the report as JSON values; times are UTC in ISO 8601, seconds are floats."""
+    """Return the report as JSON values; times are UTC in ISO 8601, seconds are floats."""
     refusal, error = report.refusal, report.error
     return {
         "schema": SCHEMA,
@@ -295,7 +295,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, object]:
 
 
 def _machine_json(machine: Machine) -> dict[str, object]:
-    """Give what is known of a candidate's operating system; its digests are those of whole configurations."""
+    """Return what is known of a candidate's operating system; its digests are those of whole configurations."""
     word, command, failed = machine.inspection, machine.command, machine.failed
     provisional = machine.provisional
     return {

@@ -36,7 +36,7 @@ class Tags:
     pairs: tuple[tuple[str, str], ...]
 
     def match(self, tags: dict[str, str]) -> bool:
-        """Say whether a resource's tags carry all of these."""
+        """Return whether a resource's tags carry all of these."""
         for key, value in self.pairs:  # noqa: SIM110 - a run asks this more often than anything else
             if tags.get(key) != value:
                 return False
@@ -176,18 +176,18 @@ class Topology:
         return None if self.private_address is None else str(self.private_address)
 
     def preference(self, tags: dict[str, str]) -> int | None:
-        """Give the place of the first selector of candidates that an instance's tags match; None when none does."""
+        """Return the place of the first selector of candidates that an instance's tags match; None when none does."""
         for place, wanted in enumerate(self.candidates):
             if wanted.match(tags):
                 return place
         return None
 
     def router_destinations(self, table: Table) -> tuple[IPv4Network, ...]:
-        """Give the destinations that a table must route to the router's interface."""
+        """Return the destinations that a table must route to the router's interface."""
         return self._through[table.kind, table.office_routes]
 
     def pinned(self, table: Table) -> tuple[str, ...]:
-        """Give the same destinations as they are written."""
+        """Return the same destinations as they are written."""
         return self._pinned[table.kind, table.office_routes]
 
     def kept(self, table: Table) -> frozenset[str]:

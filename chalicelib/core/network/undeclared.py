@@ -47,7 +47,7 @@ def unanswered(topology: Topology, observation: Observation) -> list[Rider]:
 
 
 def way_out(topology: Topology, observation: Observation, rider: Rider) -> str:
-    """Say what to declare, so that a subnet is carried."""
+    """Return what to declare, so that a subnet is carried."""
     listed = f"list it under the subnets of {rider.entry.selector}"
     follow = ", or declare follow = true there" if rider.entry.kind == "private" else ""
     if rider.cidr is None or _within(rider.cidr, topology.cidrs):

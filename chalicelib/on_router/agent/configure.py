@@ -132,7 +132,7 @@ def _until(waiting: dict[str, Any]) -> str:
 
 
 def _changed(wanted: pull.Wanted) -> dict[str, dict[str, Any] | None]:
-    """Give what is to be written, the record among it, and None for what is to go."""
+    """Return what is to be written, the record among it, and None for what is to go."""
     told = inspection.record()
     files: dict[str, dict[str, Any] | None] = {**wanted.bundle.files, **wanted.secrets}
     files[str(inspection.RECORD)] = {
@@ -171,7 +171,7 @@ def _told(stops: hooks.Verdict, *reasons: str) -> dict[str, Any]:
 
 
 def _steady(loads: set[str]) -> float:
-    """Say for how many seconds the way home must go on working: two looks of a role that is new, which may close it."""
+    """Return for how many seconds the way home must go on working: two looks of a role that is new, which may close it."""
     return min(2.0 * float(tunnel.settings().get("poll_seconds", 1)) + 1, 8.0) if "role" in loads else 0.0
 
 
@@ -194,7 +194,7 @@ def _hold_on(wanted: pull.Wanted, before: Before, meant: list[str], until: float
 
 
 def _wrong(wanted: pull.Wanted, before: Before, meant: list[str]) -> str | None:
-    """Say what is wrong with the way home, the quickest looks first."""
+    """Return what is wrong with the way home, the quickest looks first."""
     if not inspection.forwarding():
         return "the kernel does not forward"
     if chains.ours() != meant:

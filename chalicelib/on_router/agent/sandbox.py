@@ -53,7 +53,7 @@ def hold(files: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def meant() -> list[str]:
-    """Give what our chains would be if the box's own rules were loaded now.
+    """Return what our chains would be if the box's own rules were loaded now.
 
     Raises:
         Refused: the box's rules do not load.
@@ -102,7 +102,7 @@ def _lay_over(scratch: Path) -> None:
 
 
 def _new(scratch: Path) -> list[Path]:
-    """Give the files that are tried, where they would lie."""
+    """Return the files that are tried, where they would lie."""
     upper = scratch / "upper"
     return sorted(Path("/") / path.relative_to(upper) for path in upper.rglob("*") if path.is_file())
 

@@ -148,7 +148,7 @@ def replace(content: dict[str, Any], files: dict[str, dict[str, Any] | None]) ->
 
 
 def effects(paths: dict[str, dict[str, Any] | None]) -> set[str]:
-    """Say what must be loaded for these files: the least that makes each of them count."""
+    """Return what must be loaded for these files: the least that makes each of them count."""
     found: set[str] = set()
     for path in paths:
         name = Path(path).name
