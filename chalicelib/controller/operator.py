@@ -103,7 +103,7 @@ def objection(request: Request, shown: Report) -> Objection | None:
         return None
     refusal, error = shown.refusal, shown.error
     code = "Paused" if shown.verdict == "paused" else (error.code if error else "UnsafePlan")
-    remedy = refusal.way_out if refusal else (error.hint if error else "")
+    remedy = refusal.remedy if refusal else (error.hint if error else "")
     return Objection(code, shown.sentence, remedy or "")
 
 

@@ -9,7 +9,7 @@ from chalicelib.core.errors import ControllerError, NoEligibleRouter
 from chalicelib.core.machines.advice import advise_on_machines
 from chalicelib.core.network.advice import advise
 from chalicelib.core.network.candidates import follows
-from chalicelib.core.network.change import subject
+from chalicelib.core.network.change import resource_key
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.report import Blocked, Failure, Outcome, Report, Standing, verdict_of
 
@@ -31,7 +31,7 @@ def planned(plan: Plan[Change], judgement: Judgement) -> tuple[Outcome, ...]:
 
 
 def _draft(change: Change, judgement: Judgement) -> Outcome:
-    refusal = judgement.refused.get(subject(change))
+    refusal = judgement.refused.get(resource_key(change))
     if refusal is None or refusal.guard == "paused":
         return Outcome(change, "planned")
     return Outcome(change, "refused", Failure(refusal.guard, refusal.reason, retryable=False))
@@ -53,8 +53,8 @@ def report_of(
         )
     problems = (*task.problems, *seen.plan.problems)
     waiting = seen.plan.waiting
-    attempted = {subject(o.change) for o in outcomes if o.result in ("sent", "verified", "unneeded")}
-    wanted = [c for c in seen.plan.changes if seen.judgement.allows(c) and subject(c) not in attempted]
+    attempted = {resource_key(o.change) for o in outcomes if o.result in ("sent", "verified", "unneeded")}
+    wanted = [c for c in seen.plan.changes if seen.judgement.allows(c) and resource_key(c) not in attempted]
     return Report(
         topology=topology.name,
         verdict=verdict_of(
@@ -115,7 +115,7 @@ def stopped(task: Task, error: ControllerError, finished_at: datetime) -> Report
 
 def outcome_of(before: Outcome, failures: dict[str, Failure | None], wanted: set[str] | None) -> Outcome:
     """Return what became of a change; `wanted` is what a fresh look still asks for, None if there was none."""
-    name = subject(before.change)
+    name = resource_key(before.change)
     if name not in failures:
         return before
     still = None if wanted is None else name in wanted
@@ -133,7 +133,7 @@ def _result(failure: Failure | None, *, wanted: bool | None) -> Result:
 
 def sent_of(before: Outcome, failures: dict[str, Failure | None]) -> Outcome:
     """Return what became of a push: only the machine itself will say whether it took it."""
-    name = subject(before.change)
+    name = resource_key(before.change)
     if name not in failures:
         return before
     failure = failures[name]

@@ -17,7 +17,7 @@ from chalicelib.core.network.change import (
     AssociateRouteTable,
     DisableSourceDestCheck,
     depends_on,
-    subject,
+    resource_key,
 )
 from chalicelib.core.network.election import seat
 from chalicelib.core.network.guard import Judgement, judge, paused, scope
@@ -111,14 +111,14 @@ class Run:
             return
         for stage in _stages(self.seen.allowed.network):
             blocked = {
-                subject(c): _blocked(on[0])
+                resource_key(c): _blocked(on[0])
                 for c in stage
                 if (on := [dependency for dependency in depends_on(c) if self.attempted.get(dependency)])
             }
-            ready = [change for change in stage if subject(change) not in blocked]
+            ready = [change for change in stage if resource_key(change) not in blocked]
             seconds = max(0.0, self.task.left(self.ports.clock) - PROOF_SECONDS)
             failures = self.ports.network.apply(ready, seconds) if ready else []
-            self.attempted |= blocked | dict(zip(map(subject, ready), failures, strict=True))
+            self.attempted |= blocked | dict(zip(map(resource_key, ready), failures, strict=True))
 
     def verify(self) -> None:
         """Look again until what was done is seen, or patience or time ends; nothing is called done that was not re-read."""
@@ -135,7 +135,7 @@ class Run:
             except ControllerError as error:
                 self.error, wanted = error, None
             else:
-                self.error, wanted = None, set(map(subject, self.seen.network.changes))
+                self.error, wanted = None, set(map(resource_key, self.seen.network.changes))
             if wanted is not None and not done & wanted:
                 break
         self.outcomes = tuple(outcome_of(o, self.attempted, wanted) for o in self.outcomes)
@@ -164,7 +164,7 @@ class Run:
         seen = self.seen
         if self.error or seen.words is None:
             return
-        failures = {subject(change): self._send(change) for change in seen.allowed.pushes.changes}
+        failures = {resource_key(change): self._send(change) for change in seen.allowed.pushes.changes}
         drafts = planned(seen.pushes, seen.judgement)
         self.sent = tuple(sent_of(draft, failures) for draft in drafts)
 
@@ -263,7 +263,7 @@ def _stages(plan: Plan[NetworkChange]) -> tuple[list[NetworkChange], ...]:
     then: list[NetworkChange] = []
     last: list[NetworkChange] = []
     for change in plan.changes:
-        if isinstance(change, DisableSourceDestCheck | AssociateAddress) and subject(change) in needed:
+        if isinstance(change, DisableSourceDestCheck | AssociateAddress) and resource_key(change) in needed:
             first.append(change)
         elif isinstance(change, AssociateRouteTable) and depends_on(change):
             last.append(change)

@@ -260,4 +260,4 @@ def test_pause_is_told_before_a_held_move() -> None:
 
     assert (report.verdict, scene.network.writes) == ("paused", [])
     assert report.refusal
-    assert report.refusal.way_out == "mooring resume office"
+    assert report.refusal.remedy == "mooring resume office"

@@ -16,7 +16,7 @@ from chalicelib.controller.assessment import PROOF_SECONDS, RUN_SECONDS
 from chalicelib.controller.ports import LOOK_SECONDS
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.machines.machine import Agent, Inspection, Machine
-from chalicelib.core.network.change import ReplaceRoute, subject
+from chalicelib.core.network.change import ReplaceRoute, resource_key
 from chalicelib.core.request import Action, Request
 from tests.builders import PRIVATE_A, PRIVATE_B, ROUTER, STANDBY, TUNNEL, topology
 from tests.fakes import Beside, Decided, FakeNetwork, Fault, Write
@@ -277,7 +277,7 @@ def test_push_that_finds_no_time_is_not_sent_and_told() -> None:
 
     report = scene.reconcile()
 
-    codes = {subject(o.change): o.failure.code for o in report.outcomes if o.failure}
+    codes = {resource_key(o.change): o.failure.code for o in report.outcomes if o.failure}
     assert codes[f"configuration {STANDBY}"] == "OutOfTime"
     assert scene.machines.sent == []
 

@@ -98,14 +98,14 @@ PLANNING = (
     Mutant(
         "core/network/plan.py",
         "moves a subnet without waiting for the default route",
-        "waits_for = subject(default) if default and not carries else None",
+        "waits_for = resource_key(default) if default and not carries else None",
         "waits_for = None",
     ),
     Mutant(
         "core/network/plan.py",
         "has a subnet wait though its table keeps a way out",
-        "waits_for = subject(default) if default and not carries else None",
-        "waits_for = subject(default) if default else None",
+        "waits_for = resource_key(default) if default and not carries else None",
+        "waits_for = resource_key(default) if default else None",
     ),
     Mutant(
         "core/network/plan.py",
@@ -176,8 +176,8 @@ PLANNING = (
     Mutant(
         "core/network/guard.py",
         "refuses with what takes over what only mends",
-        'return {subject(change): Refusal("blast-radius", reason, way_out) for change in taken}',
-        'return {subject(change): Refusal("blast-radius", reason, way_out) for change in changes}',
+        'return {resource_key(change): Refusal("blast-radius", reason, remedy) for change in taken}',
+        'return {resource_key(change): Refusal("blast-radius", reason, remedy) for change in changes}',
     ),
     Mutant(
         "core/network/guard.py",

@@ -128,8 +128,8 @@ RUNNING = (
     Mutant(
         "controller/run.py",
         "lets one failed write stop all others",
-        "[change for change in stage if subject(change) not in blocked]",
-        "[change for change in stage if subject(change) not in blocked and not any(self.attempted.values())]",
+        "[change for change in stage if resource_key(change) not in blocked]",
+        "[change for change in stage if resource_key(change) not in blocked and not any(self.attempted.values())]",
     ),
     Mutant(
         "controller/run.py",

@@ -101,7 +101,7 @@ ONCE_SO = (
     Mutant(
         GUARD,
         "refuses everything where one change is refused",
-        "        return subject(change) not in self.refused\n",
+        "        return resource_key(change) not in self.refused\n",
         "        return not self.refused\n",
     ),
     Mutant(

@@ -221,8 +221,8 @@ class Truth:
 
     def _wrong_subnets(self, entry: Table, table: RouteTable, found: dict[str, str]) -> None:
         """Find the subnets that are with another table; each waits until its own leads somewhere."""
-        way_out = table.static(DEFAULT)
-        if way_out is None or way_out.state != "active":
+        remedy = table.static(DEFAULT)
+        if remedy is None or remedy.state != "active":
             return
         for subnet_id in entry.subnets:
             if subnet_id in self.vpc.subnets and subnet_id not in table.associations:

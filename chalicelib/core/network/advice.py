@@ -8,7 +8,7 @@ from chalicelib.core.network.candidates import chosen
 from chalicelib.core.network.limits import failover_needs
 from chalicelib.core.network.problems import is_ours
 from chalicelib.core.network.topology import DEFAULT_ROUTE
-from chalicelib.core.network.undeclared import own_ranges, refused, unanswered, way_out
+from chalicelib.core.network.undeclared import own_ranges, refused, remedy, unanswered
 from chalicelib.core.once import once
 from chalicelib.core.toml_reader import as_network
 
@@ -134,7 +134,7 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
             yield f"{rider}: whether the router forwards for it is not Mooring's to say"
         return
     for rider in unanswered(topology, observation):
-        yield f"{rider}: the office has no way back to it; {way_out(topology, observation, rider)}"
+        yield f"{rider}: the office has no way back to it; {remedy(topology, observation, rider)}"
 
 
 def _associations(topology: Topology, observation: Observation) -> Iterator[str]:

@@ -117,7 +117,7 @@ NetworkChange: TypeAlias = (
 Change: TypeAlias = NetworkChange | PushConfig
 
 
-def subject(change: Change) -> str:
+def resource_key(change: Change) -> str:
     """Name what a change touches: two changes of one subject are about the same thing."""
     match change:
         case DisableSourceDestCheck():
@@ -142,19 +142,19 @@ def line(change: Change) -> str:
     """Print a change without its reason, as in `~ route rtb-a 0.0.0.0/0: eni-old -> eni-new`."""
     match change:
         case DisableSourceDestCheck():
-            return f"~ {subject(change)}: on -> off"
+            return f"~ {resource_key(change)}: on -> off"
         case CreateRoute():
-            return f"+ {subject(change)} -> {change.target}"
+            return f"+ {resource_key(change)} -> {change.target}"
         case ReplaceRoute():
-            return f"~ {subject(change)}: {change.was} -> {change.target}"
+            return f"~ {resource_key(change)}: {change.was} -> {change.target}"
         case AssociateAddress():
-            return f"~ {subject(change)}: {change.was or 'nowhere'} -> {change.interface_id} {change.private_address}"
+            return f"~ {resource_key(change)}: {change.was or 'nowhere'} -> {change.interface_id} {change.private_address}"
         case AssociateRouteTable():
-            return f"~ {subject(change)}: {change.was or 'no table'} -> {change.table_id}"
+            return f"~ {resource_key(change)}: {change.was or 'no table'} -> {change.table_id}"
         case AssociateDhcpOptions():
-            return f"~ {subject(change)}: {change.was or 'none'} -> {change.options_id}"
+            return f"~ {resource_key(change)}: {change.was or 'none'} -> {change.options_id}"
         case RevokeIngress():
-            return f"- {subject(change)}: {change.was}"
+            return f"- {resource_key(change)}: {change.was}"
         case PushConfig():
             was, wanted = short(change.was), short(change.bundle.digest)
             trial = (
@@ -162,7 +162,7 @@ def line(change: Change) -> str:
                 if change.confirm_within
                 else ""
             )
-            return f"~ {subject(change)}: {was} -> {wanted}{trial}"
+            return f"~ {resource_key(change)}: {was} -> {wanted}{trial}"
         case _:
             assert_never(change)
 

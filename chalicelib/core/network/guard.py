@@ -19,7 +19,7 @@ from chalicelib.core.network.change import (
     ReplaceRoute,
     RevokeIngress,
     line,
-    subject,
+    resource_key,
 )
 from chalicelib.core.network.interface import router_interface
 from chalicelib.core.network.topology import DEFAULT_ROUTE
@@ -51,7 +51,7 @@ class Refusal:
 
     guard: GuardName
     reason: str
-    way_out: str
+    remedy: str
     forceable: bool = True
 
 
@@ -68,7 +68,7 @@ class Judgement:
 
     def allows(self, change: Change) -> bool:
         """Whether a change may be made."""
-        return subject(change) not in self.refused
+        return resource_key(change) not in self.refused
 
 
 def judge(
@@ -85,7 +85,7 @@ def judge(
     `force` overrides the guard that an operator may overrule here: the blast radius.
     """
     if pause := paused(topology, history, observation.taken_at):
-        return Judgement({subject(change): pause for change in plan.changes})
+        return Judgement({resource_key(change): pause for change in plan.changes})
     if not plan.changes:
         return Judgement()
     refused = _foreign(topology, observation, election, plan.changes)
@@ -144,8 +144,8 @@ def scope(topology: Topology, observation: Observation) -> str:
 def paused(topology: Topology, history: History, at: datetime) -> Refusal | None:
     """Return the refusal of everything while a pause is in force, be it declared or ordered."""
     if topology.paused:
-        way_out = "declare it again with paused = false"
-        return Refusal("paused", "the topology is declared paused", way_out, forceable=False)
+        remedy = "declare it again with paused = false"
+        return Refusal("paused", "the topology is declared paused", remedy, forceable=False)
     if pause := history.paused(at):
         return Refusal("paused", str(pause), f"mooring resume {topology.name}", forceable=False)
     return None
@@ -174,8 +174,8 @@ def _blast_radius(
     ):
         if count > limit:
             reason = f"{count} {what} at once; limits.{what} allows {limit}"
-            way_out = f"read the plan, then apply with --force or raise limits.{what}"
-            return {subject(change): Refusal("blast-radius", reason, way_out) for change in taken}
+            remedy = f"read the plan, then apply with --force or raise limits.{what}"
+            return {resource_key(change): Refusal("blast-radius", reason, remedy) for change in taken}
     return {}
 
 
@@ -209,10 +209,10 @@ def _foreign(
     owned = {c.id for c in found} | {i.id for c in found if (i := router_interface(topology, c))}
     owned |= {election.interface.id} if election.interface else set()
     pinned = {str(DEFAULT_ROUTE), *(d for t in topology.tables for d in topology.pinned(t))}
-    way_out = "this is a fault of Mooring's: report it with this plan"
+    remedy = "this is a fault of Mooring's: report it with this plan"
     return {
-        subject(change): Refusal(
-            "foreign", f"{line(change)} touches what {topology.name} does not own", way_out, forceable=False
+        resource_key(change): Refusal(
+            "foreign", f"{line(change)} touches what {topology.name} does not own", remedy, forceable=False
         )
         for change in changes
         if not _ours(topology, election, change, tables, owned, pinned)

@@ -16,7 +16,7 @@ from chalicelib.core.network.change import (
     NetworkChange,
     ReplaceRoute,
     RevokeIngress,
-    subject,
+    resource_key,
 )
 from chalicelib.core.network.interface import pinned_on, router_interface
 from chalicelib.core.network.problems import absent_subnets, find_problems
@@ -107,7 +107,7 @@ def _waiting(election: Election) -> tuple[str, ...]:
 class _Pins:
     """What routes are planned with: `seat` is the interface they lead to, None where they stay as they are.
 
-    `arrives` is whether the Elastic IP is there: yes, with the change of that subject, or not at all.
+    `arrives` is whether the Elastic IP is there: yes, with the change of that resource_key, or not at all.
     """
 
     topology: Topology
@@ -121,7 +121,7 @@ def _arrives(
     topology: Topology, observation: Observation, seat: Interface | None, address: list[NetworkChange | str]
 ) -> bool | str:
     """Return whether the Elastic IP is where packets will leave from: it is, it comes with a change, or it cannot come."""
-    coming = next((subject(step) for step in address if not isinstance(step, str)), None)
+    coming = next((resource_key(step) for step in address if not isinstance(step, str)), None)
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     return coming or (elastic_ip is not None and seat is not None and elastic_ip.interface_id == seat.id)
 
@@ -279,7 +279,7 @@ def _associations(
             carries = (
                 isinstance(default, ReplaceRoute) and default.waits_for
             )  # what it leads to now stays a way out
-            waits_for = subject(default) if default and not carries else None
+            waits_for = resource_key(default) if default and not carries else None
             reason = f"{was or 'no table'} is not its declared table"
             yield AssociateRouteTable(subnet_id, tables[0].id, association, was, reason, waits_for)
 

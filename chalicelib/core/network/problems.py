@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.network.candidates import chosen
 from chalicelib.core.network.interface import pinned_on, router_interface
 from chalicelib.core.network.topology import Tags
-from chalicelib.core.network.undeclared import refused, way_out
+from chalicelib.core.network.undeclared import refused, remedy
 from chalicelib.core.once import once
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of subnets that the routes lead to a router which refuses them; without a tunnel its rules are not ours."""
     for rider in refused(topology, observation) if topology.tunnel else ():
         yield (
-            f"{rider}: the router refuses its packets (MOORING-REFUSED); {way_out(topology, observation, rider)}"
+            f"{rider}: the router refuses its packets (MOORING-REFUSED); {remedy(topology, observation, rider)}"
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from chalicelib.core.errors import Expired, NoEligibleRouter, UnsafePlan
-from chalicelib.core.network.change import line, subject
+from chalicelib.core.network.change import line, resource_key
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -257,7 +257,7 @@ def as_json(report: Report) -> dict[str, object]:
         "certificate_ends": report.certificate_ends and report.certificate_ends.isoformat(),
         "machines": [_machine_json(machine) for machine in report.machines],
         "pause": report.pause and pause_json(report.pause),
-        "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.way_out},
+        "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.remedy},
         "error": error
         and {
             "code": error.code,
@@ -285,7 +285,7 @@ def _router_json(report: Report) -> dict[str, object] | None:
 def _outcome_json(outcome: Outcome) -> dict[str, object]:
     failure = outcome.failure
     return {
-        "subject": subject(outcome.change),
+        "subject": resource_key(outcome.change),
         "line": line(outcome.change),
         "because": outcome.change.reason,
         "result": outcome.result,
