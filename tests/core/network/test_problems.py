@@ -90,7 +90,7 @@ def test_network_that_is_as_declared_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr", "told", "way_out"),
+    ("cidr", "told", "remedy"),
     [
         pytest.param(
             "10.0.7.0/24",
