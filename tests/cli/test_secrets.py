@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.core.machines.certificate import PARTS, Part, loads
-from tests.pki import DAY, Kit, ca, issue, kit, static_key
+from tests.stand_ins.pki import DAY, Kit, ca, issue, kit, static_key
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Mooring, Office, Ran
