@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.bootstrap import deployed
-from tests.app.functions import Functions, Log, forget_what_is_declared
 from tests.app.office import Managed, Office, deploy_managed, deploy_office
 from tests.network import deploy_journal, deploy_queue, fingerprints
+from tests.stand_ins.functions import Functions, Log, forget_what_is_declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

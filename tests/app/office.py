@@ -13,9 +13,9 @@ from tests.oracle import facts_from_aws, judge
 if TYPE_CHECKING:
     from chalicelib.core.network.history import History
     from chalicelib.core.network.topology import Topology
-    from tests.app.functions import Functions
     from tests.fake_aws import Client
     from tests.oracle import Facts
+    from tests.stand_ins.functions import Functions
 
 WHERE = "/mooring/topologies/"
 PRIVATE_TABLE = "rtb-00000000000000002"

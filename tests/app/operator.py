@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.app.functions import Functions
+    from tests.stand_ins.functions import Functions
 
 WHO = "arn:aws:sts::123456789012:user/moto"
 """Whom the embedded AWS takes everybody for."""

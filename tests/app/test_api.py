@@ -12,13 +12,13 @@ import pytest
 
 from chalicelib.controller.worker import take
 from chalicelib.core.network.report import Report
-from tests.app.gateway import OPERATOR
 from tests.app.office import declare, minimal
 from tests.builders import NOON
+from tests.stand_ins.api_gateway import OPERATOR
 
 if TYPE_CHECKING:
-    from tests.app.functions import Functions, Reply
     from tests.app.office import Office
+    from tests.stand_ins.functions import Functions, Reply
 
 HERE = "/topologies/office"
 NOBODY = "i-0123456789abcdef0"

@@ -12,9 +12,9 @@ from tests.app.operator import WHO, at_work, operator
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.app.functions import Functions
     from tests.app.office import Managed, Office
     from tests.cli.conftest import Mooring
+    from tests.stand_ins.functions import Functions
 
 NOBODY = "i-0123456789abcdef0"
 

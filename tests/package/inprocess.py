@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from chalicelib.bootstrap import deployed
-from tests.app.functions import Context
 from tests.package.runtime import Answer
+from tests.stand_ins.functions import Context
 from tools.package import ROOT
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.bootstrap import deployed
-from tests.app.functions import Functions, Log, sample
 from tests.network import deploy_journal, deploy_queue
+from tests.stand_ins.functions import Functions, Log, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
