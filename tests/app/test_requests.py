@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from chalicelib.core.network.topology import Topology
     from tests.app.office import Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
     from tests.stand_ins.functions import Functions
 
 HERE = "/topologies/office"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.app.office import Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
     from tests.stand_ins.functions import Functions
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.app.office import Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
     from tests.stand_ins.functions import Functions
 
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.app.office import Managed, Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
     from tests.stand_ins.functions import Functions
 
 NOBODY = "i-0123456789abcdef0"

@@ -15,7 +15,8 @@ from chalicelib.core.network.report import as_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
+    from tests.stand_ins.command_line import Mooring
 
 
 def _converged(_: Office) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import COMMAND
+from tests.stand_ins.command_line import COMMAND
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
+    from tests.stand_ins.command_line import Mooring
 
 
 def test_apply_answered_yes_makes_the_changes(office: Office, mooring: Mooring) -> None:
@@ -165,7 +166,7 @@ def test_a_topologys_name_is_completed(office: Office, mooring: Mooring) -> None
     ).stdout.split() == [b"branch"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["apply", "--help"], ["demo", "-h"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["apply", "--help"], ["push", "-h"]])
 def test_help_needs_no_aws(offline: Mooring, arguments: list[str]) -> None:
     """Help comes without a region, an account or a terminal."""
     ran = offline(*arguments)

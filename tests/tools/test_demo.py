@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.cli.conftest import NOWHERE
+from tests.stand_ins.command_line import NOWHERE
 
 if TYPE_CHECKING:
     from pathlib import Path
