@@ -42,7 +42,7 @@ def functions(world: World, app: ModuleType, monkeypatch: pytest.MonkeyPatch) ->
     queue_url = deploy_queue(world)
     monkeypatch.setenv("MOORING_QUEUE_URL", queue_url)
     forget_what_is_declared(app)
-    log = Log(app.logger.registered_formatter)
+    log = Log()
     logger = logging.getLogger("mooring")
     logger.addHandler(log)
     functions = Functions(app, world, queue_url, log)

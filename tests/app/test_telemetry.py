@@ -43,7 +43,7 @@ LONG_AGO = NOON - timedelta(seconds=30)
 def log() -> Iterator[Log]:
     """What is logged."""
     logger = logging.getLogger("mooring")
-    log = Log(telemetry.logger.registered_formatter)
+    log = Log()
     logger.addHandler(log)
     yield log
     logger.removeHandler(log)

@@ -79,7 +79,7 @@ class FunctionsByRole(Functions):
     """The functions of one Mooring, and what each needed of AWS."""
 
     def __init__(self, world: World, app: ModuleType, patch: pytest.MonkeyPatch) -> None:
-        super().__init__(app, world, "", Log(app.logger.registered_formatter))
+        super().__init__(app, world, "", Log())
         self.needed: dict[str, list[Access]] = {name: [] for name in POLICIES}
         self.failures: list[ControllerError] = []
         self.running = ""

@@ -32,7 +32,7 @@ class Mooring:
         sys.modules.pop("app", None)  # an earlier one speaks to an earlier world
         deployed.cache_clear()
         app = importlib.import_module("app")
-        self.log = Log(app.logger.registered_formatter)
+        self.log = Log()
         logging.getLogger("mooring").handlers[:] = [self.log]
         self.functions = Functions(app, world, url, self.log)
         self.failures: list[BaseException] = []

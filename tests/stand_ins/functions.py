@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from chalicelib.aws import telemetry
 from tests.stand_ins.api_gateway import ACCOUNT, OPERATOR, REGION, asked
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class Reply(NamedTuple):
 class Log(logging.Handler):
     """Keeps every line that the functions log."""
 
-    def __init__(self, formatter: logging.Formatter) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(formatter)
+        self.setFormatter(telemetry.logger.registered_formatter)
         self.text: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
