@@ -12,8 +12,8 @@ import pytest
 
 from chalicelib.controller.worker import take
 from chalicelib.core.messages.message import Wake
-from tests.app.office import WHERE
 from tests.stand_ins.functions import EVENTS, sample
+from tests.stand_ins.office import WHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -35,7 +35,7 @@ def test_apply_asks_the_worker_and_shows_its_report(
 ) -> None:
     """One writer per topology: the worker writes, once, and knows for whom; the verb tells what it proved."""
     office.delete_default_route()
-    router = office.candidates()
+    router = office.running
     with at_work(functions):
         ran = mooring("apply", "--yes")
     assert (ran.code, ran.err, office.complaints()) == (0, "", [])

@@ -241,4 +241,4 @@ def test_instance_that_is_no_candidate_is_told_those_that_are(
     ran = mooring(verb, "--to", NOBODY, *(["--yes"] if verb == "push" else []))
     assert ran.code == 1
     assert f"{NOBODY} is no candidate of office" in ran.out + ran.err
-    assert all(instance_id in ran.out + ran.err for instance_id in managed.candidates())
+    assert all(instance_id in ran.out + ran.err for instance_id in managed.running)

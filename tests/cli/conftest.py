@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.bootstrap import Edge
 from chalicelib.controller import Request, reconcile
-from chalicelib.core.declaration import parse
 from tests.fake_aws import World
 from tests.network import declaration, deploy, deploy_journal
 from tests.stand_ins.command_line import NOWHERE, Mooring
+from tests.stand_ins.office import DeployedOffice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 
-@dataclass
-class Office:
+@dataclass(frozen=True)
+class Office(DeployedOffice):
     """The example network with a standby: declared, kept, and converged when a test begins."""
 
-    world: World
-    outputs: dict[str, str]
     edge: Edge
-    document: bytes
     impaired: list[str] = field(default_factory=list)
 
     @property
     def topologies(self) -> Topologies:
         """What is declared, in a hand's hands."""
         return Topologies(self.world.client("ssm"))
-
-    @property
-    def ec2(self) -> Any:  # noqa: ANN401 - boto3's clients are made at run time
-        """A hand's EC2 client."""
-        return self.world.client("ec2")
 
     def restore(self) -> None:
         """Undo what a test did."""
@@ -48,42 +40,15 @@ class Office:
             self.world.unimpair(self.impaired.pop())
         for name in self.topologies.names():
             self.world.client("ssm").delete_parameter(Name=f"/mooring/topologies/{name}")
-        self.topologies.declare("office", self.document)
-        report = reconcile(parse(self.document), self.edge.ports, Request("a test", force=True))
+        self.declare()
+        report = reconcile(self.topology, self.edge.ports, Request("a test", force=True))
         assert report.verdict in ("converged", "repaired"), report.sentence
         self.world.forget_calls()
-
-    def declare(self, before: str = "", after: str = "") -> None:
-        """Declare it with more TOML, before all sections or after them."""
-        self.topologies.declare("office", f"{before}\n{self.document.decode()}\n{after}".encode())
-
-    def delete_route(self) -> str:
-        """Delete a private table's default route by hand; give the table."""
-        table_id = self.outputs["PrivateRouteTableAId"]
-        self.ec2.delete_route(RouteTableId=table_id, DestinationCidrBlock="0.0.0.0/0")
-        return table_id
 
     def impair_router(self) -> None:
         """Let the router fail its status checks, as it runs."""
         self.impaired.append(self.router)
         self.world.impair(self.router)
-
-    @property
-    def router(self) -> str:
-        """The instance that holds the Elastic IP."""
-        ids = [self.outputs["ElasticIpAllocationId"]]
-        return str(self.ec2.describe_addresses(AllocationIds=ids)["Addresses"][0]["InstanceId"])
-
-    @property
-    def standby(self) -> str:
-        """The running candidate that is not the router."""
-        wanted = [
-            {"Name": "tag:mooring:router", "Values": ["office"]},
-            {"Name": "instance-state-name", "Values": ["running"]},
-        ]
-        found = self.ec2.describe_instances(Filters=wanted)["Reservations"]
-        ids = (str(i["InstanceId"]) for r in found for i in r["Instances"])
-        return next(instance_id for instance_id in ids if instance_id != self.router)
 
     @property
     def writes(self) -> list[str]:
@@ -110,7 +75,7 @@ def deployed(world: World) -> Office:
     """The example network, once for a file."""
     deploy_journal(world)
     outputs = deploy(world, RouterCount="2")
-    return Office(world, outputs, Edge(world.session, world.endpoint_url), declaration(outputs))
+    return Office(world, outputs, declaration(outputs), Edge(world.session, world.endpoint_url))
 
 
 @pytest.fixture

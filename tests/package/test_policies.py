@@ -96,7 +96,7 @@ def _is_told_of_edits(office: Office, mooring: FunctionsByRole) -> None:
     mooring.event(api_call(office.world, "ModifyNetworkInterfaceAttribute", **interface))
     table = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
     mooring.event(api_call(office.world, "CreateRoute", routeTableId=table["RouteTableId"]))
-    (address, *_) = office.ec2("describe_addresses", "Addresses")
+    (address, *_) = office.describe("describe_addresses", "Addresses")
     mooring.event(api_call(office.world, "DisassociateAddress", publicIp=address["PublicIp"]))
     assert mooring.queued() == 3
     mooring.settle()
@@ -108,11 +108,11 @@ def _serves_operators(office: Office, mooring: FunctionsByRole) -> None:
     assert mooring.call("GET", "/topologies").body == {"topologies": ["office"]}
     assert mooring.call("GET", f"{home}/plan").status == 200
     shown = mooring.call("GET", home).body
-    assert shown["now"]["router"]["instance_id"] == office.router
+    assert shown["now"]["router"]["instance_id"] == office.wanted
     assert mooring.call("POST", f"{home}/pause", {"for": "2h", "reason": "works"}).status == 200
     assert mooring.call("POST", f"{home}/resume", {}).status == 202
     asked = mooring.call("POST", f"{home}/reconcile", {}).body
-    standby = next(one for one in _routers(office) if one != office.router)
+    standby = next(one for one in _routers(office) if one != office.wanted)
     assert mooring.call("POST", f"{home}/switchover", {"to": standby}).status == 202
     mooring.settle()
     office.world.command_dwell = None
@@ -156,7 +156,7 @@ def _routers(office: Office) -> list[str]:
         {"Name": "tag:mooring:router", "Values": ["office"]},
         {"Name": "instance-state-name", "Values": ["running"]},
     ]
-    found = office.ec2("describe_instances", "Reservations", Filters=alive_and_tagged)
+    found = office.describe("describe_instances", "Reservations", Filters=alive_and_tagged)
     return sorted(one["InstanceId"] for reservation in found for one in reservation["Instances"])
 
 

@@ -98,7 +98,7 @@ def test_worker_that_cannot_let_a_router_go_has_moved_everything_away_and_tries_
     deny(mooring, "reconcile", "autoscaling:CompleteLifecycleAction")
     scaling = office.world.client("autoscaling")
     scaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=office.router, ShouldDecrementDesiredCapacity=False
+        InstanceId=office.wanted, ShouldDecrementDesiredCapacity=False
     )
     said = "".join(mooring.settle())
     assert names_the_call(said, "autoscaling:CompleteLifecycleAction")
@@ -112,7 +112,7 @@ def test_worker_that_cannot_let_a_router_go_has_moved_everything_away_and_tries_
 
 def _lifecycle_state(office: Office) -> str | None:
     (group,) = office.world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-    found = (one["LifecycleState"] for one in group["Instances"] if one["InstanceId"] == office.router)
+    found = (one["LifecycleState"] for one in group["Instances"] if one["InstanceId"] == office.wanted)
     return next(found, None)
 
 
@@ -136,7 +136,7 @@ def test_event_denied_one_action_is_put_aside_and_the_others_are_passed_on(
     foreign = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
     needs = {
         "ec2:DescribeAddresses": api_call(office.world, "DisassociateAddress", publicIp="203.0.113.7"),
-        "ec2:DescribeInstances": api_call(office.world, "StopInstances", id=office.router),
+        "ec2:DescribeInstances": api_call(office.world, "StopInstances", id=office.wanted),
         "ec2:DescribeNetworkInterfaces": api_call(
             office.world, "DetachNetworkInterface", id=office.interface
         ),

@@ -46,7 +46,7 @@ def mooring(embedded: World) -> Iterator[FunctionsByRole]:
         office.declare()
         mooring.settle()
         embedded.command_dwell = None  # from now on a command is on its way, to be asked after
-        assert mooring.call("POST", f"{HOME}/push", {"to": office.router}).status == 202
+        assert mooring.call("POST", f"{HOME}/push", {"to": office.wanted}).status == 202
         mooring.settle()
         yield mooring
 
