@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.bootstrap import deployed
-from tests.app.functions import Functions, Log, forget_what_is_declared
 from tests.app.office import Managed, Office, deploy_managed, deploy_office
 from tests.network import deploy_journal, deploy_queue, fingerprints
+from tests.stand_ins.functions import Functions, Log, forget_what_is_declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def functions(world: World, app: ModuleType, monkeypatch: pytest.MonkeyPatch) ->
     queue_url = deploy_queue(world)
     monkeypatch.setenv("MOORING_QUEUE_URL", queue_url)
     forget_what_is_declared(app)
-    log = Log(app.logger.registered_formatter)
+    log = Log()
     logger = logging.getLogger("mooring")
     logger.addHandler(log)
     functions = Functions(app, world, queue_url, log)

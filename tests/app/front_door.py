@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.app.functions import Context
-from tests.app.gateway import OPERATOR, REGION, proxied
 from tests.app.sigv4 import Key, refuse
+from tests.stand_ins.api_gateway import OPERATOR, REGION, asked
+from tests.stand_ins.functions import Context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def open_front_door(app: ModuleType) -> Iterator[FrontDoor]:
             if why := refuse(door.key, REGION, self.command, self.path, headers, body):
                 return 403, json.dumps({"message": why}).encode(), {}
             parts = urlsplit(self.path)
-            event = proxied(
+            event = asked(
                 app,
                 self.command,
                 unquote(parts.path).removeprefix("/v1"),

@@ -5,19 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.declaration import parse
 from tests.fake_routers import Boxes
 from tests.network import TUNNEL, declaration, deploy, deploy_documents
-from tests.oracle import facts_from_aws, judge
+from tests.stand_ins.office import DeployedOffice
+from tests.stand_ins.office import declare as store
 
 if TYPE_CHECKING:
     from chalicelib.core.network.history import History
-    from chalicelib.core.network.topology import Topology
-    from tests.app.functions import Functions
-    from tests.fake_aws import Client
-    from tests.oracle import Facts
+    from tests.stand_ins.functions import Functions
 
-WHERE = "/mooring/topologies/"
 PRIVATE_TABLE = "rtb-00000000000000002"
 
 _MINIMAL = """name = "office"
@@ -41,69 +37,10 @@ subnets = {{ subnet-00000000000000009 = "10.0.1.0/24" }}
 
 
 @dataclass(frozen=True)
-class Office:
-    """A deployed and declared network."""
+class Office(DeployedOffice):
+    """One that the functions keep."""
 
     functions: Functions
-    outputs: dict[str, str]
-    topology: Topology
-
-    @property
-    def name(self) -> str:
-        """The topology's name."""
-        return self.topology.name
-
-    @property
-    def ec2(self) -> Client:
-        """A hand's EC2 client."""
-        return self.functions.world.client("ec2")
-
-    def facts(self) -> Facts:
-        """Look at it by hand."""
-        return facts_from_aws(self.ec2, self.topology.vpc_id)
-
-    def complaints(self) -> list[str]:
-        """Have it judged by who is no planner."""
-        return judge(self.topology, self.facts())
-
-    @property
-    def router(self) -> str:
-        """The instance that the first private table's default route leads to."""
-        return self._holder(self.default_route()["NetworkInterfaceId"])
-
-    @property
-    def standby(self) -> str:
-        """A running candidate that is not the router."""
-        router = self.router
-        return next(i for i in self.candidates() if i != router)
-
-    def candidates(self) -> list[str]:
-        """List the running instances that may be the router."""
-        found = self.ec2.describe_instances(
-            Filters=[
-                {"Name": "tag:mooring:router", "Values": [self.name]},
-                {"Name": "instance-state-name", "Values": ["running"]},
-            ]
-        )["Reservations"]
-        return sorted(i["InstanceId"] for reservation in found for i in reservation["Instances"])
-
-    def default_route(self) -> dict[str, Any]:
-        """Give the first private table's default route."""
-        (table,) = self.ec2.describe_route_tables(RouteTableIds=[self.outputs["PrivateRouteTableAId"]])[
-            "RouteTables"
-        ]
-        return next(r for r in table["Routes"] if r.get("DestinationCidrBlock") == "0.0.0.0/0")
-
-    def delete_default_route(self) -> None:
-        """Do what a hand should not."""
-        self.ec2.delete_route(
-            RouteTableId=self.outputs["PrivateRouteTableAId"], DestinationCidrBlock="0.0.0.0/0"
-        )
-
-    def terminate(self, instance_id: str) -> None:
-        """End an instance; its network hears of it when Mooring looks."""
-        self.ec2.terminate_instances(InstanceIds=[instance_id])
-        self.functions.world.settle()
 
     def history(self) -> History:
         """Read what the journal remembers."""
@@ -114,12 +51,6 @@ class Office:
         """Read the runs that decided something, the newest first."""
         runs: list[dict[str, Any]] = self.functions.app.edge.journal.timeline(self.name, 50)
         return runs
-
-    def _holder(self, interface_id: str) -> str:
-        (interface,) = self.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface_id])[
-            "NetworkInterfaces"
-        ]
-        return str(interface["Attachment"]["InstanceId"])
 
 
 @dataclass(frozen=True)
@@ -151,21 +82,17 @@ def minimal(
 
 
 def declare(functions: Functions, name: str, document: bytes) -> None:
-    """Store a topology, as `mooring declare` does."""
-    functions.world.client("ssm").put_parameter(
-        Name=WHERE + name, Value=document.decode(), Type="String", Overwrite=True, Tier="Intelligent-Tiering"
-    )
+    """Store a topology where the functions look for it."""
+    store(functions.world, name, document)
 
 
 def deploy_office(functions: Functions) -> Office:
     """Deploy it with two routers, declare it, and have the functions take it over."""
     outputs = deploy(functions.world, RouterCount="2")
     functions.world.settle()
-    document = declaration(outputs)
-    topology = parse(document)
-    declare(functions, topology.name, document)
+    office = Office(functions.world, outputs, declaration(outputs), functions)
+    office.declare()
     functions.tick()
-    office = Office(functions, outputs, topology)
     assert office.complaints() == []
     functions.forget()
     return office
@@ -177,8 +104,8 @@ def deploy_managed(functions: Functions) -> Managed:
     functions.world.settle()
     deploy_documents(functions.world)
     boxes, document = Boxes(functions.world), declaration(outputs, TUNNEL)
-    office = Managed(functions, outputs, parse(document), boxes)
-    declare(functions, office.name, document)
+    office = Managed(functions.world, outputs, document, functions, boxes)
+    office.declare()
     for _ in ("asked", "pushed", "heard"):
         functions.tick()
     assert office.complaints() == []

@@ -6,13 +6,13 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING
 
-from tests.cli.conftest import Mooring
+from tests.stand_ins.command_line import Mooring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.app.functions import Functions
+    from tests.stand_ins.functions import Functions
 
 WHO = "arn:aws:sts::123456789012:user/moto"
 """Whom the embedded AWS takes everybody for."""
@@ -20,7 +20,7 @@ WHO = "arn:aws:sts::123456789012:user/moto"
 
 def operator(functions: Functions, folder: Path) -> Mooring:
     """Give the command, on the same AWS, with nothing set that the functions have set."""
-    return Mooring(functions.world.environment(), folder)
+    return Mooring(functions.world.environment(), folder, apart=True)
 
 
 @contextlib.contextmanager

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.core.network.report import Report
-from tests.app.gateway import OPERATOR
 from tests.app.office import declare, minimal
 from tests.builders import NOON
+from tests.stand_ins.api_gateway import OPERATOR
 
 if TYPE_CHECKING:
-    from tests.app.functions import Functions, Reply
     from tests.app.office import Office
+    from tests.stand_ins.functions import Functions, Reply
 
 HERE = "/topologies/office"
 NOBODY = "i-0123456789abcdef0"
@@ -47,7 +47,7 @@ def test_topology_is_looked_at_there_and_then(functions: Functions, office: Offi
     assert reply.status == 200
     now = reply.body["now"]
     assert (now["verdict"], len(now["changes"]), now["advice"]) == ("drifting", 1, [])
-    assert now["router"]["instance_id"] in office.candidates()
+    assert now["router"]["instance_id"] in office.running
     assert now["woken_by"] == OPERATOR
     assert reply.body["last"]["verdict"] == "repaired"
     assert reply.body["pause"] is None
@@ -206,7 +206,7 @@ def test_pause_holds_every_change_until_resumed(functions: Functions, office: Of
     assert len(office.complaints()) == 1
     shown = functions.call("GET", HERE).body
     assert (shown["now"]["verdict"], shown["pause"]) == ("paused", reply.body["pause"])
-    refused = functions.call("POST", f"{HERE}/switchover", {"to": office.candidates()[0]})
+    refused = functions.call("POST", f"{HERE}/switchover", {"to": office.running[0]})
     assert _problem(refused) == (409, "Paused")
     assert functions.call("POST", f"{HERE}/resume").status == 202
     functions.work()

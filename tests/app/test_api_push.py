@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.app.gateway import OPERATOR
+from tests.stand_ins.api_gateway import OPERATOR
 
 if TYPE_CHECKING:
-    from tests.app.functions import Functions, Reply
     from tests.app.office import Managed, Office
+    from tests.stand_ins.functions import Functions, Reply
 
 HERE = "/topologies/office"
 NOBODY = "i-0123456789abcdef0"

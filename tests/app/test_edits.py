@@ -11,18 +11,18 @@ import pytest
 from chalicelib.controller.ingest import GUESSED, ingest
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.messages.message import loads
-from tests.app.functions import sample
-from tests.app.gateway import ACCOUNT
 from tests.app.office import declare, minimal
 from tests.builders import NOON, an_id
 from tests.ports import EventsPorts
+from tests.stand_ins.api_gateway import ACCOUNT
+from tests.stand_ins.functions import sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tests.app.functions import Event, Functions
     from tests.fake_aws import Client
+    from tests.stand_ins.functions import Event, Functions
 
     Deed = Callable[["Region"], Event]
 

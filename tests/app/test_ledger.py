@@ -21,7 +21,7 @@ from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, an_id
 
 if TYPE_CHECKING:
     from chalicelib.aws.journal import DynamoJournal
-    from tests.app.functions import Functions
+    from tests.stand_ins.functions import Functions
 
 HOOK = Hook("office-routers", "handover", str(uuid.UUID(int=1)))
 WORD = Notice(ROUTER, "is being terminated by its Auto Scaling group", NOON, HOOK, "termination")

@@ -17,14 +17,14 @@ from schemathesis import GenerationMode
 
 from chalicelib.controller import operator
 from chalicelib.core.fields import NAME
-from tests.app.functions import Context
-from tests.app.gateway import wsgi
+from tests.stand_ins.api_gateway import wsgi
+from tests.stand_ins.functions import Context
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from tests.app.functions import Functions
     from tests.app.office import Managed
+    from tests.stand_ins.functions import Functions
 
 DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "openapi.yaml"
 SPEC: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chalicelib.core.network.topology import Topology
-    from tests.app.functions import Functions
     from tests.app.office import Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
+    from tests.stand_ins.functions import Functions
 
 HERE = "/topologies/office"
 AGE = timedelta(minutes=10)

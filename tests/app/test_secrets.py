@@ -11,14 +11,14 @@ import pytest
 
 from chalicelib.core.messages.message import Message
 from chalicelib.core.request import Request
-from tests.app.functions import EVENTS, sample
-from tests.app.office import WHERE
+from tests.stand_ins.functions import EVENTS, sample
+from tests.stand_ins.office import WHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.app.functions import Functions
     from tests.app.office import Office
+    from tests.stand_ins.functions import Functions
 
 CANARY = "c4nary-Wj8/AKIAIOSFODNN7EXAMPLE"
 HERE = "/topologies/office"

@@ -16,16 +16,16 @@ from chalicelib.core.network.election import Election
 from chalicelib.core.network.guard import Refusal
 from chalicelib.core.network.report import Outcome, Report
 from tests.app.emf import directive_of, metrics_in, values_of
-from tests.app.functions import Log, sample
 from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, instance, interface
+from tests.stand_ins.functions import Log, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.network.report import Result, Verdict
-    from tests.app.functions import Functions
     from tests.app.office import Office
+    from tests.stand_ins.functions import Functions
 
 COUNTS = {
     "Drift",
@@ -43,7 +43,7 @@ LONG_AGO = NOON - timedelta(seconds=30)
 def log() -> Iterator[Log]:
     """What is logged."""
     logger = logging.getLogger("mooring")
-    log = Log(telemetry.logger.registered_formatter)
+    log = Log()
     logger.addHandler(log)
     yield log
     logger.removeHandler(log)

@@ -12,15 +12,15 @@ import pytest
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.messages.message import loads
 from chalicelib.core.tunnel.documents import DOCUMENTS
-from tests.app.functions import sample
 from tests.app.office import PRIVATE_TABLE, declare, minimal
+from tests.stand_ins.functions import sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.app.functions import Event, Functions
     from tests.app.office import Managed, Office
     from tests.fake_aws import Client
+    from tests.stand_ins.functions import Event, Functions
 
 OTHER = "i-0123456789abcdef0"
 

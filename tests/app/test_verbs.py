@@ -12,9 +12,9 @@ from tests.app.operator import WHO, at_work, operator
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.app.functions import Functions
     from tests.app.office import Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
+    from tests.stand_ins.functions import Functions
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -35,7 +35,7 @@ def test_apply_asks_the_worker_and_shows_its_report(
 ) -> None:
     """One writer per topology: the worker writes, once, and knows for whom; the verb tells what it proved."""
     office.delete_default_route()
-    router = office.candidates()
+    router = office.running
     with at_work(functions):
         ran = mooring("apply", "--yes")
     assert (ran.code, ran.err, office.complaints()) == (0, "", [])

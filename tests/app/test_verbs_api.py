@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from chalicelib.aws.execute_api import SignedApi, check, region_of
 from chalicelib.core.errors import ControllerError
 from tests.app.front_door import KEY, FrontDoor, open_front_door
-from tests.app.gateway import OPERATOR, REGION
 from tests.app.sigv4 import Key
-from tests.cli.conftest import NOWHERE, Mooring
+from tests.stand_ins.api_gateway import OPERATOR, REGION
+from tests.stand_ins.command_line import NOWHERE, Mooring
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.app.functions import Functions
     from tests.app.office import Office
+    from tests.stand_ins.functions import Functions
 
 OFFICE = "/topologies/office"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY.access_key, "AWS_SECRET_ACCESS_KEY": KEY.secret}
@@ -39,7 +39,7 @@ def door(functions: Functions) -> Iterator[FrontDoor]:
 @pytest.fixture
 def mooring(door: FrontDoor, tmp_path: Path) -> Mooring:
     """`mooring` for somebody who can reach nothing of AWS but the API."""
-    return Mooring(NOWHERE | CREDENTIALS | {"MOORING_API_URL": door.url}, tmp_path)
+    return Mooring(NOWHERE | CREDENTIALS | {"MOORING_API_URL": door.url}, tmp_path, apart=True)
 
 
 def test_topologies_are_listed(office: Office, mooring: Mooring) -> None:

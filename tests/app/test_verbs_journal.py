@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.app.functions import sample
 from tests.app.office import declare, minimal
 from tests.app.operator import WHO, operator
+from tests.stand_ins.functions import sample
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.app.functions import Functions
     from tests.app.office import Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
+    from tests.stand_ins.functions import Functions
 
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
 

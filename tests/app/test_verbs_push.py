@@ -12,9 +12,9 @@ from tests.app.operator import WHO, at_work, operator
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.app.functions import Functions
     from tests.app.office import Managed, Office
-    from tests.cli.conftest import Mooring
+    from tests.stand_ins.command_line import Mooring
+    from tests.stand_ins.functions import Functions
 
 NOBODY = "i-0123456789abcdef0"
 
@@ -241,4 +241,4 @@ def test_instance_that_is_no_candidate_is_told_those_that_are(
     ran = mooring(verb, "--to", NOBODY, *(["--yes"] if verb == "push" else []))
     assert ran.code == 1
     assert f"{NOBODY} is no candidate of office" in ran.out + ran.err
-    assert all(instance_id in ran.out + ran.err for instance_id in managed.candidates())
+    assert all(instance_id in ran.out + ran.err for instance_id in managed.running)

@@ -11,11 +11,11 @@ import pytest
 
 from chalicelib.core.messages.message import Message
 from chalicelib.core.request import Request
-from tests.app.functions import Context, sample
+from tests.stand_ins.functions import Context, sample
 
 if TYPE_CHECKING:
-    from tests.app.functions import Event, Functions
     from tests.app.office import Office
+    from tests.stand_ins.functions import Event, Functions
 
 GONE = "i-0123456789abcdef0"
 

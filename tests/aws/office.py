@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.declaration import parse
 from tests.network import declaration, deploy, deploy_journal
-from tests.oracle import facts_from_aws
+from tests.stand_ins.office import DeployedOffice, with_dhcp_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from chalicelib.core.network.change import NetworkChange
     from chalicelib.core.network.observation import Instance, Observation, RouteTable
     from chalicelib.core.network.report import Failure
-    from chalicelib.core.network.topology import Topology
-    from tests.fake_aws import Call, Client, World
-    from tests.oracle import Facts
+    from tests.fake_aws import Call, World
 
 WHY = "the test wants it"
 
@@ -34,28 +31,15 @@ READS = (*ESSENTIAL, *OTHERS)
 
 
 @dataclass(frozen=True)
-class Office:
-    """A deployed network: what it declares, the port that is tested on it, and a hand."""
+class Office(DeployedOffice):
+    """A deployed network, and the port that is tested on it."""
 
-    world: World
     edge: Edge
-    outputs: dict[str, str]
-    topology: Topology
 
     @property
     def network(self) -> Network:
         """The port, as bootstrap wires it."""
         return self.edge.network
-
-    @property
-    def ec2(self) -> Client:
-        """A hand's EC2 client."""
-        return self.world.client("ec2")
-
-    @property
-    def vpc_id(self) -> str:
-        """The VPC."""
-        return self.outputs["VpcId"]
 
     @property
     def private_table(self) -> str:
@@ -78,10 +62,6 @@ class Office:
     def apply(self, *changes: NetworkChange, seconds: float = 30) -> Sequence[Failure | None]:
         """Change it through the port."""
         return self.network.apply(changes, seconds)
-
-    def facts(self) -> Facts:
-        """Look at it by hand."""
-        return facts_from_aws(self.ec2, self.vpc_id)
 
     def candidates(self) -> list[Instance]:
         """List its routers to be."""
@@ -123,6 +103,5 @@ def deploy_office(world: World, edge: Edge) -> Office:
     """Deploy it with two candidates, ssh open, and DHCP options; nothing leads to a router yet."""
     outputs = deploy(world, RouterCount="2", BootstrapSsh="open", DhcpDomainName="corp.example")
     deploy_journal(world)
-    topology = replace(parse(declaration(outputs)), dhcp_options=outputs["DhcpOptionsId"])
     world.forget_calls()
-    return Office(world, edge, outputs, topology)
+    return Office(world, outputs, with_dhcp_options(declaration(outputs), outputs), edge)

@@ -25,7 +25,7 @@ from cryptography import x509
 from chalicelib.aws.wire import IDLE, KEPT, Patience, Wire
 from chalicelib.bootstrap import Edge, connect
 from chalicelib.core.errors import ControllerError
-from tests.pki import SERVER, ca, issue
+from tests.stand_ins.pki import SERVER, ca, issue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

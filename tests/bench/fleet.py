@@ -131,7 +131,7 @@ def failover(stage: Stage, office: Office) -> list[Call]:
     stage.router.tick()
     stage.forget()
     stage.router.settle()
-    assert office.complaints == []
+    assert office.complaints() == []
     return _asked(stage)
 
 

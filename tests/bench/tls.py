@@ -14,7 +14,7 @@ from botocore.httpsession import DEFAULT_CA_BUNDLE
 from cryptography import x509
 
 from tests.fake_aws.server import Server
-from tests.pki import SERVER, ca, issue
+from tests.stand_ins.pki import SERVER, ca, issue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,8 @@ from tests.network import ROOT, TUNNEL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
+    from tests.stand_ins.command_line import Mooring
 
 EXAMPLE = (ROOT / "examples" / "office.toml").read_bytes()
 

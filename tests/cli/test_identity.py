@@ -15,7 +15,7 @@ from chalicelib.cli.errors import UnfitSecrets
 from chalicelib.cli.secrets.identity import judge
 from chalicelib.core.machines.certificate import PARTS
 from chalicelib.core.network.topology import Tunnel
-from tests.pki import DAY, SERVER, YEAR, Kit, ca, issue, kit, static_key
+from tests.stand_ins.pki import DAY, SERVER, YEAR, Kit, ca, issue, kit, static_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,8 @@ from tests.network import declaration, deploy, deploy_journal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cli.conftest import Mooring
     from tests.fake_aws import World
+    from tests.stand_ins.command_line import Mooring
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from chalicelib.core.request import Request
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
+    from tests.stand_ins.command_line import Mooring
 
 
 def _converged(_: Office) -> None:
@@ -24,12 +25,12 @@ def _converged(_: Office) -> None:
 
 
 def _drifting(office: Office) -> None:
-    office.delete_route()
+    office.delete_default_route()
 
 
 def _paused(office: Office) -> None:
     office.declare(before="paused = true")
-    office.delete_route()
+    office.delete_default_route()
 
 
 def _refused(office: Office) -> None:
@@ -127,7 +128,7 @@ def test_apply_where_mooring_may_not_act_exits_1_and_writes_nothing(
 
 def test_json_equals_the_report_and_its_schema(office: Office, mooring: Mooring) -> None:
     """What --json prints is the report's own JSON, no key more or less."""
-    office.delete_route()
+    office.delete_default_route()
     report = as_json(preview(parse(office.document), office.edge, Request()))
     said = mooring("plan", "--json").json
     for taken in ("started_at", "seconds"):
@@ -139,7 +140,7 @@ def test_apply_without_terminal_or_yes_shows_the_plan_and_changes_nothing(
     office: Office, mooring: Mooring
 ) -> None:
     """Where nobody can be asked, nothing is done without --yes."""
-    table_id = office.delete_route()
+    table_id = office.delete_default_route()
     ran = mooring("apply")
     assert (ran.code, office.writes) == (1, [])
     assert f"+ route {table_id}" in ran.out
@@ -149,7 +150,7 @@ def test_apply_without_terminal_or_yes_shows_the_plan_and_changes_nothing(
 
 def test_apply_json_without_yes_asks_for_it_in_json(office: Office, mooring: Mooring) -> None:
     """An error is JSON too, on standard output, with the same exit code."""
-    office.delete_route()
+    office.delete_default_route()
     ran = mooring("apply", "--json")
     assert (ran.code, ran.err, office.writes) == (1, "", [])
     assert ran.json["error"]["code"] == "ConsentNeeded"
@@ -158,7 +159,7 @@ def test_apply_json_without_yes_asks_for_it_in_json(office: Office, mooring: Moo
 
 def test_apply_yes_repairs_and_proves_it(office: Office, mooring: Mooring) -> None:
     """Exit 0 means that a second look saw it."""
-    table_id = office.delete_route()
+    table_id = office.delete_default_route()
     ran = mooring("apply", "--yes")
     assert (ran.code, office.writes) == (0, ["CreateRoute"])
     assert any(one.startswith(f"done and seen           + route {table_id}") for one in ran.said)
@@ -170,13 +171,13 @@ def test_apply_where_no_mooring_is_deployed_makes_the_changes_and_says_so(
     office: Office, mooring: Mooring
 ) -> None:
     """A network that is being set up has no worker to ask; the journal knows who made the changes."""
-    office.delete_route()
+    office.delete_default_route()
     ran = mooring("apply", "--yes")
     assert ran.code == 0
     assert "no Mooring is deployed here, so the changes are made from this machine" in ran.said
     (run,) = office.edge.journal.timeline("office", 1)
     assert run["woken_by"] == "arn:aws:sts::123456789012:user/moto"
-    office.delete_route()
+    office.delete_default_route()
     assert "no Mooring is deployed here" not in mooring("apply", "--yes", "--here").out
 
 
@@ -211,7 +212,7 @@ def test_apply_with_nothing_to_do_says_so(office: Office, mooring: Mooring) -> N
 
 def test_apply_denied_in_part_does_the_rest_and_exits_1(office: Office, mooring: Mooring) -> None:
     """One failed change is told with AWS's code, and stops no other."""
-    office.delete_route()
+    office.delete_default_route()
     public = office.outputs["PublicRouteTableId"]
     office.ec2.delete_route(RouteTableId=public, DestinationCidrBlock="10.100.30.0/24")
     office.world.deny("CreateRoute", when=lambda asked: asked["RouteTableId"] == public)
@@ -246,7 +247,7 @@ def test_status_of_several_is_one_line_each_and_the_worst_code(office: Office, m
     """Without a name every topology is told, one that nobody can read too."""
     elsewhere = office.document.replace(b'"office"\n', b'"branch"\n', 1)
     office.topologies.declare("branch", elsewhere)
-    office.delete_route()
+    office.delete_default_route()
     ran = mooring("status")
     assert ran.code == 2
     assert [one.split()[:2] for one in ran.said] == [["drifting", "branch:"], ["drifting", "office:"]]

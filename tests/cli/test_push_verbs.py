@@ -9,7 +9,8 @@ import pytest
 from tests.network import TUNNEL
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
+    from tests.stand_ins.command_line import Mooring
 
 NOBODY = "i-0123456789abcdef0"
 

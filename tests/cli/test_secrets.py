@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib.core.machines.certificate import PARTS, Part, loads
-from tests.pki import DAY, Kit, ca, issue, kit, static_key
+from tests.stand_ins.pki import DAY, Kit, ca, issue, kit, static_key
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Mooring, Office, Ran
+    from tests.cli.conftest import Office
     from tests.fake_aws import World
+    from tests.stand_ins.command_line import Mooring, Ran
 
 TUNNEL = """[tunnel]
 server = "vpn.example.com"

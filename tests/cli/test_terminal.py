@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import COMMAND
+from tests.stand_ins.command_line import COMMAND
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Mooring, Office
+    from tests.cli.conftest import Office
+    from tests.stand_ins.command_line import Mooring
 
 
 def test_apply_answered_yes_makes_the_changes(office: Office, mooring: Mooring) -> None:
     """At a terminal the plan is shown, and yes is enough."""
-    table_id = office.delete_route()
+    table_id = office.delete_default_route()
     with mooring.at_terminal("apply") as dialogue:
         dialogue.wait_for("Make this change?")
         assert f"route {table_id} 0.0.0.0/0" in dialogue.heard
@@ -32,7 +33,7 @@ def test_apply_answered_yes_makes_the_changes(office: Office, mooring: Mooring) 
 @pytest.mark.parametrize("keys", ["\n", "\x04"], ids=["return", "end of file"])
 def test_apply_not_answered_yes_changes_nothing(office: Office, mooring: Mooring, keys: str) -> None:
     """Anything but yes is no."""
-    office.delete_route()
+    office.delete_default_route()
     with mooring.at_terminal("apply") as dialogue:
         dialogue.wait_for("Make this change?")
         dialogue.answer(keys)
@@ -43,7 +44,7 @@ def test_apply_not_answered_yes_changes_nothing(office: Office, mooring: Mooring
 
 def test_apply_interrupted_at_the_question_exits_130(office: Office, mooring: Mooring) -> None:
     """Control-C is told to the shell as shells expect it."""
-    office.delete_route()
+    office.delete_default_route()
     with mooring.at_terminal("apply") as dialogue:
         dialogue.wait_for("Make this change?")
         dialogue.interrupt()
@@ -53,7 +54,7 @@ def test_apply_interrupted_at_the_question_exits_130(office: Office, mooring: Mo
 
 def test_apply_of_a_network_that_changed_since_shown_is_refused(office: Office, mooring: Mooring) -> None:
     """Consent is to the plan that was shown, and to no other."""
-    office.delete_route()
+    office.delete_default_route()
     with mooring.at_terminal("apply") as dialogue:
         dialogue.wait_for("Make this change?")
         office.ec2.delete_route(
@@ -67,7 +68,7 @@ def test_apply_of_a_network_that_changed_since_shown_is_refused(office: Office, 
 
 def test_apply_json_at_a_terminal_does_not_ask(office: Office, mooring: Mooring) -> None:
     """Whoever wants JSON is a program, wherever it runs."""
-    office.delete_route()
+    office.delete_default_route()
     with mooring.at_terminal("apply", "--json") as dialogue:
         ran = dialogue.end()
     assert (ran.code, ran.json["error"]["code"], office.writes) == (1, "ConsentNeeded", [])
@@ -102,7 +103,7 @@ def test_a_terminal_gets_whole_lines_in_colour_unless_told_not_to(
     office: Office, mooring: Mooring, no_color: str, *, coloured: bool
 ) -> None:
     """NO_COLOR, present and not empty, means no escape codes at all; no id is broken at the terminal's edge."""
-    office.delete_route()
+    office.delete_default_route()
     with mooring.at_terminal("plan", NO_COLOR=no_color) as dialogue:
         ran = dialogue.end()
     assert (ran.code, "\x1b[" in ran.out) == (2, coloured)
@@ -112,7 +113,7 @@ def test_a_terminal_gets_whole_lines_in_colour_unless_told_not_to(
 
 def test_a_reader_that_leaves_stops_nothing(office: Office, mooring: Mooring) -> None:
     """`mooring apply --yes | head -1` finishes what it began, quietly, with its own exit code."""
-    office.delete_route()
+    office.delete_default_route()
     with subprocess.Popen(  # noqa: S603 - our own command
         [*COMMAND, "apply", "--yes"],
         stdout=subprocess.PIPE,
@@ -165,7 +166,7 @@ def test_a_topologys_name_is_completed(office: Office, mooring: Mooring) -> None
     ).stdout.split() == [b"branch"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["apply", "--help"], ["demo", "-h"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["apply", "--help"], ["push", "-h"]])
 def test_help_needs_no_aws(offline: Mooring, arguments: list[str]) -> None:
     """Help comes without a region, an account or a terminal."""
     ran = offline(*arguments)

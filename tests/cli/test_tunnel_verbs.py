@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from chalicelib.core.declaration import parse
-from tests.cli.conftest import Mooring
 from tests.core.documents import tunnelled as document
 from tests.office.backups import CONFIG, changed
+from tests.stand_ins.command_line import Mooring
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.on_router.metadata import MAC, Metadata
+from tests.stand_ins import metadata as imds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ROLE = Path(__file__).parents[2] / "chalicelib" / "on_router" / "files" / "role.py"
 ELASTIC, PRIVATE = "203.0.113.1", "10.0.0.4"
 UNIT = "openvpn-client@mooring.service"
+MAC, OTHER_MAC = "0a:ff:ee:dd:cc:01", "0a:ff:ee:dd:cc:02"
 
 SYSTEMCTL = """\
 #!/bin/bash
@@ -31,6 +32,27 @@ case $1 in
   stop) echo "$*" >>"$FOLDER/told"; echo inactive >"$FOLDER/state" ;;
 esac
 """
+
+
+class Metadata(imds.Metadata):
+    """The service of one instance; `associated` leads Elastic IPs to private addresses."""
+
+    def __init__(self, private: str) -> None:
+        super().__init__(self._of_the_instance)
+        self.interfaces = {OTHER_MAC: ["10.0.10.9"], MAC: [private]}
+        self.associated: dict[str, str] = {}
+        self.flickers = False
+        """Every other question for an association finds none."""
+        self._answers = 0
+        self.url = ""
+
+    def _of_the_instance(self, _: str, path: str) -> str | None:
+        if "/ipv4-associations/" in path:
+            self._answers += 1
+            if self.flickers and self._answers % 2:
+                return None
+        own = (imds.Interface(mac, mine, self.associated) for mac, mine in self.interfaces.items())
+        return dict(imds.tree(own)).get(path)
 
 
 class Router:
@@ -102,7 +124,9 @@ class Router:
 @pytest.fixture
 def metadata() -> Iterator[Metadata]:
     """Give the metadata service of the instance."""
-    with Metadata(PRIVATE) as service:
+    service = Metadata(PRIVATE)
+    with imds.MetadataServer(service) as server:
+        service.url = server.url
         yield service
 
 

@@ -60,6 +60,6 @@ def branch(stage: Stage) -> Iterator[Office]:
 
 def _office(stage: Stage) -> Iterator[Office]:
     office = stage.open(f"office-{next(_NAMES)}")
-    assert office.complaints == []
+    assert office.complaints() == []
     yield office
     office.close()

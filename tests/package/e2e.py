@@ -6,24 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.aws.ssm.topologies import PATH
-from chalicelib.core.declaration import parse
 from tests.fake_routers import Boxes
 from tests.network import add_private_tables, declaration
 from tests.network import deploy as deploy_network
-from tests.oracle import facts_from_aws, judge
 from tests.package.deployment import deploy, unpack
 from tests.package.router import Router
 from tests.package.runtime import Function, managed
+from tests.stand_ins.office import WHERE, DeployedOffice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from typing import Self
 
-    from chalicelib.core.network.topology import Topology
     from tests.fake_aws import World
-    from tests.oracle import Facts
     from tests.package.deployment import Deployment
     from tests.package.router import Invocable, Served
     from tools.package import Package
@@ -76,7 +72,7 @@ class Mooring:
         outputs = deploy_network(self.world, name, TopologyName=name, **parameters)
         more = add_private_tables(self.world, outputs["VpcId"], tables)
         self.router.settle()
-        return Office(self, name, outputs, declaration(outputs, more))
+        return Office(self.world, outputs, declaration(outputs, more), self)
 
     def open(self, name: str) -> Office:
         """Deploy an example network with two routers, declare it, and have Mooring take it over."""
@@ -112,75 +108,10 @@ class Stage(Mooring):
 
 
 @dataclass(frozen=True)
-class Office:
-    """One network, seen by the oracle."""
+class Office(DeployedOffice):
+    """One that a deployed Mooring keeps."""
 
     stage: Mooring
-    name: str
-    outputs: dict[str, str]
-    document: bytes
-
-    @cached_property
-    def topology(self) -> Topology:
-        """What is declared."""
-        return parse(self.document)
-
-    def declare(self, more: str = "") -> None:
-        """Store the topology, with more TOML if given, as `mooring declare` does."""
-        ssm, value = self.stage.world.client("ssm"), f"{self.document.decode()}\n{more}"
-        ssm.put_parameter(Name=PATH + self.name, Value=value, Type="String", Overwrite=True)
-
-    @property
-    def ec2(self) -> Any:  # noqa: ANN401 - a boto3 client, made at run time
-        """A hand's client."""
-        return self.stage.world.client("ec2")
-
-    @property
-    def address(self) -> dict[str, Any]:
-        """The Elastic IP, as AWS describes it."""
-        addresses = self.ec2.describe_addresses(AllocationIds=[self.topology.elastic_ip])["Addresses"]
-        return dict(addresses[0])
-
-    @property
-    def router(self) -> str:
-        """The instance that holds the Elastic IP."""
-        return str(self.address["InstanceId"])
-
-    @property
-    def standby(self) -> str:
-        """A running candidate that is not the router."""
-        tagged = [{"Name": "tag:mooring:router", "Values": [self.name]}]
-        running = [{"Name": "instance-state-name", "Values": ["running"]}]
-        found = self.ec2.describe_instances(Filters=tagged + running)["Reservations"]
-        ids = {str(i["InstanceId"]) for reservation in found for i in reservation["Instances"]}
-        return min(ids - {self.router})
-
-    def state(self, instance_id: str) -> str:
-        """Say how an instance is."""
-        found = self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
-        return str(found[0]["Instances"][0]["State"]["Name"])
-
-    @property
-    def facts(self) -> Facts:
-        """What is."""
-        return facts_from_aws(self.ec2, self.topology.vpc_id)
-
-    @property
-    def complaints(self) -> list[str]:
-        """What is not as declared."""
-        return judge(self.topology, self.facts)
-
-    def terminate_router(self) -> str:
-        """End the router; give its id."""
-        router = self.router
-        self.ec2.terminate_instances(InstanceIds=[router])
-        return router
-
-    def delete_default_route(self) -> None:
-        """Do what somebody's hand does; AWS has no event of it."""
-        self.ec2.delete_route(
-            RouteTableId=self.outputs["PrivateRouteTableAId"], DestinationCidrBlock="0.0.0.0/0"
-        )
 
     def last_run(self) -> dict[str, Any]:
         """Give the newest entry of the journal's timeline, through the API."""
@@ -190,7 +121,7 @@ class Office:
     def close(self) -> None:
         """Declare it no more, and let what is on its way arrive."""
         self.stage.world.heal()
-        self.stage.world.client("ssm").delete_parameter(Name=PATH + self.name)
+        self.stage.world.client("ssm").delete_parameter(Name=WHERE + self.name)
         while self.stage.router.visible_again():
             self.stage.router.settle()
         self.stage.router.settle()

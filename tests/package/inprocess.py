@@ -9,12 +9,13 @@ import os
 import threading
 import time
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from unittest import mock
 
+from chalicelib.aws import telemetry
 from chalicelib.bootstrap import deployed
-from tests.app.functions import Context
 from tests.package.runtime import Answer
+from tests.stand_ins.functions import Context
 from tools.package import ROOT
 
 if TYPE_CHECKING:
@@ -64,7 +65,9 @@ def in_process(world: World, deployment: Deployment) -> Iterator[Mapping[str, In
         app = _load()
         yield {
             name: Function(
-                name, getattr(app, known["Handler"].removeprefix("app.")), app.logger.registered_handler
+                name,
+                getattr(app, known["Handler"].removeprefix("app.")),
+                cast("logging.StreamHandler[Any]", telemetry.logger.registered_handler),
             )
             for name, known in deployment.configured.items()
         }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.package.policies import read
-from tests.package.policies_lambda import POLICIES, names
+from tests.package.policies_roles import POLICIES, names
 
 if TYPE_CHECKING:
-    from tests.package.policies_lambda import Lambda
+    from tests.package.policies_roles import FunctionsByRole
 
 OPERATIONS = {
     "dynamodb:PutItem": ("PutItem", "TransactWriteItems"),
@@ -25,7 +25,7 @@ def granted(function: str) -> list[str]:
     return read(POLICIES[function], names("eu-west-1", "123456789012")).actions
 
 
-def deny(mooring: Lambda, function: str, action: str) -> None:
+def deny(mooring: FunctionsByRole, function: str, action: str) -> None:
     """Take an action away from a function, and from Lambda in its name."""
     _, operations = _understood(action)
     for operation in operations:

@@ -10,30 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from tests.fake_routers import Boxes
 from tests.network import TUNNEL, declaration, deploy
+from tests.stand_ins.office import DeployedOffice, with_dhcp_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.fake_aws import World
 
-PARAMETER = "/mooring/topologies/office"
-
 
 @dataclass(frozen=True)
-class Office:
-    """One deployed network, and the router that it should follow."""
+class Office(DeployedOffice):
+    """One deployed network; `wanted` is the router that it should follow, `interface` its interface."""
 
-    world: World
-    outputs: dict[str, str]
-    router: str
+    wanted: str
     interface: str
     boxes: Boxes
-
-    def declare(self) -> None:
-        """Declare it, as `mooring declare` does."""
-        options = f'dhcp_options = "{self.outputs["DhcpOptionsId"]}"\n[office]'
-        document = declaration(self.outputs, TUNNEL).decode().replace("[office]", options, 1)
-        self.world.client("ssm").put_parameter(Name=PARAMETER, Value=document, Type="String", Overwrite=True)
 
     def wanting(self) -> set[str]:
         """Name the actions that a repair still needs."""
@@ -41,19 +32,16 @@ class Office:
 
     def configured(self) -> bool:
         """Whether every running router has a configuration."""
-        tagged = [{"Name": "tag:mooring:router", "Values": ["office"]}]
-        running = [{"Name": "instance-state-name", "Values": ["running"]}]
-        found = self.ec2("describe_instances", "Reservations", Filters=tagged + running)
-        return all(self.boxes[one["InstanceId"]].digest for each in found for one in each["Instances"])
+        return all(self.boxes[one].digest for one in self.running)
 
-    def ec2(self, operation: str, key: str, **asked: object) -> list[dict[str, Any]]:
+    def describe(self, operation: str, key: str, **asked: object) -> list[dict[str, Any]]:
         """Describe something, as a hand does."""
-        found: list[dict[str, Any]] = getattr(self.world.client("ec2"), operation)(**asked)[key]
+        found: list[dict[str, Any]] = getattr(self.ec2, operation)(**asked)[key]
         return found
 
     def table(self, output: str) -> dict[str, Any]:
         """One of its route tables."""
-        (table,) = self.ec2("describe_route_tables", "RouteTables", RouteTableIds=[self.outputs[output]])
+        (table,) = self.describe("describe_route_tables", "RouteTables", RouteTableIds=[self.outputs[output]])
         return table
 
     def route(self, output: str, destination: str) -> str | None:
@@ -79,7 +67,8 @@ def broken(world: World) -> Office:
     reservations = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Reservations"]
     router = min((one for r in reservations for one in r["Instances"]), key=lambda one: one["InstanceId"])
     interface = router["NetworkInterfaces"][0]["NetworkInterfaceId"]
-    office = Office(world, outputs, router["InstanceId"], interface, Boxes(world))
+    document = with_dhcp_options(declaration(outputs, TUNNEL), outputs)
+    office = Office(world, outputs, document, router["InstanceId"], interface, Boxes(world))
     # The network follows this router already, if by one route alone, so its check is off; the standby's is on.
     ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, SourceDestCheck={"Value": False})
     default = {"DestinationCidrBlock": "0.0.0.0/0"}
@@ -112,24 +101,24 @@ def _private_default_leads_there(office: Office) -> bool:
 
 def _elastic_ip_sits_there(office: Office) -> bool:
     asked = {"AllocationIds": [office.outputs["ElasticIpAllocationId"]]}
-    (address,) = office.ec2("describe_addresses", "Addresses", **asked)
+    (address,) = office.describe("describe_addresses", "Addresses", **asked)
     return address.get("NetworkInterfaceId") == office.interface
 
 
 def _routers_forward(office: Office) -> bool:
     group = {"Name": "group-id", "Values": [office.outputs["RouterSecurityGroupId"]]}
-    routers = office.ec2("describe_network_interfaces", "NetworkInterfaces", Filters=[group])
+    routers = office.describe("describe_network_interfaces", "NetworkInterfaces", Filters=[group])
     return {one["SourceDestCheck"] for one in routers} == {False}
 
 
 def _bootstrap_is_over(office: Office) -> bool:
     asked = {"GroupIds": [office.outputs["RouterSecurityGroupId"]]}
-    (group,) = office.ec2("describe_security_groups", "SecurityGroups", **asked)
+    (group,) = office.describe("describe_security_groups", "SecurityGroups", **asked)
     return all(rule.get("FromPort") != 22 for rule in group["IpPermissions"])
 
 
 def _options_are_its_own(office: Office) -> bool:
-    (vpc,) = office.ec2("describe_vpcs", "Vpcs", VpcIds=[office.outputs["VpcId"]])
+    (vpc,) = office.describe("describe_vpcs", "Vpcs", VpcIds=[office.outputs["VpcId"]])
     return str(vpc["DhcpOptionsId"]) == office.outputs["DhcpOptionsId"]
 
 

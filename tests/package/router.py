@@ -9,10 +9,7 @@ from __future__ import annotations
 import collections
 import itertools
 import json
-import re
 import time
-import urllib.parse
-import uuid
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from operator import attrgetter
@@ -22,19 +19,19 @@ from moto.events.models import EventPattern
 
 from tests.fake_aws.events import event as enveloped
 from tests.package.deployment import Patience
+from tests.stand_ins.api_gateway import OPERATOR, matched, proxied
+from tests.stand_ins.functions import Reply, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tests.fake_aws import World
     from tests.fake_aws.events import Event
-    from tests.package.deployment import Deployment, Route, Rule, Source
+    from tests.package.deployment import Deployment, Rule, Source
     from tests.package.runtime import Answer
 
 MOST_AT_ONCE = 4
 """Batches that are served at once; Lambda would start with five, and this is a laptop."""
-
-OPERATOR = "arn:aws:iam::123456789012:user/operator"
 
 
 class Invocable(Protocol):
@@ -65,15 +62,6 @@ class Message:
     receipt: str
     group: str
     record: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the API's caller gets."""
-
-    status: int
-    body: Any
-    headers: Mapping[str, str]
 
 
 class Router:
@@ -168,7 +156,7 @@ class Router:
             AttributeNames=["All"],
             MessageAttributeNames=["All"],
         ).get("Messages"):
-            received += [_message(source, raw, self._world.region) for raw in found]
+            received += [_message(source, raw) for raw in found]
             for raw in found:
                 self._failed.pop(raw["MessageId"], None)
         by_group = itertools.groupby(sorted(received, key=attrgetter("group")), key=attrgetter("group"))
@@ -191,39 +179,34 @@ class Router:
         method: str,
         path: str,
         body: object = None,
-        query: Mapping[str, str] | None = None,
+        query: dict[str, str] | None = None,
         by: str | None = OPERATOR,
     ) -> Reply:
         """Call the REST API as an IAM identity; None signs nothing."""
-        found = ((route, _matched(route.path, path)) for route in self.deployment.routes)
+        found = [(route, matched(route.path, path)) for route in self.deployment.routes]
         matches = [(route, names) for route, names in found if names is not None and route.method == method]
         if not matches or (by is None and matches[0][0].signed):
             return Reply(403, {"message": "Missing Authentication Token"}, {})
         route, names = matches[0]
-        text = None if body is None else json.dumps(body)
-        answer = self._invoke(route.function, _proxied(route, path, names, text, query, by))
+        event = proxied(
+            method,
+            path,
+            b"" if body is None else json.dumps(body).encode(),
+            route=(route.path, names),
+            query={name: [value] for name, value in query.items()} if query else None,
+            by=by,
+        )
+        answer = self._invoke(route.function, event)
         if not answer.ok or "statusCode" not in answer.payload:
             return Reply(502, {"message": "Internal server error"}, {})
         payload = answer.payload
         return Reply(payload["statusCode"], json.loads(payload["body"]), payload["headers"])
 
 
-def _message(source: Source, raw: Mapping[str, Any], region: str) -> Message:
-    """Make the record that Lambda makes of a message (Lambda developer guide, "Example Amazon SQS message event")."""
-    record = {
-        "messageId": raw["MessageId"],
-        "receiptHandle": raw["ReceiptHandle"],
-        "body": raw["Body"],
-        "attributes": raw["Attributes"],
-        "messageAttributes": {},
-        "md5OfBody": raw["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": source.queue_arn,
-        "awsRegion": region,
-    }
-    # A message of a standard queue belongs to no group: it is a batch of its own.
+def _message(source: Source, raw: Mapping[str, Any]) -> Message:
+    """Put a message in flight; one of a standard queue belongs to no group: it is a batch of its own."""
     group = raw["Attributes"].get("MessageGroupId", raw["MessageId"])
-    return Message(source, raw["MessageId"], raw["ReceiptHandle"], group, record)
+    return Message(source, raw["MessageId"], raw["ReceiptHandle"], group, record(dict(raw), source.queue_arn))
 
 
 def _unserved(source: Source, batch: Sequence[Message], answer: Answer) -> set[str]:
@@ -239,54 +222,3 @@ def _unserved(source: Source, batch: Sequence[Message], answer: Answer) -> set[s
     failures: Iterable[Mapping[str, str]] = answer.payload.get("batchItemFailures") or ()
     named = {failure.get("itemIdentifier", "") for failure in failures}
     return named if named.issubset(ids) else ids
-
-
-def _matched(template: str, path: str) -> dict[str, str] | None:
-    """Match a path with a route's; give the names in it, or None."""
-    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template))
-    found = re.fullmatch(pattern, path)
-    return found and {name: urllib.parse.unquote(value) for name, value in found.groupdict().items()}
-
-
-def _proxied(
-    route: Route,
-    path: str,
-    names: Mapping[str, str],
-    body: str | None,
-    query: Mapping[str, str] | None,
-    by: str | None,
-) -> dict[str, Any]:
-    """Make the event of a Lambda proxy integration (API Gateway developer guide, "Input format")."""
-    headers = {"Content-Type": "application/json", "Host": "api.execute-api.eu-west-1.amazonaws.com"}
-    return {
-        "resource": route.path,
-        "path": path,
-        "httpMethod": route.method,
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": query,
-        "multiValueQueryStringParameters": query and {name: [value] for name, value in query.items()},
-        "pathParameters": dict(names) or None,
-        "stageVariables": None,
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "api",
-            "httpMethod": route.method,
-            "identity": {
-                "accessKey": "ASIAEXAMPLE" if by else None,
-                "accountId": "123456789012" if by else None,
-                "caller": "AIDAEXAMPLE" if by else None,
-                "sourceIp": "203.0.113.7",
-                "user": "AIDAEXAMPLE" if by else None,
-                "userAgent": "mooring",
-                "userArn": by,
-            },
-            "path": f"/v1{path}",
-            "protocol": "HTTP/1.1",
-            "requestId": str(uuid.uuid4()),
-            "resourcePath": route.path,
-            "stage": "v1",
-        },
-        "body": body,
-        "isBase64Encoded": False,
-    }

@@ -63,12 +63,12 @@ def test_stack_is_made_from_the_template_as_far_as_moto_can(stage: Stage) -> Non
 def test_terminated_router_is_replaced_and_everything_says_why(stage: Stage, office: Office) -> None:
     """EC2's events alone move the routes, before any tick; journal and metrics tell the story."""
     gone = office.terminate_router()
-    before = office.facts
-    assert office.complaints
+    before = office.facts()
+    assert office.complaints()
     stage.router.settle()
-    assert office.complaints == []
+    assert office.complaints() == []
     assert office.router != gone
-    assert untouched(office.topology, before, office.facts) == []
+    assert untouched(office.topology, before, office.facts()) == []
     assert stage.metric("RouterMoved", office.name).count(1.0) == 1
     assert max(stage.metric("Repaired", office.name)) > 0
     assert sum(stage.metric("RepairFailed", office.name)) == 0
@@ -86,10 +86,10 @@ def test_hand_edit_is_repaired_at_the_next_tick(stage: Stage, office: Office) ->
     """AWS tells nobody of an edited route; the minute's look finds it, and says that it was a tick."""
     office.delete_default_route()
     stage.router.settle()
-    assert len(office.complaints) == 1
+    assert len(office.complaints()) == 1
     stage.router.tick()
     stage.router.settle()
-    assert office.complaints == []
+    assert office.complaints() == []
     assert stage.metric("Drift", office.name) == [1.0]
     assert stage.metric("Repaired", office.name) == [1.0]
     assert stage.metric("RouterMoved", office.name) == []
@@ -148,7 +148,7 @@ def test_planned_replacement_is_over_before_the_router_goes(stage: Stage, office
     )
     assert office.state(leaving) == "running"
     stage.router.settle()
-    assert office.complaints == []
+    assert office.complaints() == []
     assert office.router != leaving
     assert office.state(leaving) == "terminated"
     assert "CompleteLifecycleAction" in [call.operation for call in stage.world.calls]
@@ -169,7 +169,7 @@ def test_every_route_of_the_api_answers(stage: Stage, office: Office) -> None:
     old, new = office.router, office.standby
     assert call("POST", f"{path}/switchover", {"to": new}).status == 202
     stage.router.settle()
-    assert (office.router, office.complaints) == (new, [])
+    assert (office.router, office.complaints()) == (new, [])
     assert {call("POST", f"{path}/{verb}").status for verb in ("push", "confirm")} == {409}  # no tunnel
     runs = call("GET", f"{path}/history", query={"limit": "5"}).body["runs"]
     assert runs[0]["router"]["previous"] == old
@@ -177,11 +177,11 @@ def test_every_route_of_the_api_answers(stage: Stage, office: Office) -> None:
     office.delete_default_route()
     stage.router.tick()
     stage.router.settle()
-    assert len(office.complaints) == 1
+    assert len(office.complaints()) == 1
     assert call("POST", f"{path}/switchover", {"to": old}).status == 409
     assert call("POST", f"{path}/resume").status == 202
     stage.router.settle()
-    assert office.complaints == []
+    assert office.complaints() == []
     asked_for = {(one.event["httpMethod"], one.event["resource"]) for one in stage.served(API)}
     assert asked_for == {(route.method, route.path) for route in stage.deployment.routes}
 
@@ -204,13 +204,13 @@ def test_doubled_shuffled_and_late_events_change_nothing_but_the_delay(stage: St
     assert len(told) >= 3
     shuffled = random.Random(7).sample(told * 2, 2 * len(told))  # noqa: S311 - no secret
     _deliver(stage, shuffled)
-    assert office.complaints == []
+    assert office.complaints() == []
     assert len(stage.metric("Converged", office.name)) >= 3
     stage.forget()
     _deliver(stage, [_as_if(event, minutes=-10) for event in reversed(told)])
     assert len(stage.metric("Converged", office.name)) >= 3
     assert stage.writes() == []
-    assert office.complaints == []
+    assert office.complaints() == []
 
 
 def test_lost_events_are_made_up_for_by_the_tick(stage: Stage, office: Office) -> None:
@@ -218,10 +218,10 @@ def test_lost_events_are_made_up_for_by_the_tick(stage: Stage, office: Office) -
     office.terminate_router()
     stage.router.take()
     stage.router.settle()
-    assert office.complaints
+    assert office.complaints()
     stage.router.tick()
     stage.router.settle()
-    assert office.complaints == []
+    assert office.complaints() == []
 
 
 def test_foreign_old_replayed_and_malformed_events_wake_nobody(stage: Stage, office: Office) -> None:
@@ -254,17 +254,17 @@ def test_broken_topology_hinders_no_other(stage: Stage, office: Office, branch: 
     stage.world.delay(0.03)
     office.terminate_router()
     branch.terminate_router()
-    before = leads(branch.topology, branch.facts)
+    before = leads(branch.topology, branch.facts())
     stage.router.settle()
-    assert office.complaints == []
-    assert leads(branch.topology, branch.facts) == before
+    assert office.complaints() == []
+    assert leads(branch.topology, branch.facts()) == before
     assert set(stage.metric("Blind", branch.name)) == {1.0}
     assert stage.metric("Blind", office.name) == []
     assert _overlap(stage, office, branch)
     stage.world.heal()
     stage.router.tick()
     stage.router.settle()
-    assert branch.complaints == []
+    assert branch.complaints() == []
 
 
 def test_worker_killed_in_mid_run_costs_one_visibility_timeout_and_the_next_run_converges(
@@ -283,11 +283,11 @@ def test_worker_killed_in_mid_run_costs_one_visibility_timeout_and_the_next_run_
     stage.world.fail("ReplaceRoute", times=None, when=lambda _: next(writes) > 0)  # one gets through
     stage.world.lose("ReplaceRoute", when=dies)
     gone = office.terminate_router()
-    before = office.facts
+    before = office.facts()
     stage.router.settle()
     (died,) = [one for one in stage.served(WORKER) if not one.answer.ok]
     assert died.answer.payload["errorType"] == "Runtime.ExitError"
-    assert office.complaints
+    assert office.complaints()
     decided = office.last_run()
     assert gone in decided["sentence"]
     assert {change["result"] for change in decided["changes"]} == {"planned"}
@@ -299,11 +299,11 @@ def test_worker_killed_in_mid_run_costs_one_visibility_timeout_and_the_next_run_
     stage.router.wait(source.visibility - MARGIN)
     stage.router.settle()
     assert _served_for(stage, office) == []
-    assert office.complaints
+    assert office.complaints()
     stage.router.wait(MARGIN)
     stage.router.settle()
-    assert office.complaints == []
-    assert untouched(office.topology, before, office.facts) == []
+    assert office.complaints() == []
+    assert untouched(office.topology, before, office.facts()) == []
     assert office.last_run()["verdict"] == "repaired"
     again, *behind = [one.event["Records"][0] for one in _served_for(stage, office)]
     assert (again["body"], again["attributes"]["ApproximateReceiveCount"]) == (
@@ -328,8 +328,8 @@ def test_poison_message_ends_in_the_dead_letters_and_blocks_no_other(
     branch.delete_default_route()
     stage.router.tick()
     stage.router.settle()
-    assert office.complaints == []
-    assert branch.complaints
+    assert office.complaints() == []
+    assert branch.complaints()
     while stage.router.visible_again():
         stage.router.settle()
     (dead,) = _drain(stage, "ReconcileDeadLetters")
@@ -337,7 +337,7 @@ def test_poison_message_ends_in_the_dead_letters_and_blocks_no_other(
     policy = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"])["Attributes"]
     tries = [one for one in _served_for(stage, branch) if one.event["Records"][0]["body"] == "not ours"]
     assert len(tries) == int(json.loads(policy["RedrivePolicy"])["maxReceiveCount"])
-    assert branch.complaints == []
+    assert branch.complaints() == []
 
 
 def test_event_that_cannot_be_passed_on_ends_in_the_dead_letters(stage: Stage, office: Office) -> None:

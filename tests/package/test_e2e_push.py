@@ -40,7 +40,7 @@ def _machine(stage: Stage, office: Office, instance_id: str) -> dict[str, Any]:
 def test_declared_tunnel_configures_both_routers_before_any_tick(stage: Stage, office: Office) -> None:
     """The parameter's event has them asked, their answers' events have them pushed, and then heard: all is as declared."""
     boxes = _routers(stage, office)
-    before = office.facts
+    before = office.facts()
     office.declare(TUNNEL)
     stage.router.settle()
     assert [box.pushes for box in boxes.values()] == [1, 1]
@@ -50,7 +50,7 @@ def test_declared_tunnel_configures_both_routers_before_any_tick(stage: Stage, o
     assert {m["instance_id"]: m["said"]["digest"] for m in now["machines"]} == {
         instance_id: box.digest for instance_id, box in boxes.items()
     }
-    assert (office.facts, stage.writes()) == (before, [])
+    assert (office.facts(), stage.writes()) == (before, [])
     assert stage.metric("TunnelUp", office.name)[-1] == 1
     assert stage.metric("PushFailed", office.name) == []
     (entry,) = [run for run in [office.last_run()] if run["changes"]]
@@ -78,7 +78,7 @@ def test_router_that_refuses_is_told_and_the_network_is_untouched(stage: Stage, 
     (router, refusing), (standby, taking) = _managed(stage, office).items()
     had = refusing.digest
     refusing.refuses = "no space left on device"
-    before = office.facts
+    before = office.facts()
     office.declare(TUNNEL.replace("vpn.", "vpn2."))
     stage.router.settle()
     stage.router.tick()
@@ -89,7 +89,7 @@ def test_router_that_refuses_is_told_and_the_network_is_untouched(stage: Stage, 
     (told,) = [problem for problem in _look(stage, office)["problems"] if router in problem]
     assert "refused it: no space left on device; the next try is at" in told
     assert standby not in told
-    assert (office.facts, office.router, stage.writes(), office.complaints) == (before, router, [], [])
+    assert (office.facts(), office.router, stage.writes(), office.complaints()) == (before, router, [], [])
 
 
 def test_operators_push_after_the_cause_is_gone_ends_the_failure(stage: Stage, office: Office) -> None:
@@ -140,7 +140,7 @@ def test_failover_goes_to_the_standby_that_is_configured_and_its_tunnel_is_told(
     standby = office.standby
     gone = office.terminate_router()
     stage.router.settle()
-    assert (office.router, office.complaints) == (standby, [])
+    assert (office.router, office.complaints()) == (standby, [])
     assert boxes[standby].pushes == 1
     assert gone not in {machine["instance_id"] for machine in _look(stage, office)["machines"]}
     assert stage.boxes[office.standby].digest, "the group's next router was not configured"

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from chalicelib.core.tunnel.documents import DOCUMENTS
 from tests.package.policies import Access, Policy, arn_like, like, narrower, parse, read, resolve
-from tests.package.policies_lambda import POLICIES, api_call, around, at_work, names
 from tests.package.policies_office import broken
+from tests.package.policies_roles import POLICIES, api_call, around, at_work, names
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fake_aws import World
-    from tests.package.policies_lambda import Lambda
     from tests.package.policies_office import Office
+    from tests.package.policies_roles import FunctionsByRole
 
 PLACE = ("eu-west-1", "123456789012")
 NAMES = names(*PLACE)
@@ -81,7 +81,7 @@ def needed(embedded: World) -> dict[str, list[Access]]:
         return mooring.needed
 
 
-def _repairs(office: Office, mooring: Lambda) -> None:
+def _repairs(office: Office, mooring: FunctionsByRole) -> None:
     """Declare the network that has everything wrong with it; then look again, as each minute."""
     office.declare()
     mooring.settle()
@@ -90,46 +90,46 @@ def _repairs(office: Office, mooring: Lambda) -> None:
     mooring.tick()
 
 
-def _is_told_of_edits(office: Office, mooring: Lambda) -> None:
+def _is_told_of_edits(office: Office, mooring: FunctionsByRole) -> None:
     """Hear from CloudTrail of edits of things that no topology names."""
     interface = {"networkInterfaceId": office.interface}
     mooring.event(api_call(office.world, "ModifyNetworkInterfaceAttribute", **interface))
     table = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
     mooring.event(api_call(office.world, "CreateRoute", routeTableId=table["RouteTableId"]))
-    (address, *_) = office.ec2("describe_addresses", "Addresses")
+    (address, *_) = office.describe("describe_addresses", "Addresses")
     mooring.event(api_call(office.world, "DisassociateAddress", publicIp=address["PublicIp"]))
     assert mooring.queued() == 3
     mooring.settle()
 
 
-def _serves_operators(office: Office, mooring: Lambda) -> None:
+def _serves_operators(office: Office, mooring: FunctionsByRole) -> None:
     """Answer every route of the API."""
     home = "/topologies/office"
-    assert mooring.api("GET", "/topologies") == (200, {"topologies": ["office"]})
-    assert mooring.api("GET", f"{home}/plan")[0] == 200
-    _, shown = mooring.api("GET", home)
-    assert shown["now"]["router"]["instance_id"] == office.router
-    assert mooring.api("POST", f"{home}/pause", {"for": "2h", "reason": "works"})[0] == 200
-    assert mooring.api("POST", f"{home}/resume", {})[0] == 202
-    _, asked = mooring.api("POST", f"{home}/reconcile", {})
-    standby = next(one for one in _routers(office) if one != office.router)
-    assert mooring.api("POST", f"{home}/switchover", {"to": standby})[0] == 202
+    assert mooring.call("GET", "/topologies").body == {"topologies": ["office"]}
+    assert mooring.call("GET", f"{home}/plan").status == 200
+    shown = mooring.call("GET", home).body
+    assert shown["now"]["router"]["instance_id"] == office.wanted
+    assert mooring.call("POST", f"{home}/pause", {"for": "2h", "reason": "works"}).status == 200
+    assert mooring.call("POST", f"{home}/resume", {}).status == 202
+    asked = mooring.call("POST", f"{home}/reconcile", {}).body
+    standby = next(one for one in _routers(office) if one != office.wanted)
+    assert mooring.call("POST", f"{home}/switchover", {"to": standby}).status == 202
     mooring.settle()
     office.world.command_dwell = None
-    assert mooring.api("POST", f"{home}/push", {"to": standby, "confirm_within": "5m"})[0] == 202
+    assert mooring.call("POST", f"{home}/push", {"to": standby, "confirm_within": "5m"}).status == 202
     mooring.settle()
-    assert mooring.api("GET", f"{home}/plan")[1]["verdict"] == "pending"
+    assert mooring.call("GET", f"{home}/plan").body["verdict"] == "pending"
     office.world.command_dwell = 0.0
     while office.world.settle():
         mooring.settle()
-    assert mooring.api("POST", f"{home}/confirm")[0] == 202
+    assert mooring.call("POST", f"{home}/confirm").status == 202
     mooring.settle()
-    assert mooring.api("GET", f"/requests/{asked['request_id']}")[1]["state"] == "done"
-    _, history = mooring.api("GET", f"{home}/history", limit="1")
+    assert mooring.call("GET", f"/requests/{asked['request_id']}").body["state"] == "done"
+    history = mooring.call("GET", f"{home}/history", query={"limit": "1"}).body
     assert history["runs"][0]["router"]["instance_id"] == standby
 
 
-def _replaces_routers(office: Office, mooring: Lambda) -> None:
+def _replaces_routers(office: Office, mooring: FunctionsByRole) -> None:
     """Lose one router to its group, which waits until it is let go, and the next one without a warning."""
     scaling = office.world.client("autoscaling")
     first = _current(mooring)
@@ -142,7 +142,7 @@ def _replaces_routers(office: Office, mooring: Lambda) -> None:
     assert len({first, second, _current(mooring)}) == 3
 
 
-def _fails(mooring: Lambda) -> None:
+def _fails(mooring: FunctionsByRole) -> None:
     """Fail to find out whom an event concerns: it is put aside. Choke on a message: it comes again."""
     fault = mooring.world.fail("GetParametersByPath", "ValidationException", 400, times=None)
     mooring.tick()
@@ -156,12 +156,12 @@ def _routers(office: Office) -> list[str]:
         {"Name": "tag:mooring:router", "Values": ["office"]},
         {"Name": "instance-state-name", "Values": ["running"]},
     ]
-    found = office.ec2("describe_instances", "Reservations", Filters=alive_and_tagged)
+    found = office.describe("describe_instances", "Reservations", Filters=alive_and_tagged)
     return sorted(one["InstanceId"] for reservation in found for one in reservation["Instances"])
 
 
-def _current(mooring: Lambda) -> str:
-    _, shown = mooring.api("GET", "/topologies/office")
+def _current(mooring: FunctionsByRole) -> str:
+    shown = mooring.call("GET", "/topologies/office").body
     assert shown["now"]["verdict"] == "converged", shown["now"]["sentence"]
     return str(shown["now"]["router"]["instance_id"])
 

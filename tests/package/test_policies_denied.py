@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.package.policies_denied import LOGS, deny, granted, names_the_call
-from tests.package.policies_lambda import api_call, at_work, minute
 from tests.package.policies_office import REPAIRS, broken
+from tests.package.policies_roles import api_call, at_work, minute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.fake_aws import World
-    from tests.package.policies_lambda import Lambda
     from tests.package.policies_office import Office
+    from tests.package.policies_roles import FunctionsByRole
 
 ELSEWHERE = {
     "autoscaling:CompleteLifecycleAction",
@@ -56,7 +56,7 @@ def office(world: World) -> Office:
 
 
 @pytest.fixture
-def mooring(office: Office) -> Iterator[Lambda]:
+def mooring(office: Office) -> Iterator[FunctionsByRole]:
     """The functions, at work since the network was made."""
     with at_work(office.world) as mooring:
         yield mooring
@@ -64,7 +64,7 @@ def mooring(office: Office) -> Iterator[Lambda]:
 
 @pytest.mark.parametrize("action", granted("reconcile"))
 def test_worker_denied_one_action_says_so_and_does_everything_else(
-    action: str, office: Office, mooring: Lambda
+    action: str, office: Office, mooring: FunctionsByRole
 ) -> None:
     """A write: all others are made. The journal, or what every pin needs: nothing is. Given back, all is put right."""
     deny(mooring, "reconcile", action)
@@ -90,7 +90,7 @@ def test_worker_denied_one_action_says_so_and_does_everything_else(
 
 
 def test_worker_that_cannot_let_a_router_go_has_moved_everything_away_and_tries_again(
-    office: Office, mooring: Lambda
+    office: Office, mooring: FunctionsByRole
 ) -> None:
     """CompleteLifecycleAction denied: the refusal is said, and the hook is completed once it may be."""
     office.declare()
@@ -98,7 +98,7 @@ def test_worker_that_cannot_let_a_router_go_has_moved_everything_away_and_tries_
     deny(mooring, "reconcile", "autoscaling:CompleteLifecycleAction")
     scaling = office.world.client("autoscaling")
     scaling.terminate_instance_in_auto_scaling_group(
-        InstanceId=office.router, ShouldDecrementDesiredCapacity=False
+        InstanceId=office.wanted, ShouldDecrementDesiredCapacity=False
     )
     said = "".join(mooring.settle())
     assert names_the_call(said, "autoscaling:CompleteLifecycleAction")
@@ -112,12 +112,12 @@ def test_worker_that_cannot_let_a_router_go_has_moved_everything_away_and_tries_
 
 def _lifecycle_state(office: Office) -> str | None:
     (group,) = office.world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
-    found = (one["LifecycleState"] for one in group["Instances"] if one["InstanceId"] == office.router)
+    found = (one["LifecycleState"] for one in group["Instances"] if one["InstanceId"] == office.wanted)
     return next(found, None)
 
 
 def test_worker_that_cannot_postpone_a_message_says_so_and_the_queue_keeps_it(
-    office: Office, mooring: Lambda
+    office: Office, mooring: FunctionsByRole
 ) -> None:
     """ChangeMessageVisibility denied: what could not be served still comes again, if late; nobody else waits."""
     deny(mooring, "reconcile", "sqs:ChangeMessageVisibility")
@@ -130,13 +130,13 @@ def test_worker_that_cannot_postpone_a_message_says_so_and_the_queue_keeps_it(
 
 @pytest.mark.parametrize("action", granted("on_event"))
 def test_event_denied_one_action_is_put_aside_and_the_others_are_passed_on(
-    action: str, office: Office, mooring: Lambda
+    action: str, office: Office, mooring: FunctionsByRole
 ) -> None:
     """It fails once, with the name of the call, and is kept; what does not need the action is served as ever."""
     foreign = office.world.client("ec2").create_route_table(VpcId=office.outputs["VpcId"])["RouteTable"]
     needs = {
         "ec2:DescribeAddresses": api_call(office.world, "DisassociateAddress", publicIp="203.0.113.7"),
-        "ec2:DescribeInstances": api_call(office.world, "StopInstances", id=office.router),
+        "ec2:DescribeInstances": api_call(office.world, "StopInstances", id=office.wanted),
         "ec2:DescribeNetworkInterfaces": api_call(
             office.world, "DetachNetworkInterface", id=office.interface
         ),

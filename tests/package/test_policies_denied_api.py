@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.package.policies_denied import LOGS, deny, granted, names_the_call
-from tests.package.policies_lambda import at_work
 from tests.package.policies_office import broken
+from tests.package.policies_roles import at_work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.fake_aws import World
-    from tests.package.policies_lambda import Lambda
+    from tests.package.policies_roles import FunctionsByRole
 
 HOME = "/topologies/office"
 PLAN = ("GET", f"{HOME}/plan", None)
@@ -38,7 +38,7 @@ SPARED = {
 
 
 @pytest.fixture(scope="module")
-def mooring(embedded: World) -> Iterator[Lambda]:
+def mooring(embedded: World) -> Iterator[FunctionsByRole]:
     """The functions, beside a network that they have put right."""
     embedded.reset()
     office = broken(embedded)
@@ -46,18 +46,18 @@ def mooring(embedded: World) -> Iterator[Lambda]:
         office.declare()
         mooring.settle()
         embedded.command_dwell = None  # from now on a command is on its way, to be asked after
-        assert mooring.api("POST", f"{HOME}/push", {"to": office.router})[0] == 202
+        assert mooring.call("POST", f"{HOME}/push", {"to": office.wanted}).status == 202
         mooring.settle()
         yield mooring
 
 
 @pytest.mark.parametrize("action", granted("api_handler"))
 def test_api_denied_one_action_answers_with_its_name_and_its_other_routes_go_on(
-    action: str, mooring: Lambda
+    action: str, mooring: FunctionsByRole
 ) -> None:
     """503 with code, message and hint, or a report that is blind; given back, the same question is answered."""
     deny(mooring, "api_handler", action)
-    status, answer = mooring.api(*PROBES.get(action, PLAN))
+    status, answer, _ = mooring.call(*PROBES.get(action, PLAN))
     if action in LOGS:
         assert status == 200
     elif action in SPARED:
@@ -72,8 +72,8 @@ def test_api_denied_one_action_answers_with_its_name_and_its_other_routes_go_on(
         assert answer.keys() == {"code", "message", "hint"}
         assert names_the_call(answer["message"], action)
     other = "/topologies" if action != "ssm:GetParametersByPath" else f"{HOME}/history"
-    assert mooring.api("GET", other)[0] == 200
+    assert mooring.call("GET", other).status == 200
     mooring.world.heal()
-    status, answer = mooring.api(*PROBES.get(action, PLAN))
+    status, answer, _ = mooring.call(*PROBES.get(action, PLAN))
     assert status in {200, 202}
     assert answer.get("verdict") != "blind"

@@ -23,7 +23,7 @@ from tests.core.machines.test_certificate import RECORD
 from tests.network import ROOT, deploy
 from tests.package.policies import Access, Policy, narrower, parse, read
 from tests.package.policies_calls import Facts, accesses
-from tests.package.policies_lambda import CHALICE, names
+from tests.package.policies_roles import CHALICE, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,9 +14,10 @@ import pytest
 
 from tests.fake_aws.events import state_change
 from tests.package.deployment import deploy, supported
-from tests.package.router import OPERATOR, Router
+from tests.package.router import Router
 from tests.package.runtime import Answer
 from tests.package.template import of_type, translate
+from tests.stand_ins.api_gateway import OPERATOR
 from tools.package import Package
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 from chalicelib.office.required import office
-from tests.packets import net, pki
+from tests.packets import net
 from tests.packets.fabric import FORWARDS, GATEWAY
+from tests.stand_ins.pki import Authority
 
 if TYPE_CHECKING:
     import subprocess
@@ -130,10 +131,11 @@ class Beyond:
         return self.folder / "pki" / name
 
     def _certify(self) -> None:
-        pki.authority(self.folder / "pki")
-        names = ((self.tunnel.server_name, "server"), (self.tunnel.common_name, "client"), (LAPTOP, "client"))
-        for name, kind in names:
-            pki.issue(self.folder / "pki", name, kind)
+        authority = Authority()
+        authority.write(self.folder / "pki")
+        for name in (self.tunnel.server_name, self.tunnel.common_name, LAPTOP):
+            identity = authority.issue(name, server=name == self.tunnel.server_name)
+            identity.write(self.folder / "pki", name)
 
     def _configure(self) -> None:
         rendered = office(self.topology)

@@ -7,19 +7,15 @@ Source: EC2 user guide, "Instance metadata categories" and "Use IMDSv2"; VPC use
 from __future__ import annotations
 
 import contextlib
-import itertools
 import socket
 import struct
-import sys
 import threading
-import traceback
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from tests.packets import net
 from tests.packets.fabric import VPC
+from tests.stand_ins.metadata import Interface, Metadata, MetadataServer, tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,66 +23,12 @@ if TYPE_CHECKING:
     from tests.packets.state import Card, State
 
 METADATA, NAMES = "169.254.169.254", "169.254.169.253"
-_TREE = "/latest/meta-data/"
-_BY_MAC = "network/interfaces/macs/"
 
 
-class Metadata(ThreadingHTTPServer):
-    """The instance metadata service of every instance of the VPC."""
-
-    daemon_threads = True
-
-    def __init__(self, state: Callable[[], State]) -> None:
-        super().__init__((METADATA, 80), _Asked)
-        self.state = state
-        self.tokens: dict[str, str] = {}
-        self.numbers = itertools.count(1)
-
-    def handle_error(self, *_: object) -> None:
-        """Let who asks hang up without a word, such as a box that loses its power; an error of our own is shown."""
-        if not isinstance(sys.exception(), OSError):
-            traceback.print_exc()
-
-    def answer(self, asker: str, path: str) -> str | None:
-        """Answer a path as AWS does; None when there is nothing there."""
-        state = self.state()
-        card = next((c for c in state.cards.values() if asker in c.addresses), None)
-        if card is None or not path.startswith(_TREE):
-            return None
-        return dict(_tree(state, card)).get(path.removeprefix(_TREE))
-
-
-class _Asked(BaseHTTPRequestHandler):
-    server: Metadata
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_PUT(self) -> None:
-        """Give a token."""
-        if self.path != "/latest/api/token" or "X-aws-ec2-metadata-token-ttl-seconds" not in self.headers:
-            self._reply(HTTPStatus.BAD_REQUEST, "")
-            return
-        token = f"token-{next(self.server.numbers)}"
-        self.server.tokens[token] = self.client_address[0]
-        self._reply(HTTPStatus.OK, token)
-
-    def do_GET(self) -> None:
-        """Answer the instance whose token it is."""
-        asker = self.client_address[0]
-        if self.server.tokens.get(self.headers.get("X-aws-ec2-metadata-token", "")) != asker:
-            self._reply(HTTPStatus.UNAUTHORIZED, "")
-            return
-        found = self.server.answer(asker, self.path)
-        self._reply(HTTPStatus.OK if found is not None else HTTPStatus.NOT_FOUND, found or "")
-
-    def _reply(self, status: HTTPStatus, text: str) -> None:
-        self.send_response_only(status)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text.encode())
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+def told(state: State, asker: str, path: str) -> str | None:
+    """Give what an instance is told of itself; None when there is nothing there, or nobody."""
+    asking = next((card for card in state.cards.values() if asker in card.addresses), None)
+    return dict(_tree(state, asking)).get(path) if asking else None
 
 
 def _tree(state: State, asking: Card) -> Iterator[tuple[str, str]]:
@@ -97,18 +39,8 @@ def _tree(state: State, asking: Card) -> Iterator[tuple[str, str]]:
     yield "mac", primary.mac
     if public := state.public(primary.addresses[0]):
         yield "public-ipv4", public
-    yield _BY_MAC, "\n".join(f"{c.mac}/" for c in cards)
-    for card in cards:
-        here = f"{_BY_MAC}{card.mac}/"
-        publics = {p: a for a in card.addresses if (p := state.public(a))}
-        yield f"{here}interface-id", card.id
-        yield f"{here}device-number", str(card.index)
-        yield f"{here}local-ipv4s", "\n".join(card.addresses)
-        if publics:
-            yield f"{here}public-ipv4s", "\n".join(publics)
-            yield f"{here}ipv4-associations/", "\n".join(publics)
-        for public, private in publics.items():
-            yield f"{here}ipv4-associations/{public}", private
+    publics = dict(state.publics)
+    yield from tree(Interface(c.mac, list(c.addresses), publics, c.id, c.index) for c in cards)
 
 
 class Names(threading.Thread):
@@ -155,15 +87,12 @@ class Names(threading.Thread):
 def answering(state: Callable[[], State], names: dict[str, str]) -> Iterator[None]:
     """Answer in the VPC's implicit router for the duration of the block."""
     net.ip(VPC, [f"addr add {address}/32 dev lo" for address in (METADATA, NAMES)])
-    metadata = net.within(VPC, lambda: Metadata(state))
+    service = Metadata(lambda asker, path: told(state(), asker, path))
+    metadata = net.within(VPC, lambda: MetadataServer(service, (METADATA, 80)))
     resolver = net.within(VPC, lambda: Names(names))
-    thread = threading.Thread(target=metadata.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    resolver.start()
-    try:
-        yield
-    finally:
-        resolver.close()
-        metadata.shutdown()
-        metadata.server_close()
-        thread.join()
+    with metadata:
+        resolver.start()
+        try:
+            yield
+        finally:
+            resolver.close()

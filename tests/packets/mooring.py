@@ -11,8 +11,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.bootstrap import deployed
-from tests.app.functions import Functions, Log, sample
 from tests.network import deploy_journal, deploy_queue
+from tests.stand_ins.functions import Functions, Log, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class Mooring:
         sys.modules.pop("app", None)  # an earlier one speaks to an earlier world
         deployed.cache_clear()
         app = importlib.import_module("app")
-        self.log = Log(app.logger.registered_formatter)
+        self.log = Log()
         logging.getLogger("mooring").handlers[:] = [self.log]
         self.functions = Functions(app, world, url, self.log)
         self.failures: list[BaseException] = []

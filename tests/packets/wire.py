@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.packets import net, pki
+from tests.packets import net
 from tests.packets.probe import answers
+from tests.stand_ins.pki import Authority
 
 if TYPE_CHECKING:
     import subprocess
@@ -62,13 +63,11 @@ class Wire:
         self.vpc = topology.vpc_networks[0]
         self._running: list[subprocess.Popen[str]] = []
         self._build()
-        pki.authority(folder / "pki")
-        for name, kind in (
-            (self.tunnel.server_name, "server"),
-            (self.tunnel.common_name, "client"),
-            ("ada-laptop", "client"),
-        ):
-            pki.issue(folder / "pki", name, kind)
+        authority = Authority()
+        authority.write(folder / "pki")
+        for name in (self.tunnel.server_name, self.tunnel.common_name, "ada-laptop"):
+            identity = authority.issue(name, server=name == self.tunnel.server_name)
+            identity.write(folder / "pki", name)
 
     def _build(self) -> None:
         net.add((OFFICE, ROUTER, LAPTOP, LAN, HOST))

@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tests.fake_aws.server import Server
-from tests.router_os.pki import Authority
+from tests.stand_ins.pki import Authority
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from chalicelib.office.required import Office
     from tests.fake_aws.server import Answer
-    from tests.router_os.pki import Identity
+    from tests.stand_ins.pki import Identity
 
 AWS_ADDRESS, AWS_PORT = "198.18.0.1", 5000
 METADATA_ADDRESS = "169.254.169.254"
@@ -259,14 +259,9 @@ class Land:
     def identity(self, name: str, identity: Identity) -> tuple[str, ...]:
         """Write keys beside a configuration, and give the lines that name them."""
         place = self.scratch / "office"
-        texts = {"crt": identity.certificate, "key": identity.key}
-        for suffix, text in texts.items():
-            (place / f"{name}.{suffix}").touch(0o600)
-            (place / f"{name}.{suffix}").write_text(text)
-        (place / "ca.crt").write_text(self.authority.certificate)
-        (place / "tc.key").touch(0o600)
-        (place / "tc.key").write_text(self.authority.tls_crypt)
-        return ("ca ca.crt", f"cert {name}.crt", f"key {name}.key", "tls-crypt tc.key")
+        self.authority.write(place)
+        identity.write(place, name)
+        return ("ca ca.crt", f"cert {name}.crt", f"key {name}.key", "tls-crypt tls-crypt.key")
 
 
 class Door(Server):

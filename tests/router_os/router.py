@@ -14,13 +14,13 @@ from chalicelib.core.tunnel.bundle import seal
 from chalicelib.core.tunnel.documents import CONFIGURE, CONFIRM, INSPECT
 from chalicelib.core.tunnel.render import Box, Bundle, File, render
 from chalicelib.office.required import office
-from tests.fake_aws.wire import Reply
 from tests.fake_aws.world import World
 from tests.network import ROOT, documents
 from tests.router_os import land as lands
 from tests.router_os.agent import Agent, Ended
 from tests.router_os.land import Land
 from tests.router_os.machine import Machine
+from tests.stand_ins.metadata import Interface, Metadata, tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,7 +115,7 @@ class Router:
             self._stack.enter_context(self.world)
             self._stack.enter_context(self.land)
             self.land.serve(self.world._front.answer, lands.AWS_ADDRESS, lands.AWS_PORT)
-            self.land.serve(self._metadata, lands.METADATA_ADDRESS, 80)
+            self.land.serve(Metadata(self._told).answer, lands.METADATA_ADDRESS, 80)
             self.declared = topology()
             self.land.open_office(office(self.declared))
             self.machine = Machine(self.land, self.root)
@@ -207,20 +207,8 @@ class Router:
 
     # -- the metadata service --------------------------------------------------------------------------
 
-    def _metadata(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Serve IMDSv2: who holds the Elastic IP, and the role's credentials."""
-        plain = [("Content-Type", "text/plain")]
-        if method == "PUT" and path == "/latest/api/token":
-            return Reply(200, [*plain, ("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")], b"a-token")
-        if "a-token" not in {
-            value for name, value in headers.items() if name.lower() == "x-aws-ec2-metadata-token"
-        }:
-            return Reply(401, plain, b"")
-        text = self._told(path.removeprefix("/latest/"))
-        return Reply(404, plain, b"") if text is None else Reply(200, plain, text.encode())
-
-    def _told(self, path: str) -> str | None:
-        mac = "meta-data/network/interfaces/macs/02:00:00:00:00:08"
+    def _told(self, _: str, path: str) -> str | None:
+        """Tell who holds the Elastic IP, and the role's credentials."""
         credentials = {
             "Code": "Success",
             "Type": "AWS-HMAC",
@@ -230,13 +218,10 @@ class Router:
             "LastUpdated": "2026-01-01T00:00:00Z",
             "Expiration": "2036-01-01T00:00:00Z",
         }
-        known: dict[str, str | None] = {
-            "meta-data/iam/security-credentials/": _ROLE,
-            f"meta-data/iam/security-credentials/{_ROLE}": json.dumps(credentials),
-            "meta-data/network/interfaces/macs/": "02:00:00:00:00:08/",
-            f"{mac}/local-ipv4s": lands.ROUTER_ADDRESS,
-            f"{mac}/ipv4-associations/{lands.ELASTIC_IP}": lands.ROUTER_ADDRESS
-            if self.holds_address
-            else None,
+        associated = {lands.ELASTIC_IP: lands.ROUTER_ADDRESS} if self.holds_address else {}
+        own = Interface("02:00:00:00:00:08", [lands.ROUTER_ADDRESS], associated)
+        known = {
+            "iam/security-credentials/": _ROLE,
+            f"iam/security-credentials/{_ROLE}": json.dumps(credentials),
         }
-        return known.get(path)
+        return {**known, **dict(tree([own]))}.get(path)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.core.tunnel.render import SECRETS
-from tests.router_os.pki import static_key
 from tests.router_os.router import bundle
 from tests.router_os.test_push import WIDER
+from tests.stand_ins.pki import static_key
 
 if TYPE_CHECKING:
     from tests.router_os.router import Router
@@ -42,7 +42,7 @@ def lines(*secrets: str) -> set[str]:
 def said(bare: Router) -> str:
     """Push in each of the ways a push can end, and give all that was said by anybody."""
     router = bare
-    other = static_key()
+    other = static_key(8).decode()
     canaries = lines(router.identity.key, router.land.authority.tls_crypt, other)
     (router.land.scratch / "canaries").write_text("\n".join(canaries))
     (router.land.scratch / "watched for").write_text("\n".join([*canaries, CONTROL]))

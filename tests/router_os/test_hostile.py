@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import serialization
 from chalicelib.core.tunnel.bundle import deflated, seal
 from chalicelib.core.tunnel.render import CLIENT, ROLE, RULES, Bundle, File
 from tests.router_os import land as lands
-from tests.router_os.pki import Authority, static_key
 from tests.router_os.router import COMMON_NAME, PATH, bundle, changed
+from tests.stand_ins.pki import Authority, static_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,7 +175,7 @@ def identities(router: Router) -> dict[str, dict[str, str]]:
         "no client certificate": {"cert": server.certificate, "key": server.key},
         "passphrase": {"cert": other.certificate, "key": locked},
         "no certificate": {"cert": "hello"},
-        "OpenVPN refuses": {"tls_crypt": static_key()[:200]},
+        "OpenVPN refuses": {"tls_crypt": static_key(8).decode()[:200]},
     }
 
 
@@ -275,7 +275,7 @@ def test_bundle_that_breaks_the_way_home_is_undone(router: Router, wanted: Bundl
 
 def test_tls_crypt_key_of_another_server_is_undone(router: Router) -> None:
     """A key that parses and is not the office's is seen only by trying; the old one comes back."""
-    with secrets(router, tls_crypt=static_key()):
+    with secrets(router, tls_crypt=static_key(8).decode()):
         unchanged_by(router, lambda: router.push(bundle()), "rolled-back")
 
 

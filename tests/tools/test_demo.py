@@ -7,7 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.cli.conftest import NOWHERE
+from tests.network import ROOT
+from tests.stand_ins.command_line import NOWHERE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ sys.exit(main([]))
 
 def _run(command: list[str], folder: Path, **more: str) -> tuple[int, str, str]:
     """Run it as a process whose own AWS does not answer."""
-    environment = NOWHERE | {"HOME": str(folder)} | more
+    environment = NOWHERE | {"HOME": str(folder), "PYTHONPATH": str(ROOT)} | more
     done = subprocess.run(  # noqa: S603 - our own command
         command, capture_output=True, text=True, cwd=folder, env=environment, timeout=900, check=False
     )

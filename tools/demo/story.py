@@ -19,7 +19,7 @@ QUIET_TICKS = 20
 
 
 def _as_declared(office: Office, _: Facts) -> list[str]:
-    return office.complaints
+    return office.complaints()
 
 
 @dataclass(frozen=True)
@@ -212,11 +212,11 @@ def _strangers_interface(office: Office) -> str:
 
 
 def _unwritten(office: Office, before: Facts) -> list[str]:
-    return [] if office.facts == before else ["something was written"]
+    return [] if office.facts() == before else ["something was written"]
 
 
 def _quiet(office: Office, _: Facts) -> list[str]:
-    return office.complaints + [f"{name} was asked for" for name in office.stage.writes()]
+    return office.complaints() + [f"{name} was asked for" for name in office.stage.writes()]
 
 
 def _moved_first(office: Office, _: Facts) -> list[str]:
@@ -225,22 +225,22 @@ def _moved_first(office: Office, _: Facts) -> list[str]:
     let_go = [n for n, call in enumerate(asked) if call.operation == "CompleteLifecycleAction"]
     written = [n for n, call in enumerate(asked) if call.service == "ec2" and call.write]
     good = len(let_go) == 1 and written and max(written) < let_go[0]
-    return office.complaints + ([] if good else ["the router was not let go, or before the pins had moved"])
+    return office.complaints() + ([] if good else ["the router was not let go, or before the pins had moved"])
 
 
 def _left_running(office: Office, before: Facts) -> list[str]:
     """Judge that the router was left while it still ran."""
     interface_id = before.addresses[office.topology.elastic_ip].interface_id
-    old = office.facts.interfaces.get(interface_id or "")
+    old = office.facts().interfaces.get(interface_id or "")
     left = interface_id != office.address["NetworkInterfaceId"] and old and old.instance_state == "running"
-    return office.complaints + ([] if left else ["it was not left while it ran"])
+    return office.complaints() + ([] if left else ["it was not left while it ran"])
 
 
 def _put_aside(office: Office, _: Facts) -> list[str]:
     sqs, arn = office.stage.world.client("sqs"), office.stage.deployment.names["ReconcileDeadLetters"]
     found = sqs.receive_message(QueueUrl=arn, MaxNumberOfMessages=10).get("Messages", [])
     aside = [message["Body"] for message in found] == ["not ours"]
-    return office.complaints + ([] if aside else ["the dead-letter queue does not hold that message alone"])
+    return office.complaints() + ([] if aside else ["the dead-letter queue does not hold that message alone"])
 
 
 def _pushed(office: Office, _: Facts) -> list[str]:
@@ -248,7 +248,7 @@ def _pushed(office: Office, _: Facts) -> list[str]:
     running = {office.router, office.standby}
     has = {i: box.digest for i, box in office.stage.boxes.items() if i in running}
     complaints = [] if len(set(has.values()) - {None}) == len(running) else [f"the routers have {has}"]
-    return office.complaints + complaints
+    return office.complaints() + complaints
 
 
 def _kept(office: Office, before: Facts) -> list[str]:
@@ -259,7 +259,7 @@ def _kept(office: Office, before: Facts) -> list[str]:
 
 def _only_the_denied_table(office: Office, _: Facts) -> list[str]:
     expected = [f"{_private_table(office)} has no route to 0.0.0.0/0"]
-    found = office.complaints
+    found = office.complaints()
     return [] if found == expected else [f"expected {expected}, found {found}"]
 
 

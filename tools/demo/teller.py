@@ -98,11 +98,11 @@ class _Teller:
         self.mooring.forget()
         self.console.print(f"[bold]{len(self.rows) + 1:2}  {scene.title}[/]")
         self.console.print(f"   happened  {scene.happen(office)}")
-        before = office.facts
+        before = office.facts()
         self._pass(scene.ticks)
         reports = list(self._reports(office))
         self._say(reports)
-        complaints = [*scene.proof(office, before), *untouched(office.topology, before, office.facts)]
+        complaints = [*scene.proof(office, before), *untouched(office.topology, before, office.facts())]
         verdicts = [str(report["verdict"]) for report in reports]
         verdict = next((v for v in verdicts if v != "converged"), "converged" if verdicts else "silent")
         complaints += [f"the verdict should be {scene.verdict}, not {v}" for v in {verdict} - {scene.verdict}]

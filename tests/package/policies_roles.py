@@ -11,9 +11,7 @@ import functools
 import importlib
 import json
 import logging
-import re
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +24,7 @@ from chalicelib.core.errors import ControllerError
 from tests.fake_aws.events import event as enveloped
 from tests.network import JOURNAL, deploy_documents, deploy_journal
 from tests.package.policies_calls import Facts, accesses
+from tests.stand_ins.functions import Functions, Log, Reply, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 CHALICE = Path(__file__).parent.parent.parent / ".chalice"
 STAGE = json.loads((CHALICE / "config.json").read_text())["stages"]["prod"]
 POLICIES = {name: CHALICE / one["iam_policy_file"] for name, one in STAGE["lambda_functions"].items()}
-OPERATOR = "arn:aws:iam::123456789012:user/operator"
 
 
 @functools.cache
@@ -64,71 +62,38 @@ def names(region: str, account: str) -> dict[str, str]:
     return known
 
 
-@dataclass(frozen=True)
-class Context:
-    """Lambda's context, as far as anybody looks."""
-
-    function_name: str
-    memory_limit_in_mb: int = 256
-    aws_request_id: str = "00000000-0000-0000-0000-000000000000"
-    milliseconds_left: int = 60_000
-
-    def get_remaining_time_in_millis(self) -> int:
-        """How much of the function's timeout is left."""
-        return self.milliseconds_left
-
-    @property
-    def invoked_function_arn(self) -> str:
-        """Whose account it is."""
-        return f"arn:aws:lambda:eu-west-1:123456789012:function:{self.function_name}"
-
-
 @contextlib.contextmanager
-def at_work(world: World) -> Iterator[Lambda]:
+def at_work(world: World) -> Iterator[FunctionsByRole]:
     """Deploy the functions into a world, and hear of what happens there from now on."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in world.environment().items():
             patch.setenv(name, value)
-        mooring = Lambda(world, importlib.import_module("app"), patch)
+        mooring = FunctionsByRole(world, importlib.import_module("app"), patch)
         try:
             yield mooring
         finally:
             mooring.close()
 
 
-class Ear(logging.Handler):
-    """Hears every line that the functions log."""
-
-    def __init__(self, formatter: logging.Formatter) -> None:
-        super().__init__()
-        self.setFormatter(formatter)
-        self.lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        self.lines.append(self.format(record))
-
-
-class Lambda:
-    """The functions of one Mooring in one world, and what they needed of AWS."""
+class FunctionsByRole(Functions):
+    """The functions of one Mooring, and what each needed of AWS."""
 
     def __init__(self, world: World, app: ModuleType, patch: pytest.MonkeyPatch) -> None:
-        self.world = world
+        super().__init__(app, world, "", Log())
         self.needed: dict[str, list[Access]] = {name: [] for name in POLICIES}
         self.failures: list[ControllerError] = []
         self.running = ""
-        self._app, self._patch = app, patch
+        self._patch = patch
         self._edges = {name: Edge(world.session, world.endpoint_url) for name in POLICIES}
         self._sqs: Client = world.client("sqs", by="product")
         self._logs: Client = world.client("logs", by="product")
         self._events: list[Event] = []
         self._make()
-        self._ear = Ear(app.logger.registered_formatter)
-        logging.getLogger("mooring").addHandler(self._ear)
+        logging.getLogger("mooring").addHandler(self.log)
 
     def close(self) -> None:
         """Hear no more."""
-        logging.getLogger("mooring").removeHandler(self._ear)
+        logging.getLogger("mooring").removeHandler(self.log)
 
     def _make(self) -> None:
         """Make what resources.yaml puts around the functions; time is not waited for, so nothing stays invisible."""
@@ -157,56 +122,35 @@ class Lambda:
 
     # -- what happens ------------------------------------------------------------------------------------
 
-    def event(self, event: Event) -> None:
+    def event(self, event: object) -> list[str]:
         """Have an event passed on; one that fails is put aside, as Lambda does when its retries are over."""
         with self._as("on_event"):
             try:
-                self._app.on_event(event, Context("mooring-on-event"))
+                return super().event(event)
             except ControllerError as error:
                 self.failures.append(error)
                 self._put_aside(event)
+        return []
 
     def settle(self) -> list[str]:
         """Deliver what happened, and serve the queue until nothing is left or a message came back; gives the log."""
-        heard = len(self._ear.lines)
+        heard = len(self.log.text)
         served = True
         while served:
             while self._events:
                 self.event(self._events.pop(0))
             served = self._serve()
-        return self._ear.lines[heard:]
+        return self.log.text[heard:]
 
-    def tick(self) -> list[str]:
+    def tick(self) -> None:
         """Let a minute pass."""
         self._events.append(minute(self.world))
-        return self.settle()
+        self.settle()
 
-    def api(
-        self, method: str, path: str, body: dict[str, Any] | None = None, **query: str
-    ) -> tuple[int, dict[str, Any]]:
-        """Ask the API, as an operator."""
-        resource, parameters = self._route(path)
-        request = {
-            "resource": resource,
-            "path": path,
-            "httpMethod": method,
-            "headers": {"Content-Type": "application/json"},
-            "multiValueHeaders": {"Content-Type": ["application/json"]},
-            "pathParameters": parameters,
-            "queryStringParameters": query or None,
-            "multiValueQueryStringParameters": {name: [value] for name, value in query.items()} or None,
-            "requestContext": {
-                "resourcePath": resource,
-                "httpMethod": method,
-                "identity": {"userArn": OPERATOR},
-            },
-            "body": json.dumps(body) if body is not None else None,
-            "isBase64Encoded": False,
-            "stageVariables": None,
-        }
+    def send(self, *request: Any, **more: Any) -> Reply:  # noqa: ANN401 - see there
+        """Call the API in the role of its function."""
         with self._as("api_handler"):
-            answer = self._app.app(request, Context("mooring-api"))
-        return answer["statusCode"], json.loads(answer["body"])
+            return super().send(*request, **more)
 
     def poison(self) -> list[str]:
         """Have the worker choke on a message, and take it off the queue in the end; gives the log."""
@@ -234,7 +178,7 @@ class Lambda:
     def enter(self, function: str) -> None:
         """Give the function its own edge, and begin its log."""
         self.running = function
-        self._patch.setattr(self._app, "edge", self._edges[function])
+        self._patch.setattr(self.app, "edge", self._edges[function])
         stream = {"logGroupName": self._log_groups[function], "logStreamName": str(uuid.uuid4())}
         try:
             self._logs.create_log_stream(**stream)
@@ -253,25 +197,18 @@ class Lambda:
                 if message is None:
                     return False
                 invocation.facts = Facts.of(self.world)
-                answer = self._app.reconcile(_sqs_event(message), Context("mooring-reconcile"))
-                if answer["batchItemFailures"]:
+                if self._run("reconcile", {"Records": [record(message)]})["batchItemFailures"]:
                     return False
                 self._sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
             except ClientError:  # Lambda's own call was refused: it polls again later
                 return False
             return True
 
-    def _put_aside(self, event: Event) -> None:
+    def _put_aside(self, event: object) -> None:
         try:
             self._sqs.send_message(QueueUrl=self.aside_url, MessageBody=json.dumps(event))
         except ClientError:
             return  # Lambda drops the event; the tick looks anyway
-
-    def _route(self, path: str) -> tuple[str, dict[str, str]]:
-        for resource in self._app.app.routes:
-            if found := re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", resource), path):
-                return resource, found.groupdict()
-        raise LookupError(f"no route {path}")
 
     def _count(self, queue_url: str) -> int:
         asked = self.world.client("sqs").get_queue_attributes(
@@ -283,7 +220,7 @@ class Lambda:
 class Invocation:
     """One function at work: whatever is asked of AWS meanwhile, its role must allow."""
 
-    def __init__(self, owner: Lambda, function: str) -> None:
+    def __init__(self, owner: FunctionsByRole, function: str) -> None:
         self._owner, self._function = owner, function
         self.facts = Facts.none(owner.world)
 
@@ -319,18 +256,3 @@ def api_call(world: World, name: str, **parameters: str) -> Event:
         "requestParameters": parameters,
     }
     return happened(world, "aws.ec2", "AWS API Call via CloudTrail", detail)
-
-
-def _sqs_event(message: dict[str, Any]) -> dict[str, Any]:
-    record = {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message["Attributes"],
-        "messageAttributes": {},
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:mooring-reconcile.fifo",
-        "awsRegion": "eu-west-1",
-    }
-    return {"Records": [record]}

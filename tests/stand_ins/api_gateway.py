@@ -8,7 +8,7 @@ import re
 import uuid
 from http.client import responses
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -19,21 +19,21 @@ OPERATOR = f"arn:aws:iam::{ACCOUNT}:user/anna"
 
 
 def proxied(  # noqa: PLR0913 - what a request is made of
-    app: ModuleType,
     method: str,
     path: str,
     body: bytes,
     *,
-    content_type: str | None,
-    query: dict[str, list[str]] | None,
-    by: str | None,
+    route: tuple[str, dict[str, str]],
+    content_type: str | None = "application/json",
+    query: dict[str, list[str]] | None = None,
+    by: str | None = OPERATOR,
+    binary: bool = False,
 ) -> dict[str, Any]:
     """Make the event of a Lambda proxy integration (API Gateway developer guide, "Input format of a Lambda function").
 
-    API Gateway itself refuses a path or method it has no route for; here it is passed on, to see what becomes of it.
+    `route` is the route's path and the names that a request's path gives it.
     """
-    resource, names = _resource(app, path)
-    binary = (content_type or "").partition(";")[0] in app.app.api.binary_types
+    resource, names = route
     headers = {"Host": "api.execute-api.eu-west-1.amazonaws.com", "Accept": "*/*"}
     if content_type is not None:
         headers["Content-Type"] = content_type
@@ -71,13 +71,35 @@ def proxied(  # noqa: PLR0913 - what a request is made of
     }
 
 
-def _resource(app: ModuleType, path: str) -> tuple[str, dict[str, str]]:
-    """Find the route that a path belongs to, and the names in it; a path of no route is its own."""
-    for route in app.app.routes:
-        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route))
-        if found := re.fullmatch(pattern, path):
-            return route, found.groupdict()
-    return path, {}
+def matched(route: str, path: str) -> dict[str, str] | None:
+    """Match a path with a route's; give the names in it, or None."""
+    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(route))
+    found = re.fullmatch(pattern, path)
+    return found and {name: unquote(value) for name, value in found.groupdict().items()}
+
+
+def asked(  # noqa: PLR0913 - what a request is made of
+    app: ModuleType,
+    method: str,
+    path: str,
+    body: bytes,
+    *,
+    content_type: str | None,
+    query: dict[str, list[str]] | None,
+    by: str | None,
+) -> dict[str, Any]:
+    """Make the event for an app of Chalice's; API Gateway itself refuses a path or method it has no route for.
+
+    Here such a one is passed on as its own route, to see what becomes of it.
+    """
+    found = ((route, matched(route, path)) for route in app.app.routes)
+    route: tuple[str, dict[str, str]] = next(
+        ((one, names) for one, names in found if names is not None), (path, {})
+    )
+    binary = (content_type or "").partition(";")[0] in app.app.api.binary_types
+    return proxied(
+        method, path, body, route=route, content_type=content_type, query=query, by=by, binary=binary
+    )
 
 
 def wsgi(app: ModuleType, context: object) -> WSGIApplication:
@@ -86,7 +108,7 @@ def wsgi(app: ModuleType, context: object) -> WSGIApplication:
     def serve(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
         size = int(environ.get("CONTENT_LENGTH") or 0)
         signed = environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4-HMAC-SHA256 ")
-        event = proxied(
+        event = asked(
             app,
             environ["REQUEST_METHOD"],
             environ["PATH_INFO"].encode("latin-1").decode(errors="replace").removeprefix("/v1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from chalicelib.core.machines.certificate import PARTS, Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
@@ -141,3 +142,47 @@ def kit(name: str = "aws-router", by: Holder | None = None, seed: int = 7, **mor
     authority = by or ca()
     router = issue(name, authority, **more)
     return Kit(authority.pem, router.pem, router.key_pem(), static_key(seed))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A certificate and its key, as text."""
+
+    certificate: str
+    key: str
+
+    def write(self, folder: Path, name: str) -> None:
+        """Write `name.crt` and `name.key`."""
+        (folder / f"{name}.crt").write_text(self.certificate)
+        _write_secret(folder / f"{name}.key", self.key)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """An office's CA and the tls-crypt key of its server, as text; its own, so that another's is a stranger's."""
+
+    holder: Holder = field(default_factory=lambda: issue("office CA", None, authority=True, uses=()))
+    tls_crypt: str = field(default_factory=lambda: static_key().decode())
+
+    @property
+    def certificate(self) -> str:
+        """The CA's certificate."""
+        return self.holder.pem.decode()
+
+    def issue(self, name: str, *, days: float = 20, server: bool = False) -> Identity:
+        """Issue a certificate for a client or a server; days below 0 have passed."""
+        uses, lasts = SERVER if server else CLIENT, timedelta(days=days)
+        holder = issue(name, self.holder, uses=uses, lasts=lasts, since=60 * DAY)
+        return Identity(holder.pem.decode(), holder.key_pem().decode())
+
+    def write(self, folder: Path) -> None:
+        """Write `ca.crt` and `tls-crypt.key` into a folder that may be missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "ca.crt").write_text(self.certificate)
+        _write_secret(folder / "tls-crypt.key", self.tls_crypt)
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Write what nobody else may read: OpenVPN warns of a key that others can."""
+    path.touch(0o600)
+    path.write_text(text)

@@ -7,11 +7,13 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tests.app.gateway import ACCOUNT, OPERATOR, REGION, proxied
+from chalicelib.aws import telemetry
+from tests.stand_ins.api_gateway import ACCOUNT, OPERATOR, REGION, asked
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
     from chalicelib.bootstrap import Edge
@@ -21,6 +23,8 @@ Event: TypeAlias = "dict[str, Any]"
 
 EVENTS = Path(__file__).parent.parent / "events"
 SAMPLE_ID = "i-1234567890abcdef0"
+NAMES = {"on_event": "mooring-on-event", "reconcile": "mooring-reconcile", "app": "mooring-api"}
+"""What the functions of app.py are called as Lambda functions."""
 
 
 def sample(
@@ -53,21 +57,37 @@ class Context:
         return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.function_name}"
 
 
-@dataclass(frozen=True)
-class Reply:
+def record(
+    message: Event, queue_arn: str = f"arn:aws:sqs:{REGION}:{ACCOUNT}:mooring-reconcile.fifo"
+) -> Event:
+    """Make the record that Lambda makes of a message (Lambda developer guide, "Example Amazon SQS message event")."""
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": queue_arn.split(":")[3],
+    }
+
+
+class Reply(NamedTuple):
     """What the API's caller gets; every body is JSON."""
 
     status: int
     body: Any
-    headers: dict[str, str]
+    headers: Mapping[str, str]
 
 
 class Log(logging.Handler):
     """Keeps every line that the functions log."""
 
-    def __init__(self, formatter: logging.Formatter) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(formatter)
+        self.setFormatter(telemetry.logger.registered_formatter)
         self.text: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -102,11 +122,15 @@ class Functions:
         """Name the functions' calls of AWS."""
         return [call.operation for call in self.calls()]
 
+    def _run(self, function: str, event: object) -> Any:  # noqa: ANN401 - any JSON
+        """Have a function of app.py serve an event."""
+        return getattr(self.app, function)(event, Context(NAMES[function]))
+
     # -- events --------------------------------------------------------------------------------------
 
     def event(self, event: object) -> list[str]:
         """Deliver an event; gives the names of the topologies that were woken."""
-        woken: list[str] = self.app.on_event(event, Context("mooring-on-event"))["woken"]
+        woken: list[str] = self._run("on_event", event)["woken"]
         return woken
 
     def ignored(self, event: object) -> str:
@@ -126,25 +150,12 @@ class Functions:
         while found := sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=10, AttributeNames=["All"]
         ).get("Messages"):
-            records += [
-                {
-                    "messageId": message["MessageId"],
-                    "receiptHandle": message["ReceiptHandle"],
-                    "body": message["Body"],
-                    "attributes": message["Attributes"],
-                    "messageAttributes": {},
-                    "md5OfBody": message["MD5OfBody"],
-                    "eventSource": "aws:sqs",
-                    "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:mooring-reconcile.fifo",
-                    "awsRegion": REGION,
-                }
-                for message in found
-            ]
+            records += [record(message) for message in found]
         return records
 
     def reconcile(self, records: list[Event]) -> list[str]:
         """Have the worker serve a batch; what it served is deleted; gives the ids of what it did not."""
-        answer = self.app.reconcile({"Records": records}, Context("mooring-reconcile"))
+        answer = self._run("reconcile", {"Records": records})
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         sqs = self.world.client("sqs")
         for record in records:
@@ -192,8 +203,8 @@ class Functions:
     ) -> Reply:
         """Call the API with whatever body."""
         queries = {name: [value] for name, value in query.items()} if query else None
-        event = proxied(self.app, method, path, body, content_type=content_type, query=queries, by=by)
-        answer = self.app.app(event, Context("mooring-api"))
+        event = asked(self.app, method, path, body, content_type=content_type, query=queries, by=by)
+        answer = self._run("app", event)
         json.dumps(answer)  # or Lambda could not give it back
         headers: dict[str, str] = answer["headers"]
         assert headers["Content-Type"] == "application/json"
