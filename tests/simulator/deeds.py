@@ -178,6 +178,21 @@ def recovered(s: Schedule, name: str) -> None:
         s.vpc.status(name, Status("ok", None, status.events) if status.events else OK)
 
 
+def zone_fails(s: Schedule) -> None:
+    """Have all candidates fail at once, as in a zone's outage: they hang, stop or end."""
+    how = s.course.pick(("hang", "stop", "end"))
+    s.course.say(f"all candidates {how}")
+    for instance in candidates(s, "running"):
+        name = instance.id
+        if how == "hang":
+            s.vpc.status(name, Status("impaired", moment(s.vpc.now).replace(microsecond=0)))
+            _later(s, 60, 600, lambda name=name: recovered(s, name))  # type: ignore[misc]
+        elif how == "stop":
+            stop(s, instance)
+        else:
+            end(s, name)
+
+
 # -- notices ---------------------------------------------------------------------------------------------
 
 

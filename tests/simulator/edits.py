@@ -49,6 +49,17 @@ def delete_route(s: Schedule) -> None:
         _traced(s, "DeleteRoute", _ours(s, table.id), **where)
 
 
+def delete_default(s: Schedule) -> None:
+    """Delete a default route of a declared table: the way out of its subnets."""
+    ours = [table_id for _, table_id in s.truth.writable(s.truth.declared)]
+    ways = [table_id for table_id in ours if s.vpc.tables[table_id].static("0.0.0.0/0")]
+    if ways:
+        table_id = s.course.pick(ways)
+        s.course.say(f"somebody deletes {table_id} 0.0.0.0/0")
+        s.vpc.unroute(table_id, "0.0.0.0/0")
+        _traced(s, "DeleteRoute", table_id, routeTableId=table_id, destinationCidrBlock="0.0.0.0/0")
+
+
 def point_route(s: Schedule) -> None:
     """Point a route elsewhere, or add one."""
     table, destination = s.course.pick(list(s.vpc.tables)), s.course.pick(DESTINATIONS)
