@@ -19,8 +19,8 @@ from chalicelib.core.change import (
     RevokeIngress,
 )
 from chalicelib.core.machine import PATIENCE
-from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, pinned, through
-from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT, STATUS
+from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, opens_ssh, pinned, through
+from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT, RULES, STATUS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -219,6 +219,10 @@ class Judge:
         declared = run.topology or self.truth.declared
         if declared.ssh != "closed" and change.group_id == declared.security_group:
             self.blame("I6 a foreign rule is revoked", change.rule_id)
+        floor = run.started - WINDOW if RULES in run.late else run.started
+        shown = self.truth.vpc.shown_since(RULES, floor)
+        if not any(opens_ssh(rule) for rules in shown for rule in rules):
+            self.blame("I6 a rule is to be revoked that opens ssh to nobody else", change.rule_id)
 
     def _judge_route(self, run: Run, change: CreateRoute | ReplaceRoute) -> None:
         declared = run.topology or self.truth.declared

@@ -11,7 +11,7 @@ from tests.simulator.vpc import LONG_AGO, NAT, NAT_CARD, seconds
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.observation import Instance, Interface, RouteTable
+    from chalicelib.core.observation import IngressRule, Instance, Interface, RouteTable
     from chalicelib.core.topology import Table, TableSelector, Topology
     from tests.simulator.vpc import Vpc
 
@@ -198,7 +198,7 @@ class Truth:
         if declared.dhcp_options not in (None, self.vpc.options):
             found["dhcp options"] = f"are {self.vpc.options}"
         for rule in self.vpc.rules.values() if declared.ssh == "closed" else ():
-            if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, DEFAULT):
+            if opens_ssh(rule):
                 found[f"ingress {rule.id}"] = "opens ssh"
         return found
 
@@ -243,6 +243,11 @@ class Truth:
         """Say whether AWS is about to take this launch of an instance, and has said so since a moment."""
         launched, now = seconds(instance.launched_at), self.vpc.now
         return any(max(launched, heard) <= w.since <= now < w.until for w in self.warned.get(instance.id, ()))
+
+
+def opens_ssh(rule: IngressRule) -> bool:
+    """Say whether a rule opens ssh to the world, and nothing else."""
+    return (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, DEFAULT)
 
 
 def is_candidate(instance: Instance, declared: Topology) -> bool:

@@ -99,6 +99,15 @@ class Vpc:
         """Give what an API said at a moment."""
         return next(value for since, value in reversed(self.past[api]) if since <= at)
 
+    def shown_since(self, api: str, at: float) -> list[Any]:
+        """Give everything an API said since a moment, the latest first."""
+        found = []
+        for since, value in reversed(self.past[api]):
+            found.append(value)
+            if since <= at:
+                break
+        return found
+
     def by_id(self, instance_id: str, at: float) -> Instance | None:
         """Give an instance as DescribeInstances by its id said at a moment; a terminated one is known for an hour."""
         listed: tuple[Instance, ...] = self.shown(INSTANCES, at)
