@@ -20,7 +20,7 @@ from chalicelib.core.change import (
 )
 from chalicelib.core.machine import PATIENCE
 from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, opens_ssh, pinned, through
-from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT, RULES, STATUS
+from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT, RULES, STATUS, created
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -176,7 +176,7 @@ class Judge:
         vpc = self.truth.vpc
         self._was = self._thrown = None
         if isinstance(change, LEADS) and change.table_id in vpc.tables:
-            route = vpc.tables[change.table_id].static(change.destination)
+            route = created(vpc.tables[change.table_id], change.destination)
             self._was = route.target if route else None
         elif isinstance(change, AssociateAddress):
             elastic_ip = vpc.elastic_ips.get(change.allocation_id)
@@ -315,4 +315,4 @@ class Judge:
 
 def _seen_from(run: Run) -> float:
     """Give the earliest moment that what was read of who is fit may be from."""
-    return run.started - WINDOW if run.late & TELLING or STATUS in run.failed else run.started
+    return run.started - WINDOW if run.late & TELLING else run.started

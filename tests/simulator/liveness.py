@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 from tests.builders import EIP
 from tests.simulator.truth import DEFAULT, HOUR, WINDOW, is_candidate
-from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT_CARD, RULES, STATUS, SUBNETS, TABLES, VPCS
+from tests.simulator.vpc import (
+    ADDRESSES,
+    INSTANCES,
+    LONG_AGO,
+    NAT_CARD,
+    RULES,
+    STATUS,
+    SUBNETS,
+    TABLES,
+    VPCS,
+    created,
+)
 
 if TYPE_CHECKING:
     from chalicelib.core.observation import Instance
@@ -84,7 +95,7 @@ class Liveness:
             return
         self._calm(run, run.topology)
         quiet = settled == (run.version, self.epoch, run.noted) and not self._truth.warned
-        if quiet and not run.heard and not run.failed and (run.writes or run.pushes):
+        if quiet and not run.heard and not run.failed and (run.writes or run.pushes or run.decided):
             judge.blame("I9 something is written although nothing happened", f"{run.writes}, {run.pushes}")
         if report.verdict in ("repaired", "converged") and not run.failed:
             self._settled = (self._truth.vpc.version, self.epoch, judge.noted)
@@ -179,7 +190,7 @@ class Liveness:
             elastic_ip = self._truth.vpc.elastic_ips[declared.elastic_ip]
             target = elastic_ip.interface_id or ""
         else:
-            route = self._truth.vpc.tables[where[0]].static(where[1])
+            route = created(self._truth.vpc.tables[where[0]], where[1])
             if route is None:
                 return True
             target = "" if route.state == "blackhole" else route.target

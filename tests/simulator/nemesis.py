@@ -144,6 +144,7 @@ KINDS: dict[str, tuple[Callable[[Schedule], object], ...]] = {
         edits.foreign_address,
         edits.foreign_address,
         edits.to_nat,
+        edits.propagate,
         edits.delete_table,
         deeds.launch,
         edits.tag_main,
@@ -169,8 +170,8 @@ MACHINES = {"machines", "deaf"}
 """What takes a topology with a tunnel."""
 TOLD = ("comeback", "rollout", "relaunch", "rehearsal")
 """Stories (`stories.py`)."""
-NOTICES = {"spot", "hooks"}
-"""What comes by events alone."""
+EVENTFUL = {"spot", "hooks", "zone"}
+"""What comes by events, or is seen by them before the next tick."""
 FAULTS = (_reads, _writes, _others, _unreadable, _deaf, _crash)
 BESIDE = (people.here, _twice)
 """What is drawn to fall into the middle of the tick's run."""
@@ -202,7 +203,7 @@ def begin(s: Schedule) -> None:
     s.skew = s.course.pick((0.5, 2.0)) if "skew" in s.features else 0.0
     if "losses" in s.features:
         s.events.fate = (0.4, 0.2, 0.3)
-    elif not s.features & {"events", *NOTICES}:
+    elif not s.features & {"events", *EVENTFUL}:
         s.events.fate = (1.0, 0.0, 0.0)
     s.deeds = [deed for name in _NAMES if name in s.features for deed in KINDS[name]]
 

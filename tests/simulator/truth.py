@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chalicelib.core.topology import DEFAULT_ROUTE
-from tests.simulator.vpc import LONG_AGO, NAT, NAT_CARD, seconds
+from tests.simulator.vpc import LONG_AGO, NAT, NAT_CARD, created, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +156,7 @@ class Truth:
         for entry, table_id in self.writable(declared):
             table = self.vpc.tables[table_id]
             for destination in through(declared, entry):
-                route = table.static(destination)
+                route = created(table, destination)
                 yield f"{table_id} {destination}", route.target if route else None
         elastic_ip = self.vpc.elastic_ips.get(declared.elastic_ip)
         yield declared.elastic_ip, elastic_ip.interface_id if elastic_ip else None
@@ -212,7 +212,7 @@ class Truth:
             wanted = [(DEFAULT, declared.internet_gateway)] if entry.kind == "public" else []
             wanted += [(d, card.id) for d in through(declared, entry)] if card else []
             for destination, target in wanted:
-                route = table.static(destination)
+                route = created(table, destination)
                 if (route and route.target == target) or (blocked and route and route.target == NAT):
                     continue
                 there = route.target if route else "nothing"
@@ -220,7 +220,7 @@ class Truth:
 
     def _wrong_subnets(self, entry: Table, table: RouteTable, found: dict[str, str]) -> None:
         """Find the subnets that are with another table; each waits until its own leads somewhere."""
-        way_out = table.static(DEFAULT)
+        way_out = created(table, DEFAULT)
         if way_out is None or way_out.state != "active":
             return
         for subnet_id in entry.subnets:
