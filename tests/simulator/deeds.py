@@ -12,8 +12,9 @@ from tests.builders import (
     SECOND_PUBLIC_SUBNET,
 )
 from tests.simulator import declared
+from tests.simulator.course import Fault
 from tests.simulator.truth import INFINITE, Warned
-from tests.simulator.vpc import OK, Status, moment
+from tests.simulator.vpc import OK, STATUS, Status, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -179,9 +180,11 @@ def recovered(s: Schedule, name: str) -> None:
 
 
 def zone_fails(s: Schedule) -> None:
-    """Have all candidates fail at once, as in a zone's outage: they hang, stop or end."""
+    """Have all candidates fail at once, as in a zone's outage: they hang, stop or end, and everybody asks EC2 how they are."""
     how = s.course.pick(("hang", "stop", "end"))
     s.course.say(f"all candidates {how}")
+    if s.course.chance(0.3):
+        s.course.faults.append(Fault(STATUS, "throttle", s.vpc.now, s.vpc.now + 60))
     for instance in candidates(s, "running"):
         name = instance.id
         if how == "hang":
