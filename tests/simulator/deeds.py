@@ -272,7 +272,9 @@ def schedule_event(s: Schedule) -> None:
         when = s.vpc.now + s.course.pick((600.0, 3000.0, 90000.0))
         event = ScheduledEvent("instance-retirement", moment(when))
         s.course.say(f"{instance.id} is to be retired at {moment(when):%H:%M}")
-        s.truth.warned.setdefault(instance.id, []).append(Warned(max(s.vpc.now, when - 3700), INFINITE))
+        s.truth.warned.setdefault(instance.id, []).append(
+            Warned(max(s.vpc.now, when - 3700), INFINITE, when - 3600)
+        )
         old = s.vpc.statuses[instance.id]
         s.vpc.status(instance.id, Status(old.checks, old.impaired_since, (event,)))
         s.course.at(when, lambda: _retired(s, instance.id))

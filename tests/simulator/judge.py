@@ -307,8 +307,9 @@ class Judge:
     def completed(self, instance_id: str) -> None:
         """Judge that a terminating instance was let go."""
         instance = self.truth.vpc.instances.get(instance_id)
-        card = pinned(instance, self.truth.declared) if instance else None
-        led = [what for what, target in self.truth.pins(self.truth.declared) if card and target == card.id]
+        declared = self._course.running[-1].topology or self.truth.declared
+        card = pinned(instance, declared) if instance else None
+        led = [what for what, target in self.truth.pins(declared) if card and target == card.id]
         if led and not self.lag_seen and not self._course.running[-1].overtaken:
             self.blame("I10 an instance is let go that things lead to", f"{instance_id}: {led[0]}")
 

@@ -36,11 +36,15 @@ class Mark:
 
 @dataclass(slots=True)
 class Warned:
-    """That AWS is about to take an instance: in force from a moment until another, at most."""
+    """That AWS is about to take an instance: in force from a moment until another, at most.
+
+    `due` is from when a scheduled event counts: AWS does not date its announcement, so who chose the instance after that
+    is taken to have known.
+    """
 
     since: float
     until: float
-    hook: bool = False
+    due: float | None = None
 
 
 @dataclass
@@ -242,7 +246,10 @@ class Truth:
     def notice_in_force(self, instance: Instance, heard: float) -> bool:
         """Say whether AWS is about to take this launch of an instance, and has said so since a moment."""
         launched, now = seconds(instance.launched_at), self.vpc.now
-        return any(max(launched, heard) <= w.since <= now < w.until for w in self.warned.get(instance.id, ()))
+        return any(
+            launched <= w.since <= now < w.until and (w.since if w.due is None else w.due) >= heard
+            for w in self.warned.get(instance.id, ())
+        )
 
 
 def opens_ssh(rule: IngressRule) -> bool:
