@@ -137,7 +137,7 @@ class Liveness:
             judge.blame("I10 a route is taken from what carries for what cannot", run.left_nat[0])
         usable = there and there.state == "running" and not self._truth.useless(there, declared)
         router = there if usable else None
-        wrongs, moved = self._truth.wrongs(declared, router), self._moved_by_hand(declared)
+        wrongs, moved = self._truth.wrongs(declared, router), self._moved_by_hand(run, declared)
         if wrongs and verdict in ("converged", "repaired") and router:
             subject, what = next(iter(wrongs.items()))
             judge.blame("I10 a verdict that is not so", f"{verdict}, but {subject} {what}")
@@ -158,10 +158,12 @@ class Liveness:
                 f"I15 {_kind(subject)} is not repaired (verdict {verdict}{beside})", f"{subject} {what}"
             )
 
-    def _moved_by_hand(self, declared: Topology) -> bool:
+    def _moved_by_hand(self, run: Run, declared: Topology) -> bool:
         """Say whether somebody has moved the network whole to one that is fit: it takes several looks to believe that."""
         truth = self._truth
-        there = [i for i in truth.vpc.instances if i != self._judge.router and not truth.marks[i].why]
+        unseen = "it fails its status checks" if STATUS in run.failed else ""  # nobody could know
+        others = [i for i in truth.vpc.instances if i != self._judge.router]
+        there = [i for i in others if truth.marks[i].why in ("", unseen)]
         there = [i for i in there if truth.all_lead_to(declared, i)]
         now = self._course.vpc.now
         if not there:
@@ -245,6 +247,8 @@ class Liveness:
             return False
         if now - judge.since <= WINDOW:
             return True
+        if why == "notified" and now - seconds(router.launched_at) <= WINDOW:
+            return True  # what is scheduled may have been so for the launch before
         if why not in ("impaired", "notified"):
             return False
         recent = [at for at in judge.left if at > now - HOUR]
