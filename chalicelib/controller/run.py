@@ -109,7 +109,9 @@ class Run:
         """Attempt every change that is allowed; what depends on another waits for it, and is blocked when that fails."""
         if self.error:
             return
-        for stage in _stages(self.seen.allowed.network):
+        plan = self.seen.allowed.network
+        stages = _stages(plan)
+        for stage in stages:
             blocked = {
                 resource_key(c): _blocked(on[0])
                 for c in stage
@@ -117,6 +119,8 @@ class Run:
             }
             ready = [change for change in stage if resource_key(change) not in blocked]
             seconds = max(0.0, self.task.left(self.ports.clock) - PROOF_SECONDS)
+            if stage is stages[0] and len(stage) < len(plan.changes):
+                seconds /= 2  # one of these that hangs leaves time for what needs none of them
             failures = self.ports.network.apply(ready, seconds) if ready else []
             self.attempted |= blocked | dict(zip(map(resource_key, ready), failures, strict=True))
 

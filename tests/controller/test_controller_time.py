@@ -16,9 +16,10 @@ from chalicelib.controller.assessment import PROOF_SECONDS, RUN_SECONDS
 from chalicelib.controller.ports import LOOK_SECONDS
 from chalicelib.controller.reconcile import preview
 from chalicelib.core.machines.machine import Agent, Inspection, Machine
-from chalicelib.core.network.change import ReplaceRoute, resource_key
+from chalicelib.core.network.change import DisableSourceDestCheck, ReplaceRoute, resource_key
+from chalicelib.core.network.report import Failure
 from chalicelib.core.request import Action, Request
-from tests.builders import PRIVATE_A, PRIVATE_B, ROUTER, STANDBY, TUNNEL, topology
+from tests.builders import PRIVATE_A, PRIVATE_B, ROUTER, STANDBY, TUNNEL, instance, standby, topology
 from tests.fakes import Beside, Decided, FakeNetwork, Fault, Write
 from tests.histories import remembered
 from tests.scenes import moored, results
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from chalicelib.core.network.change import NetworkChange
     from chalicelib.core.network.history import History
-    from chalicelib.core.network.report import Failure
     from tests.fakes import Scene
 
 MANAGED = topology(tunnel=TUNNEL)
@@ -188,6 +188,26 @@ def test_writes_that_find_no_time_are_left_for_the_next_run() -> None:
     assert (first.verdict, first.retryable) == ("drifting", True)
     assert {o.failure.code for o in first.outcomes if o.failure} == {"OutOfTime"}
     assert [scene.reconcile().verdict for _ in range(2)] == ["drifting", "repaired"]
+
+
+def test_check_that_hangs_leaves_time_for_what_does_not_need_it() -> None:
+    """The Elastic IP comes to the standby in this run, though the routes wait for the check."""
+    scene = moored(instance(), standby(check=True))
+    scene.model.terminate(ROUTER)
+    network = scene.network
+
+    def apply(changes: Sequence[NetworkChange], seconds: float) -> Sequence[Failure | None]:
+        if any(isinstance(change, DisableSourceDestCheck) for change in changes):
+            scene.clock.sleep(seconds)
+            return [Failure("ReadTimeoutError", "no reply", retryable=True) for _ in changes]
+        return FakeNetwork.apply(network, changes, seconds)
+
+    network.apply = apply  # type: ignore[method-assign]
+    report = scene.reconcile()
+    told = results(report)
+    assert told["elastic ip eipalloc-00000000000000001"] == "verified"
+    assert "held" in told.values()
+    assert report.finished_at - report.started_at <= timedelta(seconds=RUN_SECONDS)
 
 
 def test_verifying_stops_when_time_is_over_and_the_outcome_is_recorded() -> None:

@@ -110,8 +110,8 @@ RUNNING = (
     Mutant(
         "controller/run.py",
         "carries out a plan that a guard refused",
-        "_stages(self.seen.allowed.network):",
-        "_stages(self.seen.network):",
+        "        plan = self.seen.allowed.network\n",
+        "        plan = self.seen.network\n",
     ),
     Mutant(
         "controller/run.py",

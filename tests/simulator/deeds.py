@@ -12,8 +12,9 @@ from tests.builders import (
     SECOND_PUBLIC_SUBNET,
 )
 from tests.simulator import declared
+from tests.simulator.course import Fault
 from tests.simulator.truth import INFINITE, Warned
-from tests.simulator.vpc import OK, Status, moment
+from tests.simulator.vpc import OK, STATUS, Status, moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -178,6 +179,23 @@ def recovered(s: Schedule, name: str) -> None:
         s.vpc.status(name, Status("ok", None, status.events) if status.events else OK)
 
 
+def zone_fails(s: Schedule) -> None:
+    """Have all candidates fail at once, as in a zone's outage: they hang, stop or end, and everybody asks EC2 how they are."""
+    how = s.course.pick(("hang", "stop", "end"))
+    s.course.say(f"all candidates {how}")
+    if s.course.chance(0.3):
+        s.course.faults.append(Fault(STATUS, "throttle", s.vpc.now, s.vpc.now + 60))
+    for instance in candidates(s, "running"):
+        name = instance.id
+        if how == "hang":
+            s.vpc.status(name, Status("impaired", moment(s.vpc.now).replace(microsecond=0)))
+            _later(s, 60, 600, lambda name=name: recovered(s, name))  # type: ignore[misc]
+        elif how == "stop":
+            stop(s, instance)
+        else:
+            end(s, name)
+
+
 # -- notices ---------------------------------------------------------------------------------------------
 
 
@@ -254,7 +272,9 @@ def schedule_event(s: Schedule) -> None:
         when = s.vpc.now + s.course.pick((600.0, 3000.0, 90000.0))
         event = ScheduledEvent("instance-retirement", moment(when))
         s.course.say(f"{instance.id} is to be retired at {moment(when):%H:%M}")
-        s.truth.warned.setdefault(instance.id, []).append(Warned(max(s.vpc.now, when - 3700), INFINITE))
+        s.truth.warned.setdefault(instance.id, []).append(
+            Warned(max(s.vpc.now, when - 3700), INFINITE, when - 3600)
+        )
         old = s.vpc.statuses[instance.id]
         s.vpc.status(instance.id, Status(old.checks, old.impaired_since, (event,)))
         s.course.at(when, lambda: _retired(s, instance.id))

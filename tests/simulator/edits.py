@@ -14,11 +14,12 @@ from tests.builders import (
     PRIVATE_A,
     PRIVATE_SUBNET_B,
     an_id,
+    propagated,
 )
 from tests.simulator import declared
 from tests.simulator.deeds import candidates, chosen
 from tests.simulator.truth import INFINITE, is_candidate, pinned
-from tests.simulator.vpc import NAT, NAT_CARD
+from tests.simulator.vpc import NAT, NAT_CARD, created
 
 if TYPE_CHECKING:
     from tests.simulator.schedule import Schedule
@@ -47,6 +48,17 @@ def delete_route(s: Schedule) -> None:
         s.vpc.unroute(table.id, route.destination)
         where = {"routeTableId": table.id, "destinationCidrBlock": route.destination}
         _traced(s, "DeleteRoute", _ours(s, table.id), **where)
+
+
+def delete_default(s: Schedule) -> None:
+    """Delete a default route of a declared table: the way out of its subnets."""
+    ours = [table_id for _, table_id in s.truth.writable(s.truth.declared)]
+    ways = [table_id for table_id in ours if created(s.vpc.tables[table_id], "0.0.0.0/0")]
+    if ways:
+        table_id = s.course.pick(ways)
+        s.course.say(f"somebody deletes {table_id} 0.0.0.0/0")
+        s.vpc.unroute(table_id, "0.0.0.0/0")
+        _traced(s, "DeleteRoute", table_id, routeTableId=table_id, destinationCidrBlock="0.0.0.0/0")
 
 
 def point_route(s: Schedule) -> None:
@@ -127,6 +139,17 @@ def foreign_address(s: Schedule) -> None:
         card = instance.interfaces[0]
         s.course.say(f"somebody puts an elastic ip on {instance.id}")
         s.vpc.new_address(card.id, card.addresses[0])
+
+
+def propagate(s: Schedule) -> None:
+    """Have a gateway propagate a route to the office into a declared table, and maybe lose the one that was created."""
+    ours = [table_id for _, table_id in s.truth.writable(s.truth.declared)]
+    if ours:
+        table_id, destination = s.course.pick(ours), s.course.pick(DESTINATIONS[1:3])
+        s.course.say(f"a gateway propagates {destination} into {table_id}")
+        s.vpc.propagate(table_id, propagated(destination))
+        if s.course.chance(0.5):
+            s.vpc.unroute(table_id, destination)
 
 
 def to_nat(s: Schedule) -> None:

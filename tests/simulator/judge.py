@@ -19,8 +19,8 @@ from chalicelib.core.network.change import (
     ReplaceRoute,
     RevokeIngress,
 )
-from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, pinned, through
-from tests.simulator.vpc import INSTANCES, LONG_AGO, NAT, STATUS
+from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, opens_ssh, pinned, through
+from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT, RULES, STATUS, created
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tests.simulator.truth import Truth
 
 LEADS = (CreateRoute, ReplaceRoute)
+TELLING = {INSTANCES, STATUS, ADDRESSES}
+"""The readings that tell who is fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,6 @@ class Judge:
         if run.to == new and run.expired:
             self.blame("I8 a request that is too old is carried out", f"switchover to {new}")
             wished = True
-        floor = run.started - WINDOW
         if old is not None and not wished and self._protected(run, old) and not self._adopted(new, run):
             age = "after a stale look" if self.lag_seen else "on fresh reads"
             if self.truth.all_lead_to(self.truth.declared, new):
@@ -122,7 +123,7 @@ class Judge:
         unread = (
             STATUS in run.failed and self.truth.marks[new].why == "it fails its status checks"
         )  # who could have known?
-        if not self.truth.fit_within(new, floor) and not followed and not unread:
+        if not self.truth.fit_within(new, _seen_from(run)) and not followed and not unread:
             self.blame("I3 an unfit router is named", f"{new}: {self.truth.marks[new].why}")
         ran = old in self.truth.vpc.instances and self.truth.vpc.instances[old].state == "running"
         if ran and not wished:
@@ -175,7 +176,7 @@ class Judge:
         vpc = self.truth.vpc
         self._was = self._thrown = None
         if isinstance(change, LEADS) and change.table_id in vpc.tables:
-            route = vpc.tables[change.table_id].static(change.destination)
+            route = created(vpc.tables[change.table_id], change.destination)
             self._was = route.target if route else None
         elif isinstance(change, AssociateAddress):
             elastic_ip = vpc.elastic_ips.get(change.allocation_id)
@@ -218,6 +219,10 @@ class Judge:
         declared = run.topology or self.truth.declared
         if declared.ssh != "closed" and change.group_id == declared.security_group:
             self.blame("I6 a foreign rule is revoked", change.rule_id)
+        floor = run.started - WINDOW if RULES in run.late else run.started
+        shown = self.truth.vpc.shown_since(RULES, floor)
+        if not any(opens_ssh(rule) for rules in shown for rule in rules):
+            self.blame("I6 a rule is to be revoked that opens ssh to nobody else", change.rule_id)
 
     def _judge_route(self, run: Run, change: CreateRoute | ReplaceRoute) -> None:
         declared = run.topology or self.truth.declared
@@ -238,16 +243,21 @@ class Judge:
 
     def _judge_target(self, run: Run, eni: str, what: str) -> None:
         """A route leads to the current router, or to one that was fit at some moment of what reads may show; its check is off."""
-        owner, floor = self.truth.vpc.owner_of(eni), run.started - WINDOW
+        owner = self.truth.vpc.owner_of(eni)
         if owner is None:
             self.blame("I3 a pin leads to an interface of nobody", f"{what} -> {eni}")
             return
         mark = self.truth.marks[owner.id]
         forced = run.to == owner.id
-        if owner.id != self.router and not forced and not self.truth.fit_within(owner.id, floor):
+        if owner.id != self.router and not forced and not self.truth.fit_within(owner.id, _seen_from(run)):
             self.blame("I3 a pin leads to an unfit instance", f"{what} -> {owner.id}: {mark.why}")
         card = self.truth.vpc.card(eni)
-        if card and card.source_dest_check and mark.check_off < floor and what != "the elastic ip":
+        if (
+            card
+            and card.source_dest_check
+            and mark.check_off < run.started - WINDOW
+            and what != "the elastic ip"
+        ):
             self.blame("I3 a route leads to an interface with its check on", f"{what} -> {eni}")
 
     def _judge_taken(self, run: Run, target: str, what: str) -> None:
@@ -297,7 +307,13 @@ class Judge:
     def completed(self, instance_id: str) -> None:
         """Judge that a terminating instance was let go."""
         instance = self.truth.vpc.instances.get(instance_id)
-        card = pinned(instance, self.truth.declared) if instance else None
-        led = [what for what, target in self.truth.pins(self.truth.declared) if card and target == card.id]
+        declared = self._course.running[-1].topology or self.truth.declared
+        card = pinned(instance, declared) if instance else None
+        led = [what for what, target in self.truth.pins(declared) if card and target == card.id]
         if led and not self.lag_seen and not self._course.running[-1].overtaken:
             self.blame("I10 an instance is let go that things lead to", f"{instance_id}: {led[0]}")
+
+
+def _seen_from(run: Run) -> float:
+    """Give the earliest moment that what was read of who is fit may be from."""
+    return run.started - WINDOW if run.late & TELLING else run.started

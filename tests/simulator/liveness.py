@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 from tests.builders import EIP
 from tests.simulator.truth import DEFAULT, HOUR, WINDOW, is_candidate
-from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT_CARD, RULES, STATUS, SUBNETS, TABLES, VPCS
+from tests.simulator.vpc import (
+    ADDRESSES,
+    INSTANCES,
+    LONG_AGO,
+    NAT_CARD,
+    RULES,
+    STATUS,
+    SUBNETS,
+    TABLES,
+    VPCS,
+    created,
+    seconds,
+)
 
 if TYPE_CHECKING:
     from chalicelib.core.network.observation import Instance
@@ -84,7 +96,7 @@ class Liveness:
             return
         self._calm(run, run.topology)
         quiet = settled == (run.version, self.epoch, run.noted) and not self._truth.warned
-        if quiet and not run.heard and not run.failed and (run.writes or run.pushes):
+        if quiet and not run.heard and not run.failed and (run.writes or run.pushes or run.decided):
             judge.blame("I9 something is written although nothing happened", f"{run.writes}, {run.pushes}")
         if report.verdict in ("repaired", "converged") and not run.failed:
             self._settled = (self._truth.vpc.version, self.epoch, judge.noted)
@@ -105,6 +117,9 @@ class Liveness:
         mark = self._truth.marks.get(run.to or "")
         if run.to is None or mark is None or mark.why or run.failed or run.skew or not self._saw_truth(run):
             return
+        decided = self._journal.history("office").decided_at
+        if run.report and run.report.verdict == "blind" and decided and seconds(decided) > run.started:
+            return  # decided by a clock that is ahead
         said = not self._truth.fit_throughout(run.to, self._course.vpc.now)
         if self._judge.router != run.to and (run.force or not said):
             beside = ", though forced" if said else ""
@@ -122,7 +137,7 @@ class Liveness:
             judge.blame("I10 a route is taken from what carries for what cannot", run.left_nat[0])
         usable = there and there.state == "running" and not self._truth.useless(there, declared)
         router = there if usable else None
-        wrongs, moved = self._truth.wrongs(declared, router), self._moved_by_hand(declared)
+        wrongs, moved = self._truth.wrongs(declared, router), self._moved_by_hand(run, declared)
         if wrongs and verdict in ("converged", "repaired") and router:
             subject, what = next(iter(wrongs.items()))
             judge.blame("I10 a verdict that is not so", f"{verdict}, but {subject} {what}")
@@ -143,10 +158,12 @@ class Liveness:
                 f"I15 {_kind(subject)} is not repaired (verdict {verdict}{beside})", f"{subject} {what}"
             )
 
-    def _moved_by_hand(self, declared: Topology) -> bool:
+    def _moved_by_hand(self, run: Run, declared: Topology) -> bool:
         """Say whether somebody has moved the network whole to one that is fit: it takes several looks to believe that."""
         truth = self._truth
-        there = [i for i in truth.vpc.instances if i != self._judge.router and not truth.marks[i].why]
+        unseen = "it fails its status checks" if STATUS in run.failed else ""  # nobody could know
+        others = [i for i in truth.vpc.instances if i != self._judge.router]
+        there = [i for i in others if truth.marks[i].why in ("", unseen)]
         there = [i for i in there if truth.all_lead_to(declared, i)]
         now = self._course.vpc.now
         if not there:
@@ -179,7 +196,7 @@ class Liveness:
             elastic_ip = self._truth.vpc.elastic_ips[declared.elastic_ip]
             target = elastic_ip.interface_id or ""
         else:
-            route = self._truth.vpc.tables[where[0]].static(where[1])
+            route = created(self._truth.vpc.tables[where[0]], where[1])
             if route is None:
                 return True
             target = "" if route.state == "blackhole" else route.target
@@ -230,6 +247,8 @@ class Liveness:
             return False
         if now - judge.since <= WINDOW:
             return True
+        if why == "notified" and now - seconds(router.launched_at) <= WINDOW:
+            return True  # what is scheduled may have been so for the launch before
         if why not in ("impaired", "notified"):
             return False
         recent = [at for at in judge.left if at > now - HOUR]

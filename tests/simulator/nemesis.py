@@ -123,15 +123,16 @@ KINDS: dict[str, tuple[Callable[[Schedule], object], ...]] = {
         deeds.replace_by_group,
     ),
     "health": (deeds.impair, deeds.impair, deeds.recover, deeds.flap),
+    "zone": (deeds.zone_fails, edits.delete_default),
     "comeback": (stories.comeback,),
     "rollout": (stories.roll_out,),
     "relaunch": (stories.relaunch_the_router,),
     "rehearsal": (stories.rehearse,),
-    "spot": (deeds.interrupt, deeds.recommend, stories.false_alarm),
-    "hooks": (deeds.hook, deeds.schedule_event),
+    "spot": (deeds.interrupt, deeds.recommend, stories.false_alarm, people.insist),
+    "hooks": (deeds.hook, deeds.schedule_event, people.insist),
     "drift": (
         edits.delete_route,
-        edits.delete_route,
+        edits.delete_default,
         edits.point_route,
         edits.take_address,
         edits.switch_check,
@@ -141,7 +142,9 @@ KINDS: dict[str, tuple[Callable[[Schedule], object], ...]] = {
     ),
     "odd": (
         edits.foreign_address,
+        edits.foreign_address,
         edits.to_nat,
+        edits.propagate,
         edits.delete_table,
         deeds.launch,
         edits.tag_main,
@@ -167,8 +170,8 @@ MACHINES = {"machines", "deaf"}
 """What takes a topology with a tunnel."""
 TOLD = ("comeback", "rollout", "relaunch", "rehearsal")
 """Stories (`stories.py`)."""
-NOTICES = {"spot", "hooks"}
-"""What comes by events alone."""
+EVENTFUL = {"spot", "hooks", "zone"}
+"""What comes by events, or is seen by them before the next tick."""
 FAULTS = (_reads, _writes, _others, _unreadable, _deaf, _crash)
 BESIDE = (people.here, _twice)
 """What is drawn to fall into the middle of the tick's run."""
@@ -200,7 +203,7 @@ def begin(s: Schedule) -> None:
     s.skew = s.course.pick((0.5, 2.0)) if "skew" in s.features else 0.0
     if "losses" in s.features:
         s.events.fate = (0.4, 0.2, 0.3)
-    elif not s.features & {"events", *NOTICES}:
+    elif not s.features & {"events", *EVENTFUL}:
         s.events.fate = (1.0, 0.0, 0.0)
     s.deeds = [deed for name in _NAMES if name in s.features for deed in KINDS[name]]
 

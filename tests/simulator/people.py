@@ -29,6 +29,13 @@ def switchover(s: Schedule) -> None:
         ask(s, Request(action="switchover", to=to, force=s.course.chance(0.3)))
 
 
+def insist(s: Schedule) -> None:
+    """Have an operator insist on a candidate that AWS is about to take, if there is one."""
+    warned = [i for i in deeds.candidates(s, "running") if s.truth.warned_since(i.id, s.vpc.now)]
+    if warned:
+        ask(s, Request(action="switchover", to=s.course.pick(warned).id, force=True))
+
+
 def apply(s: Schedule) -> None:
     """Have an operator ask for a run."""
     ask(s, Request(force=s.course.chance(0.5)))

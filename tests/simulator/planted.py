@@ -282,8 +282,8 @@ BESIDE = (
     Mutant(
         "controller/run.py",
         "writes before the decision is on record",
-        "        if self.error:\n            return\n        for stage in _stages",
-        "        for stage in _stages",
+        "        if self.error:\n            return\n        plan = self.seen.allowed",
+        "        plan = self.seen.allowed",
     ),
     Mutant(
         "controller/run.py",

@@ -82,7 +82,8 @@ def comeback(s: Schedule) -> None:
     elif how == "holds an address" and s.vpc.instances[name].interfaces[0].addresses:
         card = s.vpc.instances[name].interfaces[0]
         s.vpc.new_address(card.id, card.addresses[0])
-        s.course.at(now + s.course.between(5, 60), lambda: _released(s, card.id))
+        if s.course.chance(0.7):  # else it holds it yet when the router goes
+            s.course.at(now + s.course.between(5, 60), lambda: _released(s, card.id))
     else:
         deeds.launch(s)
     when = now + s.course.between(76, 100)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.core.declaration import parse
-from chalicelib.core.network import candidates, history, plan
-from tests.simulator.declared import document, topologies, tunnelled, variants
+from chalicelib.core.network import candidates, election, history, plan
+from tests.simulator import queue
+from tests.simulator.declared import LARGE, document, larger, topologies, tunnelled, variants
 from tests.simulator.play import play, replay, spread
+from tests.simulator.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,13 +34,31 @@ def _everything_carries_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "_carries", lambda *_: False)
 
 
-@pytest.mark.parametrize("plant", [_rebalance_ends, _no_squatters, _everything_carries_nothing])
+def _nothing_is_overruled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(election, "unable", lambda *_: "somebody speaks against it")
+
+
+def _messages_are_hidden_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "VISIBILITY", 720.0)
+
+
+@pytest.mark.parametrize(
+    ("plant", "said"),
+    [
+        (_rebalance_ends, "I8"),
+        (_no_squatters, "I3 an unfit router is named"),
+        (_everything_carries_nothing, "I10"),
+        (_nothing_is_overruled, "I15 a switchover is not made, though forced"),
+        (_messages_are_hidden_for_long, "I14 a run that was cut off blocks the queue"),
+    ],
+)
 def test_planted_bug_is_found(
-    plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+    plant: Callable[[pytest.MonkeyPatch], None], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A judge that is never seen to speak is only believed to listen; `python -m tests.simulator recall` plants many more."""
     plant(monkeypatch)
-    assert play(0, 2000).found
+    found = (v.kind for seed in range(2000) for v in Schedule(seed).play().judge.violations)
+    assert any(kind.startswith(said) for kind in found)
 
 
 @pytest.mark.parametrize("seed", ROOT_SEEDS)
@@ -71,3 +91,5 @@ def test_what_is_declared_is_what_an_operator_can_write() -> None:
     for declared in (*topologies(), *tunnelled()):
         for one in (declared, *variants(declared)):
             assert parse(document(one)) == one
+    large = larger(topologies()[LARGE])
+    assert parse(document(large)) == large

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chalicelib.core.network.topology import DEFAULT_ROUTE
-from tests.simulator.vpc import LONG_AGO, NAT, NAT_CARD, seconds
+from tests.simulator.vpc import LONG_AGO, NAT, NAT_CARD, created, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.network.observation import Instance, Interface, RouteTable
+    from chalicelib.core.network.observation import IngressRule, Instance, Interface, RouteTable
     from chalicelib.core.network.topology import Table, TableSelector, Topology
     from tests.simulator.vpc import Vpc
 
@@ -36,11 +36,15 @@ class Mark:
 
 @dataclass(slots=True)
 class Warned:
-    """That AWS is about to take an instance: in force from a moment until another, at most."""
+    """That AWS is about to take an instance: in force from a moment until another, at most.
+
+    `due` is from when a scheduled event counts: AWS does not date its announcement, so who chose the instance after that
+    is taken to have known.
+    """
 
     since: float
     until: float
-    hook: bool = False
+    due: float | None = None
 
 
 @dataclass
@@ -157,7 +161,7 @@ class Truth:
         for entry, table_id in self.writable(declared):
             table = self.vpc.tables[table_id]
             for destination in through(declared, entry):
-                route = table.static(destination)
+                route = created(table, destination)
                 yield f"{table_id} {destination}", route.target if route else None
         elastic_ip = self.vpc.elastic_ips.get(declared.elastic_ip)
         yield declared.elastic_ip, elastic_ip.interface_id if elastic_ip else None
@@ -199,7 +203,7 @@ class Truth:
         if declared.dhcp_options not in (None, self.vpc.options):
             found["dhcp options"] = f"are {self.vpc.options}"
         for rule in self.vpc.rules.values() if declared.ssh == "closed" else ():
-            if (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, DEFAULT):
+            if opens_ssh(rule):
                 found[f"ingress {rule.id}"] = "opens ssh"
         return found
 
@@ -213,7 +217,7 @@ class Truth:
             wanted = [(DEFAULT, declared.internet_gateway)] if entry.kind == "public" else []
             wanted += [(d, card.id) for d in through(declared, entry)] if card else []
             for destination, target in wanted:
-                route = table.static(destination)
+                route = created(table, destination)
                 if (route and route.target == target) or (blocked and route and route.target == NAT):
                     continue
                 there = route.target if route else "nothing"
@@ -221,7 +225,7 @@ class Truth:
 
     def _wrong_subnets(self, entry: Table, table: RouteTable, found: dict[str, str]) -> None:
         """Find the subnets that are with another table; each waits until its own leads somewhere."""
-        remedy = table.static(DEFAULT)
+        remedy = created(table, DEFAULT)
         if remedy is None or remedy.state != "active":
             return
         for subnet_id in entry.subnets:
@@ -243,7 +247,15 @@ class Truth:
     def notice_in_force(self, instance: Instance, heard: float) -> bool:
         """Say whether AWS is about to take this launch of an instance, and has said so since a moment."""
         launched, now = seconds(instance.launched_at), self.vpc.now
-        return any(max(launched, heard) <= w.since <= now < w.until for w in self.warned.get(instance.id, ()))
+        return any(
+            launched <= w.since <= now < w.until and (w.since if w.due is None else w.due) >= heard
+            for w in self.warned.get(instance.id, ())
+        )
+
+
+def opens_ssh(rule: IngressRule) -> bool:
+    """Say whether a rule opens ssh to the world, and nothing else."""
+    return (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, DEFAULT)
 
 
 def is_candidate(instance: Instance, declared: Topology) -> bool:

@@ -56,6 +56,12 @@ class Status:
 OK = Status()
 
 
+def created(table: RouteTable, destination: str) -> Route | None:
+    """Find the route that somebody created for a destination, whatever a gateway propagates."""
+    found = (r for r in table.routes if r.destination == destination and r.origin == "CreateRoute")
+    return next(found, None)
+
+
 class Vpc:
     """One VPC, by id. `now` is the time in seconds since noon; `version` counts what happened to it."""
 
@@ -105,6 +111,15 @@ class Vpc:
             return value
         return next(value for since, value in reversed(past) if since <= at)
 
+    def shown_since(self, api: str, at: float) -> list[Any]:
+        """Give everything an API said since a moment, the latest first."""
+        found = []
+        for since, value in reversed(self.past[api]):
+            found.append(value)
+            if since <= at:
+                break
+        return found
+
     def by_id(self, instance_id: str, at: float) -> Instance | None:
         """Give an instance as DescribeInstances by its id said at a moment; a terminated one is known for an hour."""
         listed: tuple[Instance, ...] = self.shown(INSTANCES, at)
@@ -153,6 +168,12 @@ class Vpc:
         self.tables[table.id] = RouteTable(
             table.id, table.main, table.tags, routes, table.associations, table.unsettled
         )
+
+    def propagate(self, table_id: str, route: Route) -> None:
+        """Have a gateway propagate a route; AWS lists it among the others."""
+        table = self.tables[table_id]
+        self._put_table(table, (route, *(r for r in table.routes if r != route)))
+        self._happened(TABLES)
 
     def delete_table(self, table_id: str) -> None:
         """Delete a table; its subnets fall back to the main one."""
