@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from chalice.app import Chalice, ConvertToMiddleware, IAMAuthorizer, Response
 
 from chalicelib import api
+from chalicelib.aws import telemetry
 from chalicelib.bootstrap import deployed
-from chalicelib.controller.ingest import ring
-from chalicelib.controller.worker import take
+from chalicelib.controller.ingest import ingest
+from chalicelib.controller.worker import Worker
 from chalicelib.core.messages.event import Ignored
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ RESERVE = timedelta(seconds=12)
 
 app = Chalice(app_name="mooring", configure_logs=False)
 edge = deployed()
-logger = edge.logger
-app.register_middleware(ConvertToMiddleware(logger.inject_lambda_context(clear_state=True, log_event=False)))
+worker = Worker(edge)
+app.register_middleware(
+    ConvertToMiddleware(telemetry.logger.inject_lambda_context(clear_state=True, log_event=False))
+)
 iam = IAMAuthorizer()
 
 
@@ -42,20 +45,20 @@ def on_event(event: object, context: Any) -> dict[str, Any]:  # noqa: ANN401 - L
     """Pass an event on to the topologies it concerns; what an event says is never acted on."""
     account = context.invoked_function_arn.split(":")[4]
     try:
-        names = ring(event, edge.doorbell(account))
+        names = ingest(event, edge, account, edge.region)
     except Ignored as reason:
-        logger.info("event ignored", reason=str(reason))
+        telemetry.ignored("event ignored", str(reason))
         return {"woken": []}
     return {"woken": names}
 
 
 @app.on_sqs_message(queue="mooring-reconcile.fifo", batch_size=1, name="reconcile")
 def reconcile(event: SQSEvent) -> dict[str, Any]:
-    """Reconcile the topologies whose wake-ups arrived, one after the other."""
+    """Reconcile the topologies whose messages arrived, one after the other."""
     context: Any = event.context
     left = timedelta(milliseconds=context.get_remaining_time_in_millis()) - RESERVE
     deadline = datetime.now(UTC) + min(LONGEST, left)
-    failed = take(event.to_dict()["Records"], edge.bench, deadline=deadline)
+    failed = worker.handle_batch(event.to_dict()["Records"], deadline)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
@@ -73,7 +76,7 @@ def topology(name: str) -> Response:
 
 @app.route("/topologies/{name}/plan", methods=["GET"], authorizer=iam)
 def plan(name: str) -> Response:
-    """Say what a run would do."""
+    """Return what a run would do."""
     return _answer(lambda caller: api.plan(edge, caller, name))
 
 
@@ -115,14 +118,14 @@ def resume(name: str) -> Response:
 
 @app.route("/topologies/{name}/history", methods=["GET"], authorizer=iam)
 def history(name: str) -> Response:
-    """Give the latest runs that decided something."""
+    """Return the latest runs that decided something."""
     query: Mapping[str, str] = _request().query_params or {}
     return _answer(lambda _: api.history(edge, name, query))
 
 
 @app.route("/requests/{request_id}", methods=["GET"], authorizer=iam)
 def request(request_id: str) -> Response:
-    """Say how far a request has come."""
+    """Return how far a request has come."""
     return _answer(lambda _: api.request(edge, request_id))
 
 
@@ -155,7 +158,7 @@ def _answer(serve: Callable[[str], api.Answer]) -> Response:
     caller = _request().context.get("identity", {}).get("userArn")
     if not caller:
         return _respond(403, api.problem("Unsigned", "the request is not signed", "sign it with SigV4"))
-    return _respond(*api.reply(lambda: serve(caller), edge.complain))
+    return _respond(*api.reply(lambda: serve(caller), telemetry))
 
 
 def _respond(status: int, body: dict[str, Any]) -> Response:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from chalicelib.controller import Request, preview
-from chalicelib.controller import operator as wishes
-from chalicelib.controller.worker import Ledger
+from chalicelib.controller import operator
+from chalicelib.controller.reconcile import preview
 from chalicelib.core.errors import ControllerError, TopologyError, UnknownTopology
-from chalicelib.core.machines.machine import Order
-from chalicelib.core.messages.message import INSTANCE, NAME, Wake
+from chalicelib.core.fields import INSTANCE, NAME
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.report import as_json, pause_json
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from chalicelib.controller import Ports
-    from chalicelib.controller.ingest import Queue
-    from chalicelib.core.network.history import History
-    from chalicelib.core.network.report import Report
+    from chalicelib.controller.ports import OperatorPorts, Telemetry
     from chalicelib.core.network.topology import Topology
 
 Answer: TypeAlias = "tuple[int, dict[str, Any]]"
@@ -30,60 +26,6 @@ Answer: TypeAlias = "tuple[int, dict[str, Any]]"
 MOST_ENTRIES = 100
 MOST_BYTES = 5_000_000
 """Of runs in one answer: Lambda gives back 6 MB at most, and the report of a large failover is large."""
-
-_REQUEST = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-class Topologies(Protocol):
-    """What is declared."""
-
-    def names(self) -> Sequence[str]:
-        """List the declared names."""
-        ...
-
-    def read(self, name: str) -> Topology:
-        """Read one topology, or raise UnknownTopology."""
-        ...
-
-
-class Journal(Ledger, Protocol):
-    """The journal, as far as the API reads and writes it."""
-
-    def read(self, name: str) -> History:
-        """Read a topology's history."""
-        ...
-
-    def timeline(self, name: str, limit: int) -> list[dict[str, Any]]:
-        """Read the latest runs that decided something."""
-        ...
-
-    def answered(self, request_id: str) -> dict[str, Any] | None:
-        """Read how far a request has come."""
-        ...
-
-
-class Desk(Protocol):
-    """What the API works with; each is made when first asked for."""
-
-    @property
-    def topologies(self) -> Topologies:
-        """What is declared."""
-        ...
-
-    @property
-    def ports(self) -> Ports:
-        """The controller's ports."""
-        ...
-
-    @property
-    def journal(self) -> Journal:
-        """The journal."""
-        ...
-
-    @property
-    def queue(self) -> Queue:
-        """The way to the worker."""
-        ...
 
 
 class Refused(Exception):  # noqa: N818 - it is the caller's mistake, not an error of ours
@@ -94,7 +36,7 @@ class Refused(Exception):  # noqa: N818 - it is the caller's mistake, not an err
         self.status, self.code, self.message, self.hint = status, code, message, hint
 
 
-def reply(serve: Callable[[], Answer], complain: Callable[[str, Exception], None]) -> Answer:
+def reply(serve: Callable[[], Answer], telemetry: Telemetry) -> Answer:
     """Serve a request; whatever stops it becomes a status and a body of code, message and hint."""
     try:
         return serve()
@@ -105,28 +47,28 @@ def reply(serve: Callable[[], Answer], complain: Callable[[str, Exception], None
     except TopologyError as error:
         return 409, problem(error.code, error.message, "declare it again with mooring declare")
     except ControllerError as error:
-        complain("a request could not be served", error)
+        telemetry.failed("a request could not be served", error)
         return 503, problem(error.code, error.message, error.hint or "try again in a moment")
     except Exception as error:  # noqa: BLE001 - the outer edge of a process: it is logged, and the caller is told
-        complain("a request could not be served", error)
+        telemetry.failed("a request could not be served", error)
         return 500, problem("InternalError", "this is a fault of Mooring's", "its log says where it is")
 
 
 def problem(code: str, message: str, hint: str) -> dict[str, Any]:
-    """Give the body of every answer that is not what was asked for."""
+    """Return the body of every answer that is not what was asked for."""
     return {"code": code, "message": message, "hint": hint}
 
 
-def list_topologies(desk: Desk) -> Answer:
+def list_topologies(ports: OperatorPorts) -> Answer:
     """List the declared names."""
-    return 200, {"topologies": list(desk.topologies.names())}
+    return 200, {"topologies": list(ports.topologies.names())}
 
 
-def show(desk: Desk, caller: str, name: str) -> Answer:
+def show(ports: OperatorPorts, caller: str, name: str) -> Answer:
     """Look now: verdict, router, drift and advice; and the last run that decided something."""
-    report = preview(_declared(desk, name), desk.ports, Request(caller))
-    last = desk.journal.timeline(name, 1)
-    paused = desk.journal.read(name).paused(desk.ports.clock.now())
+    report = preview(_declared(ports, name), ports, Request(caller))
+    last = ports.journal.timeline(name, 1)
+    paused = ports.journal.read(name).paused(ports.clock.now())
     return 200, {
         "now": as_json(report),
         "last": last[0] if last else None,
@@ -134,93 +76,85 @@ def show(desk: Desk, caller: str, name: str) -> Answer:
     }
 
 
-def plan(desk: Desk, caller: str, name: str) -> Answer:
+def plan(ports: OperatorPorts, caller: str, name: str) -> Answer:
     """Look now and give the report of what a run would do."""
-    return 200, as_json(preview(_declared(desk, name), desk.ports, Request(caller)))
+    return 200, as_json(preview(_declared(ports, name), ports, Request(caller)))
 
 
-def reconcile(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+def reconcile(ports: OperatorPorts, caller: str, name: str, body: bytes) -> Answer:
     """Ask the worker for a run: 202 with the id to ask after."""
     asked = _fields(body, force=_flag)
-    return _ask(desk, caller, _declared(desk, name), force=bool(asked.get("force")))
+    return _enqueue(ports, _declared(ports, name), Request(caller, force=bool(asked.get("force"))))
 
 
-def switchover(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+def switchover(ports: OperatorPorts, caller: str, name: str, body: bytes) -> Answer:
     """Ask the worker to move the router: 202, or 409 with the reason where it would refuse."""
     asked = _fields(body, required=("to",), to=_instance, force=_flag)
-    topology, force = _declared(desk, name), bool(asked.get("force"))
-    _heed(preview(topology, desk.ports, Request(caller, to=asked["to"], force=force)))
-    return _ask(desk, caller, topology, to=asked["to"], force=force)
+    request = Request(caller, "switchover", asked["to"], force=bool(asked.get("force")))
+    return _ask(ports, name, request)
 
 
-def push(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+def push(ports: OperatorPorts, caller: str, name: str, body: bytes) -> Answer:
     """Ask the worker to push configurations now: 202, or 409 with the reason where it would refuse."""
-    asked = _fields(body, to=_instance, confirm_within=wishes.confirm_within)
-    return _order(desk, caller, name, Order("push", asked.get("to"), asked.get("confirm_within")))
+    asked = _fields(body, to=_instance, confirm_within=operator.confirm_within)
+    request = Request(caller, "push", asked.get("to"), confirm_within=asked.get("confirm_within"))
+    return _ask(ports, name, request)
 
 
-def confirm(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+def confirm(ports: OperatorPorts, caller: str, name: str, body: bytes) -> Answer:
     """Ask the worker to have machines keep what was pushed on condition: 202, or 409 where nothing waits."""
     asked = _fields(body, to=_instance)
-    return _order(desk, caller, name, Order("confirm", asked.get("to")))
+    return _ask(ports, name, Request(caller, "confirm", asked.get("to")))
 
 
-def _order(desk: Desk, caller: str, name: str, order: Order) -> Answer:
-    topology = _declared(desk, name)
-    report = preview(topology, desk.ports, Request(caller, order=order))
-    if order.kind == "push" or report.error:  # a confirmation changes nothing: it is sent in a pause, too
-        _heed(report)
-    return _ask(desk, caller, topology, order=order)
+def _ask(ports: OperatorPorts, name: str, request: Request) -> Answer:
+    """Preview a request, refuse what the worker would refuse, and put the rest on the queue."""
+    topology = _declared(ports, name)
+    objection = operator.objection(request, preview(topology, ports, request))
+    if objection:
+        raise Refused(409, objection.code, objection.message, objection.remedy)
+    return _enqueue(ports, topology, request)
 
 
-def _heed(report: Report) -> None:
-    """Refuse a request that the worker would refuse."""
-    if report.verdict in ("paused", "refused"):
-        refusal, error = report.refusal, report.error
-        hint = refusal.way_out if refusal else (error.hint if error else "")
-        code = "Paused" if report.verdict == "paused" else (error.code if error else "UnsafePlan")
-        raise Refused(409, code, report.sentence, hint)
-
-
-def pause(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+def pause(ports: OperatorPorts, caller: str, name: str, body: bytes) -> Answer:
     """Have the worker look and not touch for a while."""
-    readers = {"for": wishes.duration, "reason": wishes.reason}
+    readers = {"for": operator.duration, "reason": operator.reason}
     asked = _fields(body, required=tuple(readers), **readers)
-    _declared(desk, name)
-    wanted = Pause(asked["reason"], desk.ports.clock.now() + asked["for"])
-    paused = wishes.pause(name, wanted, caller, desk.journal)
+    _declared(ports, name)
+    wanted = Pause(asked["reason"], ports.clock.now() + asked["for"])
+    paused = operator.pause(name, wanted, caller, ports.journal)
     return 200, {"topology": name, "pause": pause_json(paused)}
 
 
-def resume(desk: Desk, caller: str, name: str, body: bytes) -> Answer:
+def resume(ports: OperatorPorts, caller: str, name: str, body: bytes) -> Answer:
     """End a pause and have the worker look at once; a pause that is declared only its declaration ends.
 
     202, or 200 when the worker could not be asked: the pause has ended all the same.
     """
     _fields(body)
-    topology = _declared(desk, name)
+    topology = _declared(ports, name)
     if topology.paused:
         message = f"{name} is declared paused"
         raise Refused(409, "Paused", message, "declare it again with paused = false")
-    wishes.resume(name, desk.ports.clock.now(), desk.journal)
+    operator.resume(name, ports.clock.now(), ports.journal)
     try:
-        return _ask(desk, caller, topology)
+        return _enqueue(ports, topology, Request(caller))
     except ControllerError as error:
         said = f"{name} is resumed; the next tick looks, since {error.message}"
         return 200, {"topology": name, "request_id": None, "message": said}
 
 
-def history(desk: Desk, name: str, query: Mapping[str, str]) -> Answer:
-    """Give the latest runs that decided something, the newest first."""
+def history(ports: OperatorPorts, name: str, query: Mapping[str, str]) -> Answer:
+    """Return the latest runs that decided something, the newest first."""
     for unknown in query.keys() - {"limit"}:
         raise Refused(400, "BadRequest", f"{_short(unknown)} is no parameter", "the one parameter is limit")
     limit = query.get("limit", "20")
     if not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= MOST_ENTRIES):
         raise _bad("limit", limit, f"a whole number from 1 to {MOST_ENTRIES}")
-    _declared(desk, name)
+    _declared(ports, name)
     runs: list[dict[str, Any]] = []
     room = MOST_BYTES
-    for run in desk.journal.timeline(name, int(limit)):
+    for run in ports.journal.timeline(name, int(limit)):
         room -= len(json.dumps(run))
         if room < 0:
             break
@@ -228,26 +162,24 @@ def history(desk: Desk, name: str, query: Mapping[str, str]) -> Answer:
     return 200, {"topology": name, "runs": runs}
 
 
-def request(desk: Desk, request_id: str) -> Answer:
-    """Say how far a request has come: queued, running, done with its report, or never to be answered any more."""
-    known = desk.journal.answered(request_id) if _REQUEST.fullmatch(request_id) else None
+def request(ports: OperatorPorts, request_id: str) -> Answer:
+    """Return how far a request has come: queued, running, done with its report, or never to be answered any more."""
+    known = operator.answered(request_id, ports)
     if known is None:
         message = "no such request is known"
         raise Refused(404, "UnknownRequest", message, "answers are kept for a day; ask again")
-    return 200, wishes.judge(known, desk.ports.clock.now(), desk.topologies.read)
+    return 200, known
 
 
-def _declared(desk: Desk, name: str) -> Topology:
+def _declared(ports: OperatorPorts, name: str) -> Topology:
     """Read a topology; what cannot be a name is not looked for: Parameter Store reads `name:3` as a version."""
     if not NAME.fullmatch(name):
         raise UnknownTopology("no topology of such a name can be declared")
-    return desk.topologies.read(name)
+    return ports.topologies.read(name)
 
 
-def _ask(desk: Desk, caller: str, topology: Topology, **wished: Any) -> Answer:  # noqa: ANN401 - of Wake's fields
-    wake = Wake(topology.name, caller, desk.ports.clock.now(), **wished)
-    request_id = wishes.ask(wake, desk.journal, desk.queue)
-    return 202, {"request_id": request_id, "topology": topology.name}
+def _enqueue(ports: OperatorPorts, topology: Topology, request: Request) -> Answer:
+    return 202, {"request_id": operator.enqueue(topology.name, request, ports), "topology": topology.name}
 
 
 def _fields(
@@ -273,7 +205,7 @@ def _fields(
 def _read(name: str, value: object, reader: Callable[[object], object]) -> object:
     try:
         return reader(value)
-    except wishes.Unfit as unfit:
+    except operator.InvalidValueError as unfit:
         raise _bad(name, value, unfit.wanted) from unfit
 
 
@@ -288,11 +220,11 @@ def _short(value: object) -> str:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise wishes.Unfit("true or false")
+        raise operator.InvalidValueError("true or false")
     return value
 
 
 def _instance(value: object) -> str:
     if not isinstance(value, str) or not INSTANCE.fullmatch(value):
-        raise wishes.Unfit("an instance id such as i-0123456789abcdef0")
+        raise operator.InvalidValueError("an instance id such as i-0123456789abcdef0")
     return value

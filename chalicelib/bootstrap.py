@@ -21,6 +21,7 @@ from chalicelib.aws import telemetry
 from chalicelib.aws.autoscaling import ScalingGroups
 from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2.network import Ec2Network
+from chalicelib.aws.ec2.parsing import parse_lean
 from chalicelib.aws.ec2.query import USER_AGENT, Ec2Query
 from chalicelib.aws.ec2.writes import PARALLEL, Writes
 from chalicelib.aws.errors import AwsError
@@ -30,16 +31,12 @@ from chalicelib.aws.ssm.run_command import SystemsManager
 from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.aws.threads import Threads
 from chalicelib.aws.wire import Wire
-from chalicelib.controller import Ports
-from chalicelib.controller.ingest import Doorbell
-from chalicelib.controller.worker import Bench
 from chalicelib.core.errors import ControllerError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     import boto3
-    from aws_lambda_powertools.logging import Logger
     from botocore.credentials import Credentials
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_ec2 import EC2Client
@@ -48,8 +45,7 @@ if TYPE_CHECKING:
 
     from chalicelib.aws.execute_api import SignedApi
     from chalicelib.aws.ssm.secrets import TunnelSecrets
-    from chalicelib.core.messages.concern import Whereabouts
-    from chalicelib.core.messages.message import Hook
+    from chalicelib.controller.ports import Telemetry
 
 _READS = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
@@ -61,15 +57,15 @@ _READS = Config(
 _JOURNAL = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=2))
 """DynamoDB answers within milliseconds: one that hangs must not outlast a run."""
 
-_ERRANDS = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=3))
+_COMMANDS = _READS.merge(Config(retries={"mode": "standard", "total_max_attempts": 2}, read_timeout=3))
 """A Systems Manager that hangs must not keep the network waiting; a later run makes up for it."""
 
 
 class SystemClock:
-    """The machine's time; implements `controller.Clock`."""
+    """The machine's time; implements `ports.Clock`."""
 
     def now(self) -> datetime:
-        """Give the time in UTC."""
+        """Return the time in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
@@ -81,13 +77,18 @@ class SystemClock:
 class Edge:
     """Everything outside the core, on one Session; clients are made when first used.
 
-    It is what the API works with (`api.Desk`), and what the worker and the doorbell reach other services through.
+    It is the controller's ports (`controller.ports`), and what else operators' verbs read.
     """
 
     session: boto3.Session
     endpoint_url: str | None = None
     bundle: str | None = None
     """A file of the certificates to trust; botocore's own without one."""
+
+    @property
+    def region(self) -> str:
+        """The AWS region."""
+        return self.session.region_name
 
     @cached_property
     def wire(self) -> Wire:
@@ -103,10 +104,10 @@ class Edge:
     @cached_property
     def network(self) -> Ec2Network:
         """The network port."""
-        return Ec2Network(self.ec2, self.threads, Writes(self.query))
+        return Ec2Network(self.ec2, self.executor, Writes(self.query))
 
     @cached_property
-    def threads(self) -> Threads:
+    def executor(self) -> Threads:
         """What waits for AWS beside the run."""
         return Threads()
 
@@ -122,37 +123,49 @@ class Edge:
             self._client("dynamodb", _JOURNAL), os.environ.get("MOORING_JOURNAL", "mooring-journal")
         )
 
+    def open(self) -> None:
+        """Make now what every run of the worker takes."""
+        _ = self.network, self.journal, self.machines, self.topologies
+
     @cached_property
-    def ports(self) -> Ports:
-        """The controller's ports."""
-        return Ports(self.network, self.journal, SystemClock(), self.machines, self.threads)
+    def clock(self) -> SystemClock:
+        """The machine's time."""
+        return SystemClock()
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """The log and the metrics of this process."""
+        return telemetry
 
     @cached_property
     def machines(self) -> SystemsManager:
         """The candidates' operating systems; only the deployed worker knows the fingerprints of our documents."""
         return SystemsManager(
-            self._client("ssm", _ERRANDS), json.loads(os.environ.get("MOORING_DOCUMENTS", "{}"))
+            self._client("ssm", _COMMANDS), json.loads(os.environ.get("MOORING_DOCUMENTS", "{}"))
         )
 
-    @cached_property
+    @property
     def queue(self) -> FifoQueue:
-        """The Reconcile queue."""
-        url = os.environ.get("MOORING_QUEUE_URL")
-        if url is None:
-            raise ControllerError(
-                "no queue is named", hint="set MOORING_QUEUE_URL; the deployed functions have it"
-            )
-        return FifoQueue(self._sqs, url)
+        """The Reconcile queue.
 
+        Raises:
+            ControllerError: no Mooring is deployed here.
+            ObservationError: SQS refused or did not answer.
+        """
+        if self.deployed_queue is None:
+            raise ControllerError(
+                "no Mooring is deployed here: there is no queue", hint="make deploy STAGE=... deploys it"
+            )
+        return self.deployed_queue
+
+    @cached_property
     def deployed_queue(self) -> FifoQueue | None:
-        """Find the queue of the Mooring that is deployed here; None when none is.
+        """The queue of the Mooring that is deployed here; None when none is.
 
         Raises:
             ObservationError: SQS refused or did not answer.
         """
-        if "MOORING_QUEUE_URL" in os.environ:
-            return self.queue
-        url = find_queue(self._sqs)
+        url = os.environ.get("MOORING_QUEUE_URL") or find_queue(self._sqs)
         return FifoQueue(self._sqs, url) if url else None
 
     @cached_property
@@ -160,7 +173,7 @@ class Edge:
         return cast("SQSClient", self._client("sqs"))
 
     def caller(self) -> str:
-        """Say who asks: the IAM identity, else the machine's word for its user.
+        """Return who asks: the IAM identity, else the machine's word for its user.
 
         sts:GetCallerIdentity needs no permission, and none can be denied (AWS STS API reference).
         """
@@ -175,40 +188,10 @@ class Edge:
         """Auto Scaling."""
         return ScalingGroups(self._client("autoscaling"))
 
-    @property
-    def logger(self) -> Logger:
-        """The log of this process."""
-        return telemetry.logger
-
-    @cached_property
-    def bench(self) -> Bench:
-        """What the worker works with."""
-        return Bench(self.ports, self.journal, self, self, telemetry, self.topologies.document)
-
-    def doorbell(self, account: str) -> Doorbell:
-        """Give what an event needs on its way to the worker."""
-        return Doorbell(self.topologies, self, self.queue, SystemClock(), account, self.session.region_name)
-
-    def locate(self, mentioned: Collection[str]) -> dict[str, Whereabouts]:
-        """Find what an event mentions; the EC2 client is made only when one mentions anything."""
-        return self.network.locate(mentioned)
-
-    def complete(self, hook: Hook, instance_id: str) -> None:
-        """Complete a lifecycle hook; the client is made only when there is one."""
-        self.groups.complete(hook, instance_id)
-
-    def complain(self, what: str, error: Exception) -> None:
-        """Log what went wrong; see `telemetry.complain`."""
-        telemetry.complain(what, error)
-
-    def postpone(self, receipt: str) -> None:
-        """Have a message come again soon; the client is made only when one fails."""
-        self.queue.postpone(receipt)
-
     @cached_property
     def topologies(self) -> Topologies:
         """Where topologies are declared."""
-        return Topologies(self._client("ssm", _ERRANDS))
+        return Topologies(self._client("ssm", _COMMANDS))
 
     @cached_property
     def ssm(self) -> SSMClient:
@@ -238,7 +221,7 @@ class Edge:
 
     def discovery(self, vpc_id: str) -> Discovery:
         """Open a VPC that nobody has declared, for reading."""
-        return Discovery(self.ec2, vpc_id, self.threads)
+        return Discovery(self.ec2, vpc_id, self.executor)
 
 
 def connect(region: str | None = None, profile: str | None = None, endpoint_url: str | None = None) -> Edge:
@@ -253,6 +236,7 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
 
     try:
         bare = botocore.session.get_session()
+        parse_lean(bare)
         session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), profile_name=profile, botocore_session=bare
         )
@@ -267,7 +251,7 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
 
 
 def _bundle(session: botocore.session.Session) -> str | None:
-    """Give the file of certificates that botocore would trust: AWS_CA_BUNDLE, the profile's, or that of `requests`."""
+    """Return the file of certificates that botocore would trust: AWS_CA_BUNDLE, the profile's, or that of `requests`."""
     return session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
 
 
@@ -317,6 +301,7 @@ class _Session:
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
+        parse_lean(self._session)
         self.region_name: str | None = self._session.get_config_variable("region")
 
     def client(self, service: str, *, endpoint_url: str | None, config: Config) -> Any:  # noqa: ANN401 - one of many
@@ -324,7 +309,7 @@ class _Session:
         return self._session.create_client(service, endpoint_url=endpoint_url, config=config)
 
     def get_credentials(self) -> Credentials | None:
-        """Give the function's credentials."""
+        """Return the function's credentials."""
         return self._session.get_credentials()
 
     @property
@@ -343,7 +328,7 @@ def deployed() -> Edge:
     edge = Edge(cast("boto3.Session", session), bundle=session.bundle)
     if os.environ.get("_HANDLER") == "app.reconcile":
         gc.disable()  # what is made here stays: looking for garbage in it would take a tenth of the start, and
-        _ = edge.bench
+        edge.open()
         gc.freeze()  # go on taking time in every run
         gc.enable()
     return edge

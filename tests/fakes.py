@@ -12,13 +12,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
 
-from chalicelib.controller import Ports, Request, reconcile
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.errors import ApplyError, ObservationError, PushError
 from chalicelib.core.machines.machine import Invocation
 from chalicelib.core.network.history import History
 from chalicelib.core.network.report import Failure
+from chalicelib.core.request import Request
 from tests.builders import NOON
 from tests.core.model import Model, Refused
+from tests.ports import RunPorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -446,7 +448,7 @@ class Scene:
         self.network = FakeNetwork(model, self.clock, self.script, turn)
         self.journal = FakeJournal(self.script, self.network.log)
         self.machines = FakeMachines()
-        self.beside: Executor = InPlace()
+        self.executor: Executor = InPlace()
         self.runs: list[Run] = []
 
     def __repr__(self) -> str:
@@ -454,28 +456,28 @@ class Scene:
         return f"Scene({self.topology}, faults={self.script.faults}, turn={self.network.turn})"
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> RunPorts:
         """Give the ports a run needs."""
-        return Ports(self.network, self.journal, self.clock, self.machines, self.beside)
+        return RunPorts(self.network, self.journal, self.clock, self.machines, self.executor)
 
     @property
     def history(self) -> History:
         """What the journal remembers."""
         return self.journal.histories.get(self.topology.name, History())
 
-    def run(self, request: Request | None = None) -> Run:
+    def run(self, request: Request | None = None, deadline: datetime | None = None) -> Run:
         """Reconcile once, a minute later."""
         self.clock.sleep(60)
         request, history, start = request or Request("schedule"), self.history, len(self.network.log)
         try:
-            report = reconcile(self.topology, self.ports, request)
+            report = reconcile(self.topology, self.ports, request, deadline=deadline)
         except CutOff:
             report = None
         self.runs.append(Run(self.topology, request, history, tuple(self.network.log[start:]), report))
         return self.runs[-1]
 
-    def reconcile(self, request: Request | None = None) -> Report:
+    def reconcile(self, request: Request | None = None, deadline: datetime | None = None) -> Report:
         """Reconcile once, where nothing cuts the run off."""
-        report = self.run(request).report
+        report = self.run(request, deadline).report
         assert report is not None
         return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.network.change import subject
+from chalicelib.core.network.change import resource_key
 from tests.builders import instance, seen, standby, topology
 from tests.core.model import Model
 from tests.fakes import Fault, Scene
@@ -28,7 +28,7 @@ def moored(*instances: Instance, declared: Topology | None = None, faults: tuple
 
 def results(report: Report) -> dict[str, str]:
     """Give what became of each change of a run."""
-    return {subject(outcome.change): outcome.result for outcome in report.outcomes}
+    return {resource_key(outcome.change): outcome.result for outcome in report.outcomes}
 
 
 def router(report: Report) -> str | None:

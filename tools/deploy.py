@@ -311,7 +311,7 @@ def _artifacts(aws: Aws, wish: Wish, template: Answer) -> list[Step]:
 
 
 def _lost(aws: Aws, goes: Sequence[Answer]) -> tuple[str, ...]:
-    """Say which messages would be lost with their queues; a queue that does not say stops nobody."""
+    """Return which messages would be lost with their queues; a queue that does not say stops nobody."""
     notes = []
     for resource in goes:
         if resource["ResourceType"] == "AWS::SQS::Queue":
@@ -346,7 +346,7 @@ def _template(aws: Aws, stack: str, stage: str) -> Answer:
 
 
 def show(aws: Aws, plan: Plan) -> None:
-    """Say what a plan does, in words and in commands."""
+    """Return what a plan does, in words and in commands."""
     say(f"{plan.title} in account {aws.account}, region {aws.region}, as {aws.caller}:")
     for number, step in enumerate(plan.steps, 1):
         say(f"{number:3}. {step.what}", f"     $ {shlex.join(step.command)}")
@@ -375,7 +375,7 @@ def say(*lines: str) -> None:
 
 
 def run(aws: Aws, wish: Wish, plan: Plan) -> int:
-    """Show a plan, ask, and carry it out; gives the exit code."""
+    """Show a plan, ask, and carry it out; returns the exit code."""
     show(aws, plan)
     if not agreed(wish):
         say("Nothing was done.")

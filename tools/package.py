@@ -172,7 +172,7 @@ def _distributions(fetched: Path) -> list[Distribution]:
 
 
 def _holds(names: set[str], distribution: Distribution | None, wanted: Requirement) -> bool:
-    """Say whether a zip holds all the code of a distribution, and it is the one wanted."""
+    """Return whether a zip holds all the code of a distribution, and it is the one wanted."""
     if distribution is None or not wanted.specifier.contains(distribution.version, prereleases=True):
         return False
     code = {

@@ -19,43 +19,43 @@ NOTHING: Raw = {}
 
 
 def text(raw: Raw, key: str) -> str | None:
-    """Give a text; None when there is none."""
+    """Return a text; None when there is none."""
     value = raw.get(key)
     return value if isinstance(value, str) and value else None
 
 
 def flag(raw: Raw, key: str) -> bool | None:
-    """Give a truth value; None when there is none."""
+    """Return a truth value; None when there is none."""
     value = raw.get(key)
     return value if isinstance(value, bool) else None
 
 
 def number(raw: Raw, key: str) -> int | None:
-    """Give a whole number; None when there is none."""
+    """Return a whole number; None when there is none."""
     value = raw.get(key)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def moment(raw: Raw, key: str) -> datetime | None:
-    """Give a time that names its zone; None when there is none."""
+    """Return a time that names its zone; None when there is none."""
     value = raw.get(key)
     return value if isinstance(value, datetime) and value.tzinfo else None
 
 
 def inner(raw: Raw, key: str) -> Raw:
-    """Give a structure; an empty one when there is none."""
+    """Return a structure; an empty one when there is none."""
     value = raw.get(key)
     return value if isinstance(value, Mapping) else NOTHING
 
 
 def members(raw: Raw, key: str) -> list[Raw]:
-    """Give a list of structures; an empty one when there is none, which must not matter to who asks."""
+    """Return a list of structures; an empty one when there is none, which must not matter to who asks."""
     value = raw.get(key)
     return [one if isinstance(one, Mapping) else NOTHING for one in value] if isinstance(value, list) else []
 
 
 def listing(raw: Raw, key: str) -> list[Raw]:
-    """Give a list of structures whose emptiness means something.
+    """Return a list of structures whose emptiness means something.
 
     Raises:
         MalformedAnswer: it is absent, which must not look like an empty one.
@@ -66,7 +66,7 @@ def listing(raw: Raw, key: str) -> list[Raw]:
 
 
 def needed(raw: Raw, key: str) -> str:
-    """Give a text that nobody can do without.
+    """Return a text that nobody can do without.
 
     Raises:
         MalformedAnswer: there is none.
@@ -78,7 +78,7 @@ def needed(raw: Raw, key: str) -> str:
 
 
 def needed_number(raw: Raw, key: str) -> int:
-    """Give a whole number that nobody can do without.
+    """Return a whole number that nobody can do without.
 
     Raises:
         MalformedAnswer: there is none.
@@ -90,5 +90,5 @@ def needed_number(raw: Raw, key: str) -> int:
 
 
 def tags(raw: Raw) -> dict[str, str]:
-    """Give the tags; one without a key is none, one without a value has an empty one."""
+    """Return the tags; one without a key is none, one without a value has an empty one."""
     return {key: text(tag, "Value") or "" for tag in members(raw, "Tags") if (key := text(tag, "Key"))}

@@ -10,11 +10,11 @@ from chalicelib.core.errors import ApplyError
 if TYPE_CHECKING:
     from mypy_boto3_autoscaling import AutoScalingClient
 
-    from chalicelib.core.messages.message import Hook
+    from chalicelib.core.network.notice import Hook
 
 
 class ScalingGroups:
-    """Completes lifecycle hooks; implements `worker.Groups`."""
+    """Completes lifecycle hooks; implements `ports.Groups`."""
 
     def __init__(self, autoscaling: AutoScalingClient) -> None:
         self._autoscaling = autoscaling

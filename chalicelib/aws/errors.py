@@ -46,21 +46,21 @@ _CREDENTIALS = frozenset(
 
 
 def code_of(error: BaseException) -> str:
-    """Give AWS's code, or the name of an error that is not AWS's own."""
+    """Return AWS's code, or the name of an error that is not AWS's own."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code") or "Unknown"
     return type(error).__name__
 
 
 def message_of(error: BaseException) -> str:
-    """Give AWS's own sentence."""
+    """Return AWS's own sentence."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Message") or str(error)
     return str(error)
 
 
 def transient(error: Unanswered) -> bool:
-    """Say whether the same call may go through a moment later: throttled, AWS's fault, or no answer."""
+    """Return whether the same call may go through a moment later: throttled, AWS's fault, or no answer."""
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return code_of(error) in THROTTLED | _TRANSIENT or status >= 500

@@ -78,7 +78,7 @@ def region_of(url: str) -> str | None:
 
 
 def check(url: str) -> str:
-    """Give a base URL without its last slash, if a signed request may go there.
+    """Return a base URL without its last slash, if a signed request may go there.
 
     Raises:
         ControllerError: it is no URL, or would carry the request in plain text over a network.
@@ -105,7 +105,7 @@ def _coded(path: str) -> str:
 
 
 def _parted(url: str) -> bool:
-    """Say whether it is a URL at all, one line of ASCII with a host."""
+    """Return whether it is a URL at all, one line of ASCII with a host."""
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -17,9 +17,16 @@ from chalicelib.aws.answers import listing
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.machines.machine import Command, Inspection, Machine, Setback, Silence, Trial
-from chalicelib.core.messages.message import read_notice
+from chalicelib.core.machines.machine import (
+    Command,
+    FailedPush,
+    Inspection,
+    Machine,
+    Provisional,
+    Unresponsive,
+)
 from chalicelib.core.network.history import History, Pause, Sighting
+from chalicelib.core.network.notice import read_notice
 from chalicelib.core.network.report import as_json
 
 if TYPE_CHECKING:
@@ -51,6 +58,7 @@ PACE = 0.02
 _STATE, _RUN, _REQUESTS, _DECLARATION = "state", "run#", "#requests", "declaration"
 
 _TIMES = ("since", "decided_at", "launched_at", "insisted_at")
+_WRITTEN_AS = {"failed": "setback", "provisional": "trial", "unresponsive": "silence"}
 _VALUES = ("pause", "notices", "machines", "sighting")
 
 
@@ -241,7 +249,7 @@ def _as_written(what: str) -> Iterator[None]:
 
 
 def _outrun(error: Unanswered) -> bool:
-    """Say whether another run was faster; a transaction is cancelled for a throttled table, too."""
+    """Return whether another run was faster; a transaction is cancelled for a throttled table, too."""
     if code_of(error) == "TransactionConflictException":
         return True
     if not isinstance(error, ClientError) or code_of(error) != "TransactionCanceledException":
@@ -278,8 +286,13 @@ def _state(name: str, history: History) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:  # noqa: ANN401 - one dataclass or several
-    plain = [asdict(one) for one in value] if isinstance(value, tuple) else asdict(value)
+    plain = [_plain(one) for one in value] if isinstance(value, tuple) else _plain(value)
     return json.dumps(plain, default=datetime.isoformat)
+
+
+def _plain(one: Any) -> dict[str, Any]:  # noqa: ANN401 - a dataclass
+    """Return the fields of a dataclass, under the names that the journal has always had for them."""
+    return {_WRITTEN_AS.get(name, name): value for name, value in asdict(one).items()}
 
 
 def _history(item: dict[str, Any]) -> History:
@@ -317,10 +330,10 @@ def _machine(raw: dict[str, Any]) -> Machine:
         raw["instance_id"],
         command=_made(Command, raw["command"], "sent_at"),
         inspection=_made(Inspection, raw["inspection"], "at", "expires"),
-        setback=_made(Setback, raw["setback"], "at"),
-        trial=_made(Trial, raw["trial"], "until"),
+        failed=_made(FailedPush, raw["setback"], "at"),
+        provisional=_made(Provisional, raw["trial"], "until"),
         secrets=raw.get("secrets"),
-        silence=_made(Silence, raw.get("silence"), "since"),
+        unresponsive=_made(Unresponsive, raw.get("silence"), "since"),
     )
 
 
@@ -343,7 +356,7 @@ def _entry(name: str, report: Report) -> dict[str, Any]:
 
 
 def _document(content: object) -> dict[str, Any]:
-    """Give it as JSON, to be read in any console; deflated where an item could not hold it."""
+    """Return it as JSON, to be read in any console; deflated where an item could not hold it."""
     text = json.dumps(content, separators=(",", ":")).encode()
     return {"S": text.decode()} if len(text) <= READABLE else {"B": zlib.compress(text)}
 

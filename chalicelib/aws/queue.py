@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.core.messages.message import Wake
+    from chalicelib.core.messages.message import Message
 
 BATCH = 10
 """The most messages that one SendMessageBatch takes."""
@@ -45,13 +45,13 @@ def find_queue(sqs: SQSClient) -> str | None:
 
 
 class FifoQueue:
-    """Sends wake-ups; implements `wakeups.Queue`."""
+    """Sends messages; implements `ports.Queue`."""
 
     def __init__(self, sqs: SQSClient, url: str) -> None:
         self._sqs, self._url = sqs, url
 
-    def send(self, wakes: Sequence[Wake], once: str | None = None) -> None:
-        """Send every wake-up, ten to a call; each carries an id of its own, so that no wanted look is swallowed.
+    def send(self, messages: Sequence[Message], once: str | None = None) -> None:
+        """Send every message, ten to a call; each carries an id of its own, so that no wanted look is swallowed.
 
         Of those that are sent `once`, the queue takes one of the same word for each topology, whichever process sends it,
         and drops the others for five minutes (SQS developer guide, "Exactly-once processing in Amazon SQS").
@@ -59,14 +59,14 @@ class FifoQueue:
         Raises:
             ApplyError: names the topologies that could not be woken; the others were.
         """
-        batches = [wakes[start : start + BATCH] for start in range(0, len(wakes), BATCH)]
+        batches = [messages[start : start + BATCH] for start in range(0, len(messages), BATCH)]
         with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
             failures = [
                 failure for failed in pool.map(lambda b: self._send(b, once), batches) for failure in failed
             ]
         if failures:
             raise ApplyError(
-                f"sqs:SendMessageBatch failed for {', '.join(failures)}", hint="the next tick wakes them"
+                f"sqs:SendMessageBatch failed for {', '.join(failures)}", hint="the next tick messages them"
             )
 
     def postpone(self, receipt: str) -> None:
@@ -86,26 +86,26 @@ class FifoQueue:
                 aws_code=code_of(error),
             ) from error
 
-    def _send(self, batch: Sequence[Wake], once: str | None) -> list[str]:
+    def _send(self, batch: Sequence[Message], once: str | None) -> list[str]:
         try:
             answer = self._sqs.send_message_batch(
                 QueueUrl=self._url,
                 Entries=[
                     {
                         "Id": str(place),
-                        "MessageBody": wake.dumps(),
-                        "MessageGroupId": wake.topology,
-                        "MessageDeduplicationId": f"{wake.topology}-{once}" if once else str(uuid.uuid4()),
+                        "MessageBody": message.dumps(),
+                        "MessageGroupId": message.topology,
+                        "MessageDeduplicationId": f"{message.topology}-{once}" if once else str(uuid.uuid4()),
                     }
-                    for place, wake in enumerate(batch)
+                    for place, message in enumerate(batch)
                 ],
             )
         except AwsError as error:
-            return [f"{wake.topology} ({code_of(error)}: {message_of(error)})" for wake in batch]
+            return [f"{message.topology} ({code_of(error)}: {message_of(error)})" for message in batch]
         sent = {text(entry, "Id") for entry in members(answer, "Successful")}
         codes = {text(entry, "Id"): text(entry, "Code") for entry in members(answer, "Failed")}
         return [
-            f"{wake.topology} ({codes.get(str(place)) or 'SQS does not say why'})"
-            for place, wake in enumerate(batch)
+            f"{message.topology} ({codes.get(str(place)) or 'SQS does not say why'})"
+            for place, message in enumerate(batch)
             if str(place) not in sent
         ]

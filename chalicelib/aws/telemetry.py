@@ -41,8 +41,8 @@ SOON = 60
 logger = Logger(service=SERVICE)
 
 
-def tell(report: Report, woken_at: datetime) -> None:
-    """Log a report and emit its metrics; `woken_at` is when what woke the run happened, UTC."""
+def run(report: Report, triggered_at: datetime) -> None:
+    """Log a report and emit its metrics; `triggered_at` is when what triggered the run happened, UTC."""
     level = (
         logger.info if report.verdict in ("converged", "repaired", "pending", "paused") else logger.warning
     )
@@ -50,18 +50,18 @@ def tell(report: Report, woken_at: datetime) -> None:
     pause = report.pause and replace(report.pause, reason="the journal has it")
     shown = replace(report, outcomes=report.outcomes[:SHOWN], pause=pause)
     level(report.sentence, report=as_json(shown) | {"sentence": report.sentence})
-    measured = measures(report, woken_at)
+    measured = measures(report, triggered_at)
     told = {name: (value, unit) for name, (value, unit) in measured.items() if value or name in ALWAYS}
     _emit({n: measured[n] for n in ALARMING} | {n: told[n] for n in MACHINES if n in told})
     _emit(told, topology=report.topology)
 
 
-def drop(what: str, reason: str) -> None:
+def ignored(what: str, reason: str) -> None:
     """Log that something asks for nothing, and why."""
     logger.info(what, reason=reason)
 
 
-def complain(what: str, error: Exception) -> None:
+def failed(what: str, error: Exception) -> None:
     """Log an error: ours as it is, another's by its kind and place alone, since it may quote what it choked on."""
     if isinstance(error, ControllerError):
         logger.warning(what, error=error.message, code=error.code, aws_code=error.aws_code, hint=error.hint)
@@ -71,8 +71,8 @@ def complain(what: str, error: Exception) -> None:
         logger.error(what, error=type(error).__name__, where=where)
 
 
-def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, MetricUnit]]:
-    """Give every metric of a run: all counts, and the seconds; those from the event on if something was repaired."""
+def measures(report: Report, triggered_at: datetime) -> dict[str, tuple[float, MetricUnit]]:
+    """Return every metric of a run: all counts, and the seconds; those from the event on if something was repaired."""
     results = [outcome.result for outcome in report.outcomes]
     counts = {
         "Drift": len(results) + len(report.problems),
@@ -86,19 +86,19 @@ def measures(report: Report, woken_at: datetime) -> dict[str, tuple[float, Metri
     found = {name: (float(count), MetricUnit.Count) for name, count in counts.items()}
     found["ReconcileSeconds"] = ((report.finished_at - report.started_at).total_seconds(), MetricUnit.Seconds)
     if report.verdict == "repaired":
-        since = (report.finished_at - woken_at).total_seconds()
+        since = (report.finished_at - triggered_at).total_seconds()
         found["SecondsFromEventToVerified"] = (max(0.0, since), MetricUnit.Seconds)
     return found | _machines(report)
 
 
 def _machines(report: Report) -> dict[str, tuple[float, MetricUnit]]:
-    """Give what machines said of late: of the router its tunnel, of all candidates the rest; nothing where nothing is known."""
+    """Return what machines said of late: of the router its tunnel, of all candidates the rest; nothing where nothing is known."""
     if not (report.machines or report.certificate_ends):
         return {}
     words = {m.instance_id: word for m in report.machines if (word := m.fresh(report.started_at))}
     found = {
         "ConfigDrift": sum(len(word.drift) for word in words.values()),
-        "PushFailed": sum(m.setback is not None for m in report.machines),
+        "PushFailed": sum(m.failed is not None for m in report.machines),
     }
     router = words.get(report.router_id or "")
     if router and router.holds_address:
@@ -125,7 +125,7 @@ def _emit(measured: dict[str, tuple[float, MetricUnit]], **dimensions: str) -> N
 
 
 def _moved(report: Report) -> bool:
-    """Say whether this run took the network to another router; one change that failed does not undo that."""
+    """Return whether this run took the network to another router; one change that failed does not undo that."""
     if report.election is None or not report.election.moved:
         return False
     if report.verdict not in ("converged", "repaired", "drifting"):

@@ -55,7 +55,7 @@ class Patience(NamedTuple):
 
     @classmethod
     def of(cls, client: BaseClient) -> Self:
-        """Give a client's own."""
+        """Return a client's own."""
         config: Any = client.meta.config  # whose settings are known when it is made
         return cls(config.connect_timeout, config.read_timeout)
 
@@ -144,7 +144,7 @@ class Wire:
         return said
 
     def _proxies(self, host: _Host, url: str) -> dict[str, str]:
-        """Say by which proxy a host is reached, as botocore reads it from the environment."""
+        """Return by which proxy a host is reached, as botocore reads it from the environment."""
         if host not in self._around:
             self._around[host] = get_environ_proxies(url)
         return self._around[host]
@@ -208,7 +208,7 @@ class _Content(BytesIO):
     """An answer's bytes, as `AWSResponse` reads them."""
 
     def stream(self, **_: object) -> Iterator[bytes]:
-        """Give them all at once."""
+        """Return them all at once."""
         yield self.read()
 
 

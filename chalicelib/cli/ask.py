@@ -1,7 +1,7 @@
 """Asks the deployed worker and waits for its answer, for a while; and the verb that asks after a request again."""
 
-import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -13,11 +13,12 @@ from chalicelib.cli.options import read_as
 from chalicelib.cli.render import Run, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import Terminal, line
-from chalicelib.controller import Request
-from chalicelib.controller import operator as wishes
-from chalicelib.controller.ingest import Queue
+from chalicelib.controller import operator
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.errors import ControllerError, UnknownTopology
-from chalicelib.core.messages.message import Wake
+from chalicelib.core.network.report import as_json
+from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 
 PATIENCE = "5m"
 """Longer than a request counts that is declared to count for two minutes, and than the runs that may take it."""
@@ -26,8 +27,6 @@ _GOES_ON = ("queued", "running")
 
 _PAUSES = (0.2, 0.3, 0.5, 1.0, 2.0)
 """Seconds between looks for the answer; the last one again and again."""
-
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 Wait = Annotated[
     str, typer.Option("--wait", metavar="TIME", help="How long to wait for the worker's answer, such as 90s.")
@@ -40,38 +39,46 @@ def seconds_of(wait: str) -> float:
     Raises:
         UsageError: it is no duration.
     """
-    return read_as("--wait", wait, wishes.duration).total_seconds()
+    return read_as("--wait", wait, operator.duration).total_seconds()
 
 
-def ask_worker(shell: Shell, queue: Queue, name: str, request: Request, seconds: float) -> Run:
-    """Ask the worker for a run and give its report as JSON.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a request is carried out: from here, or by the worker, whose answer is waited for this many seconds."""
+
+    seconds: float
+    here: bool = False
+
+
+def carry_out(shell: Shell, topology: Topology, request: Request, way: Way) -> Run:
+    """Have what was shown and agreed to done, and return its report as JSON.
 
     Raises:
-        ApplyError: it could not be asked.
+        ControllerError: what is asked takes a worker, and none is deployed.
+        ApplyError: the worker could not be asked.
         Unanswered: it did not answer in time, or its answer could not be read; what was asked goes on.
         UnknownTopology: the topology is declared no more.
     """
     edge = shell.edge
-    wake = Wake(
-        name,
-        request.woken_by,
-        edge.ports.clock.now(),
-        to=request.to,
-        force=request.force,
-        agreed=request.agreed,
-        order=request.order,
-    )
-    request_id = wishes.ask(wake, edge.journal, queue)
+    if way.here or edge.deployed_queue is None:
+        if request.for_machines:
+            raise ControllerError(
+                "no Mooring is deployed here, and only its worker speaks to routers",
+                hint="make deploy STAGE=...",
+            )
+        with shell.waiting("making the changes, and looking again"):
+            return as_json(reconcile(topology, edge, replace(request, woken_by=edge.caller())))
+    request_id = operator.enqueue(topology.name, replace(request, woken_by=edge.caller()), edge)
     try:
         shell.say([line((f"asked the worker: request {request_id}", "dim"))])
         with shell.waiting("the worker makes the changes, and looks again"):
-            answer = _wait(shell, request_id, seconds)
+            answer = _wait(shell, request_id, way.seconds)
     except KeyboardInterrupt:
         goes_on = f"request {request_id} goes on; ask after it: mooring request {request_id}"
         Terminal(stderr=True).say(line(), line(goes_on))
         raise
     if answer["report"] is None:
-        raise UnknownTopology(f"{name} is declared no more", hint="nothing was changed")
+        raise UnknownTopology(f"{topology.name} is declared no more", hint="nothing was changed")
     run: Run = answer["report"]
     return run
 
@@ -86,7 +93,7 @@ def request(
 
     Exit status: 0 done and everything is as declared, 2 not done yet, 1 otherwise. Answers are kept for a day.
     """
-    answer = _answered(shell, request_id) if _ID.fullmatch(request_id) else None
+    answer = operator.answered(request_id, shell.edge)
     if answer is None:
         raise UsageError(f"no request {request_id} is known", hint="answers are kept for a day")
     shell.show(answer_lines(answer), answer)
@@ -108,19 +115,14 @@ def answer_lines(answer: Run) -> Iterator[Text]:
         yield line(f"{answer['topology']}: {answer['state']}{note}")
 
 
-def _answered(shell: Shell, request_id: str) -> dict[str, Any] | None:
-    answer = shell.edge.journal.answered(request_id)
-    return answer and wishes.judge(answer, shell.edge.ports.clock.now(), shell.edge.topologies.read)
-
-
 def _wait(shell: Shell, request_id: str, seconds: float) -> dict[str, Any]:
     """Look for the answer until it is there or time is over."""
-    clock, looks = shell.edge.ports.clock, 0
+    clock, looks = shell.edge.clock, 0
     deadline = clock.now() + timedelta(seconds=seconds)
     again = f"mooring request {request_id}"
     while True:
         try:
-            answer = _answered(shell, request_id)
+            answer = operator.answered(request_id, shell.edge)
         except ControllerError as error:
             raise Unanswered(
                 f"request {request_id} goes on, but its answer cannot be read: {error}", hint=again

@@ -10,11 +10,11 @@ from chalicelib.cli.options import Name, read_as
 from chalicelib.cli.render import pause_text, story_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
-from chalicelib.controller import operator as wishes
+from chalicelib.controller import operator
 from chalicelib.core.errors import ControllerError
-from chalicelib.core.messages.message import Wake
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.report import pause_json
+from chalicelib.core.request import Request
 
 
 def history(
@@ -52,11 +52,11 @@ def pause(
     The pause ends by itself; another one takes its place. Who paused becomes part of the reason: the IAM identity, or
     this machine's user where AWS does not say.
     """
-    lasts, why = read_as("--for", duration, wishes.duration), read_as("--reason", reason, wishes.reason)
+    lasts, why = read_as("--for", duration, operator.duration), read_as("--reason", reason, operator.reason)
     topology = declared(shell.edge, name)
-    until = shell.edge.ports.clock.now() + lasts
+    until = shell.edge.clock.now() + lasts
     paused = pause_json(
-        wishes.pause(topology.name, Pause(why, until), shell.edge.caller(), shell.edge.journal)
+        operator.pause(topology.name, Pause(why, until), shell.edge.caller(), shell.edge.journal)
     )
     shell.show(
         [line(f"{topology.name} is paused {pause_text(paused)}")],
@@ -70,11 +70,11 @@ def resume(shell: Shell, name: Name = None) -> int:
     topology = declared(shell.edge, name)
     if topology.paused:
         raise UsageError(f"{topology.name} is declared paused", hint="declare it again with paused = false")
-    ended = wishes.resume(topology.name, shell.edge.ports.clock.now(), shell.edge.journal)
+    ended = operator.resume(topology.name, shell.edge.clock.now(), shell.edge.journal)
     state = "was not paused" if ended is None else "is resumed"
     shell.say([line(f"{topology.name} {state}")])
     try:
-        request_id = _wake(shell, topology.name)
+        request_id = _trigger(shell, topology.name)
     except ControllerError as error:  # the pause is over all the same
         request_id, then = None, f"the next tick looks, since {error.message}"
     else:
@@ -88,10 +88,8 @@ def resume(shell: Shell, name: Name = None) -> int:
     return 0
 
 
-def _wake(shell: Shell, name: str) -> str | None:
+def _trigger(shell: Shell, name: str) -> str | None:
     """Ask the worker to look, without waiting for it; None when none is deployed."""
-    queue = shell.edge.deployed_queue()
-    if queue is None:
+    if shell.edge.deployed_queue is None:
         return None
-    wake = Wake(name, shell.edge.caller(), shell.edge.ports.clock.now())
-    return wishes.ask(wake, shell.edge.journal, queue)
+    return operator.enqueue(name, Request(shell.edge.caller()), shell.edge)

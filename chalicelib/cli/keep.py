@@ -1,22 +1,23 @@
 """The verbs that look at the network and keep it: plan, apply, switchover."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from chalicelib.cli.ask import PATIENCE, Wait, ask_worker, seconds_of
+from chalicelib.cli.ask import PATIENCE, Wait, Way, carry_out, seconds_of
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import declared
 from chalicelib.cli.options import Force, Name, Yes, declared_names
 from chalicelib.cli.render import Run, exit_code, plan_lines, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
-from chalicelib.controller import Request, preview, reconcile
-from chalicelib.core.messages.message import INSTANCE
+from chalicelib.controller.reconcile import preview
+from chalicelib.core.fields import INSTANCE
 from chalicelib.core.network.change import digest
 from chalicelib.core.network.report import Report, as_json
 from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 
 Here = Annotated[
     bool,
@@ -26,20 +27,12 @@ Here = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How changes are made: from here, or by the worker, whose answer is waited for this many seconds."""
-
-    here: bool
-    seconds: float
-
-
 def plan(shell: Shell, name: Name = None) -> int:
     """Show what apply would change, and why. Never writes.
 
     Exit status: 0 everything is as declared, 2 it is not, 1 it could not be seen or has no router.
     """
-    report = preview(declared(shell.edge, name), shell.edge.ports, Request())
+    report = preview(declared(shell.edge, name), shell.edge, Request())
     shell.show(plan_lines(report), as_json(report))
     return exit_code(report)
 
@@ -60,8 +53,8 @@ def apply(
 
     Exit status: 0 everything is as declared, proved by a second look; 1 otherwise.
     """
-    way = Way(here=here, seconds=seconds_of(wait))
-    return _carry_out(shell, declared(shell.edge, name), Request(force=force), way, yes=yes)
+    way = Way(seconds_of(wait), here=here)
+    return _keep(shell, declared(shell.edge, name), Request(force=force), way, yes=yes)
 
 
 def switchover(  # noqa: PLR0913 - one per option
@@ -90,44 +83,36 @@ def switchover(  # noqa: PLR0913 - one per option
     """
     if not INSTANCE.fullmatch(to):
         raise UsageError(f"--to {to} is no instance id", hint="such as i-0123456789abcdef0")
-    way = Way(here=here, seconds=seconds_of(wait))
-    return _carry_out(shell, declared(shell.edge, name), Request(to=to, force=force), way, yes=yes)
+    way = Way(seconds_of(wait), here=here)
+    request = Request(action="switchover", to=to, force=force)
+    return _keep(shell, declared(shell.edge, name), request, way, yes=yes)
 
 
-def _carry_out(shell: Shell, topology: Topology, request: Request, way: Way, *, yes: bool) -> int:
+def _keep(shell: Shell, topology: Topology, request: Request, way: Way, *, yes: bool) -> int:
     """Reconcile what was shown and agreed to, and nothing else."""
-    shown = preview(topology, shell.edge.ports, request)
+    shown = preview(topology, shell.edge, request)
     changes = shown.to_make
     if not (changes or _unrecorded(shown)):
         nothing = [] if shown.outcomes or shown.error else [line("nothing to do")]
         shell.show([*plan_lines(shown), *nothing], as_json(shown))
         return _verified(as_json(shown))
-    queue = None if way.here else shell.edge.deployed_queue()
     if changes:
         shell.say(plan_lines(shown))
-        if queue is None and not way.here:
+        if not way.here and shell.edge.deployed_queue is None:
             shell.say([line("no Mooring is deployed here, so the changes are made from this machine")])
         count = "this change" if len(changes) == 1 else f"these {len(changes)} changes"
         if not yes and not shell.agree(f"Make {count}?"):
             shell.say([line("nothing was changed")])
             return 1
-    request = replace(
-        request,
-        woken_by=shell.edge.caller(),
-        agreed=None if yes else digest(o.change for o in shown.outcomes),
-    )
+    agreed = None if yes else digest(o.change for o in shown.outcomes)
     shell.say([line()] if changes else [])
-    if queue is None:
-        with shell.waiting("making the changes, and looking again"):
-            run: Run = as_json(reconcile(topology, shell.edge.ports, request))
-    else:
-        run = ask_worker(shell, queue, topology.name, request, way.seconds)
+    run = carry_out(shell, topology, replace(request, agreed=agreed), way)
     shell.show(run_lines(run), run)
     return _verified(run)
 
 
 def _unrecorded(report: Report) -> bool:
-    """Say whether the journal does not know the router yet: then a run without changes writes it down."""
+    """Return whether the journal does not know the router yet: then a run without changes writes it down."""
     return report.router_id is not None and report.since is None and report.refusal is None
 
 

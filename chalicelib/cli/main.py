@@ -105,7 +105,7 @@ def _complain(error: ControllerError) -> int:
 
 
 def _mend_streams() -> None:
-    """Give closed streams somewhere to go, and never fail over a character that one cannot show."""
+    """Return closed streams somewhere to go, and never fail over a character that one cannot show."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the process's life

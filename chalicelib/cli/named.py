@@ -68,7 +68,7 @@ def given(shell: Shell, name: str | None, file: str | None) -> Topology:
 
 
 def is_file(name: str | None, file: str | None) -> bool:
-    """Say whether a topology was given as a file."""
+    """Return whether a topology was given as a file."""
     return file is not None or (name is not None and (name == "-" or "." in name or "/" in name))
 
 

@@ -9,7 +9,7 @@ import typer
 
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.shell import Shell
-from chalicelib.controller.operator import Unfit
+from chalicelib.controller.operator import InvalidValueError
 from chalicelib.core.errors import ControllerError
 
 _T = TypeVar("_T")
@@ -84,7 +84,7 @@ def read_as(option: str, value: str, reader: Callable[[object], _T]) -> _T:
     """
     try:
         return reader(value)
-    except Unfit as unfit:
+    except InvalidValueError as unfit:
         raise UsageError(f"{option} is {ascii(value)[:80]}", hint=f"it must be {unfit.wanted}") from unfit
 
 

@@ -7,21 +7,20 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from chalicelib.cli.ask import PATIENCE, Wait, ask_worker, seconds_of
+from chalicelib.cli.ask import PATIENCE, Wait, Way, carry_out, seconds_of
 from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import declared
 from chalicelib.cli.options import Name, Yes, read_as
 from chalicelib.cli.render import Run, plan_lines, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
-from chalicelib.controller import Request, preview
-from chalicelib.controller import operator as wishes
-from chalicelib.core.errors import ControllerError
-from chalicelib.core.machines.machine import Order
-from chalicelib.core.messages.message import INSTANCE
+from chalicelib.controller import operator
+from chalicelib.controller.reconcile import preview
+from chalicelib.core.fields import INSTANCE
 from chalicelib.core.network.change import PushConfig, short
 from chalicelib.core.network.report import as_json
 from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 
 _LOOKS = timedelta(seconds=2)
 
@@ -55,11 +54,13 @@ def push(
     Exit status: 0 every router said that it has it, 1 otherwise.
     """
     within = (
-        None if confirm_within is None else read_as("--confirm-within", confirm_within, wishes.confirm_within)
+        None
+        if confirm_within is None
+        else read_as("--confirm-within", confirm_within, operator.confirm_within)
     )
     seconds, topology = seconds_of(wait), declared(shell.edge, name)
-    order = Order("push", _instance(to), within)
-    shown = preview(topology, shell.edge.ports, Request(order=order))
+    request = Request(action="push", to=_instance(to), confirm_within=within)
+    shown = preview(topology, shell.edge, request)
     pushes = tuple(o.change for o in shown.outcomes if isinstance(o.change, PushConfig))
     if shown.error or shown.refusal or not pushes:
         nothing = [] if shown.error or shown.refusal else [line("no router can be pushed to now")]
@@ -70,7 +71,7 @@ def push(
         shell.say([line("nothing was pushed")])
         return 1
     wanted = {change.instance_id: change.bundle.digest for change in pushes}
-    return _carry_out(shell, topology, order, seconds, wanted)
+    return _send(shell, topology, request, seconds, wanted)
 
 
 def confirm(shell: Shell, name: Name = None, *, to: To = None, wait: Wait = PATIENCE) -> int:
@@ -79,13 +80,17 @@ def confirm(shell: Shell, name: Name = None, *, to: To = None, wait: Wait = PATI
     Exit status: 0 every router on trial said that it keeps it, 1 otherwise.
     """
     seconds, topology = seconds_of(wait), declared(shell.edge, name)
-    order = Order("confirm", _instance(to))
-    shown = preview(topology, shell.edge.ports, Request(order=order))
+    request = Request(action="confirm", to=_instance(to))
+    shown = preview(topology, shell.edge, request)
     if shown.error:
         shell.show(plan_lines(shown), as_json(shown))
         return 1
-    tried = {m.instance_id: m.trial.digest for m in shown.machines if m.trial and to in (None, m.instance_id)}
-    return _carry_out(shell, topology, order, seconds, tried)
+    tried = {
+        m.instance_id: m.provisional.digest
+        for m in shown.machines
+        if m.provisional and to in (None, m.instance_id)
+    }
+    return _send(shell, topology, request, seconds, tried)
 
 
 def _instance(to: str | None) -> str | None:
@@ -94,31 +99,25 @@ def _instance(to: str | None) -> str | None:
     return to
 
 
-def _carry_out(shell: Shell, topology: Topology, order: Order, seconds: float, wanted: dict[str, str]) -> int:
+def _send(shell: Shell, topology: Topology, request: Request, seconds: float, wanted: dict[str, str]) -> int:
     """Have the worker send it, and look until every machine has answered; what was sent goes on, whoever looks."""
-    queue = shell.edge.deployed_queue()
-    if queue is None:
-        raise ControllerError(
-            "no Mooring is deployed here, and only its worker speaks to routers", hint="make deploy STAGE=..."
-        )
-    request = Request(shell.edge.caller(), order=order)
-    run = ask_worker(shell, queue, topology.name, request, seconds)
+    run = carry_out(shell, topology, request, Way(seconds))
     shell.say(run_lines(run))
     stopped = run["verdict"] not in ("converged", "repaired", "pending", "drifting")
-    if stopped and (order.kind == "push" or run["error"]):  # a confirmation is sent in a pause, too
+    if stopped and (request.action == "push" or run["error"]):  # a confirmation is sent in a pause, too
         shell.show((), run)
         return 1
     with shell.waiting("the routers answer"):
         run = _answers(shell, topology, seconds, wanted)
     said = {m["instance_id"]: m for m in run["machines"] if m["instance_id"] in wanted}
     shell.show(_words(said, wanted, topology.name), run)
-    settled = order.kind == "push" or not any(machine["trial"] for machine in said.values())
+    settled = request.action == "push" or not any(machine["trial"] for machine in said.values())
     return 0 if settled and all(_took(said.get(i), digest) for i, digest in wanted.items()) else 1
 
 
 def _answers(shell: Shell, topology: Topology, seconds: float, wanted: dict[str, str]) -> Run:
     """Look until no machine has a command on its way, or time is over."""
-    ports = shell.edge.ports
+    ports = shell.edge
     deadline = ports.clock.now() + timedelta(seconds=seconds)
     while True:
         run: Run = as_json(preview(topology, ports, Request()))
@@ -129,7 +128,7 @@ def _answers(shell: Shell, topology: Topology, seconds: float, wanted: dict[str,
 
 
 def _took(machine: dict[str, Any] | None, digest: str) -> bool:
-    """Say whether a machine has a configuration, and did not fail to take it when it had it already."""
+    """Return whether a machine has a configuration, and did not fail to take it when it had it already."""
     if machine is None or machine["command"] or not machine["said"]:
         return False
     failed = machine["setback"] and machine["setback"]["digest"] == digest

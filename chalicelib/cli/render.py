@@ -49,7 +49,7 @@ _WIDEST = max(map(len, RESULTS.values()))
 
 
 def exit_code(report: Report) -> int:
-    """Give a look's exit code: 0 as declared, 2 drifting, 1 nothing could be said."""
+    """Return a look's exit code: 0 as declared, 2 drifting, 1 nothing could be said."""
     match report.verdict:
         case "converged" | "repaired":
             return 0
@@ -116,7 +116,7 @@ def story_lines(runs: Sequence[Run]) -> Iterator[Text]:
 
 
 def pause_text(pause: Mapping[str, Any]) -> str:
-    """Say until when and why, from a pause's JSON."""
+    """Return until when and why, from a pause's JSON."""
     return f"until {moment(pause['until'])}: {pause['reason']}" if pause["until"] else str(pause["reason"])
 
 
@@ -142,7 +142,7 @@ def error_lines(error: ControllerError) -> Iterator[Text]:
 
 
 def error_json(error: ControllerError) -> dict[str, object]:
-    """Give an error as JSON values; a topology's flaws one by one."""
+    """Return an error as JSON values; a topology's flaws one by one."""
     document: dict[str, object] = {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error, TopologyError):
         document["flaws"] = [flaw_json(flaw) for flaw in error.flaws]
@@ -152,13 +152,13 @@ def error_json(error: ControllerError) -> dict[str, object]:
 
 
 def flaw_json(flaw: Flaw) -> dict[str, object]:
-    """Give a flaw as JSON values; TOML knows dates and more that JSON does not, and they become text."""
+    """Return a flaw as JSON values; TOML knows dates and more that JSON does not, and they become text."""
     plain = flaw.value is None or isinstance(flaw.value, str | int)
     return {"key": flaw.key, "value": flaw.value if plain else str(flaw.value), "wanted": flaw.wanted}
 
 
 def ago(time: timedelta) -> str:
-    """Say how long ago something was, in its largest unit."""
+    """Return how long ago something was, in its largest unit."""
     seconds = max(0, int(time.total_seconds()))
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= size:
@@ -184,7 +184,7 @@ def _router(run: Run) -> Iterator[Text]:
 
 
 def _machine(machine: Mapping[str, Any], run: Run) -> Text:
-    """Say what a machine last said of itself, and when."""
+    """Return what a machine last said of itself, and when."""
     said, name = machine["said"], machine["instance_id"]
     if said is None:
         return line(f"machine  {name} has not said anything yet")

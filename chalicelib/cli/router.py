@@ -13,12 +13,14 @@ from chalicelib.cli.office.verb import tunnel_of
 from chalicelib.cli.options import File, NameOrFile
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
-from chalicelib.controller import Request, look
+from chalicelib.controller.assessment import Task
+from chalicelib.controller.reconcile import look
 from chalicelib.core.errors import NoEligibleRouter
 from chalicelib.core.machines.readiness import box_of
 from chalicelib.core.network.candidates import candidates
 from chalicelib.core.network.observation import Instance
 from chalicelib.core.network.topology import Topology
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.render import Box, Bundle, render
 
 
@@ -89,7 +91,7 @@ def _box(shell: Shell, topology: Topology, instance_id: str | None) -> tuple[Ins
         NoEligibleRouter: nobody is the router, or what a box is made of cannot be seen.
     """
     if instance_id is None:
-        seen = look(topology, shell.edge.ports, Request())
+        seen = look(Task.begin(topology, Request(), shell.edge.clock), shell.edge)[1]
         observation, chosen = seen.observation, seen.election.router
         if chosen is None:
             raise NoEligibleRouter(seen.election.reason, hint=f"mooring status {topology.name}")

@@ -51,7 +51,7 @@ class Shell:
             self.out.say(*lines)
 
     def show(self, lines: Iterable[Text], document: object) -> None:
-        """Give the answer: lines for a person, or the document for a program."""
+        """Return the answer: lines for a person, or the document for a program."""
         if self.wants_json:
             print_json(self.out, document)
         else:

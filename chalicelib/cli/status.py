@@ -9,9 +9,11 @@ from chalicelib.cli.options import Name
 from chalicelib.cli.render import error_json, exit_code, status_line, status_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
-from chalicelib.controller import Ports, Request, preview
+from chalicelib.controller.ports import Ports
+from chalicelib.controller.reconcile import preview
 from chalicelib.core.errors import TopologyError
 from chalicelib.core.network.report import Report, as_json
+from chalicelib.core.request import Request
 
 _AT_ONCE = 4
 
@@ -27,14 +29,14 @@ def status(shell: Shell, name: Name = None) -> int:
     if len(documents) > 1:
         return _all(shell, documents)
     topology = stored(*documents.popitem()) if documents else declared(shell.edge, name)
-    report = preview(topology, shell.edge.ports, Request())
+    report = preview(topology, shell.edge, Request())
     shell.show(status_lines(report), as_json(report))
     return exit_code(report)
 
 
 def _all(shell: Shell, documents: dict[str, bytes]) -> int:
     """Look at every topology; one that nobody can read is an answer too."""
-    ports = shell.edge.ports
+    ports = shell.edge
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         looks = {name: pool.submit(_look, ports, name, document) for name, document in documents.items()}
     seen = {name: look.result() for name, look in looks.items()}

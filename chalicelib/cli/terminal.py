@@ -44,7 +44,7 @@ def _harmless(text: str) -> str:
 
 
 def can_ask() -> bool:
-    """Say whether somebody sees a question and can answer it."""
+    """Return whether somebody sees a question and can answer it."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 

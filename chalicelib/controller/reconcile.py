@@ -1,317 +1,139 @@
-"""Carries a run out: decide, apply, verify, report; whatever happens, the answer is a report."""
+"""The one path: observe, elect, plan, guard, apply, verify, report; whatever happens, the answer is a report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import run_command as errands
-from chalicelib.controller.look import PROOF_SECONDS, Look, deadline_of, heard, left, look, look_until_sure
-from chalicelib.controller.outcome import outcome_of, planned, report_of, stopped
-from chalicelib.core.errors import ApplyError, ControllerError
-from chalicelib.core.machines.rollout import plan_pushes, relevant
-from chalicelib.core.network.candidates import unable
-from chalicelib.core.network.change import (
-    AssociateAddress,
-    AssociateRouteTable,
-    DisableSourceDestCheck,
-    depends_on,
-    subject,
-)
-from chalicelib.core.network.election import seat
-from chalicelib.core.network.guard import Judgement, judge, paused, scope
+from chalicelib.controller.assessment import PROOF_SECONDS, Assessment, Task, heard, observe
+from chalicelib.controller.outcome import advised, planned, report_of, stopped
+from chalicelib.controller.run import Run
+from chalicelib.core.errors import ControllerError, UnsafePlan
+from chalicelib.core.machines.readiness import readiness
+from chalicelib.core.machines.rollout import check, plan_pushes, relevant
+from chalicelib.core.network.change import digest
+from chalicelib.core.network.election import elect, hold
+from chalicelib.core.network.guard import hold_down, judge
 from chalicelib.core.network.plan import Plan, make_plan
-from chalicelib.core.network.report import Failure, Outcome, Report
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
     from datetime import datetime
 
-    from chalicelib.controller.look import Request
+    from chalicelib.controller.assessment import Sight
     from chalicelib.controller.ports import Ports
     from chalicelib.controller.run_command import Words
-    from chalicelib.core.network.change import Change, NetworkChange, PushConfig
+    from chalicelib.core.network.change import PushConfig
+    from chalicelib.core.network.election import Election
+    from chalicelib.core.network.history import History
+    from chalicelib.core.network.observation import Observation
+    from chalicelib.core.network.report import Report
     from chalicelib.core.network.topology import Topology
+    from chalicelib.core.request import Request
 
-JOURNAL_SECONDS = 6.0
-"""What is kept of a run's time for the journal, while it looks again: a table that hangs is given up after that."""
+DOUBT_PAUSES = (1.0, 2.0)
+"""Seconds before looking again where EC2's readings contradict each other about the router."""
 
-VERIFY_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
-"""Seconds before each look after writing: EC2 is eventually consistent, and patience has an end."""
+
+def reconcile(
+    topology: Topology,
+    ports: Ports,
+    request: Request,
+    *,
+    deadline: datetime | None = None,
+    problems: tuple[str, ...] = (),
+) -> Report:
+    """Make the network as declared, prove it, and report.
+
+    Args:
+        topology: what is declared.
+        ports: the outside.
+        request: what is asked, and by whom.
+        deadline: when the run must be over, UTC; without one it is over after `RUN_SECONDS`.
+        problems: what must be told in any case, such as a declaration that could not be read anew.
+    """
+    task = Task.begin(topology, request, ports.clock)
+    task = replace(task, deadline=deadline or task.deadline, problems=problems)
+    try:
+        sight, assessment = look(task, ports)
+    except ControllerError as error:
+        return stopped(task, error, ports.clock.now())
+    run = Run(task, ports, assessment)
+    if run.decides:
+        run.decide()
+        run.apply()
+        run.verify()
+    run.hear(sight.words)
+    run.push()
+    return run.report()
 
 
 def preview(topology: Topology, ports: Ports, request: Request) -> Report:
     """Report what a run would do; never writes, and never raises for what it saw or could not see."""
-    started = ports.clock.now()
+    task = Task.begin(topology, request, ports.clock)
     try:
-        seen = look(topology, ports, request)
+        sight = observe(task, ports)
+        assessment = assess(task, sight, heard(task, ports, sight.words))
     except ControllerError as error:
-        return stopped(topology, request, error, started, ports.clock.now())
-    return report_of(topology, request, seen, planned(seen), (started, ports.clock.now()))
+        return stopped(task, error, ports.clock.now())
+    outcomes = planned(assessment.plan, assessment.judgement)
+    return advised(report_of(task, assessment, outcomes, ports.clock.now()), topology, assessment)
 
 
-def reconcile(topology: Topology, ports: Ports, request: Request) -> Report:
-    """Make the network as declared, prove it, and report; whatever happens, the answer is a report."""
-    started, deadline = ports.clock.now(), deadline_of(ports, request)
-    try:
-        seen, words = look_until_sure(topology, ports, request, deadline)
-    except ControllerError as error:
-        return stopped(topology, request, error, started, ports.clock.now())
-    run = _Run(topology, ports, request, started, deadline, seen)
-    run.keep_network()
-    run.listen(words)
-    run.keep_machines()
-    return run.close()
+def look(task: Task, ports: Ports) -> tuple[Sight, Assessment]:
+    """Observe and assess, and again in a moment where EC2 contradicts itself about the router.
 
+    What mends the network is not kept waiting for machines: Systems Manager may be slow, or gone.
 
-@dataclass(slots=True)
-class _Run:
-    """One run that has looked: what it does, in the order of its methods, and what it knows by then.
-
-    `outcomes` are those of the network's changes, `sent` those of the pushes; `error` is what ended the run early.
+    Raises:
+        ObservationError: the network or the journal could not be read whole, or another run decided meanwhile.
+        NoEligibleRouter: the instance named may not be the router.
+        UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
     """
+    for pause in (*DOUBT_PAUSES, None):
+        sight = observe(task, ports)
+        at_once = task.topology.tunnel is None or task.request.for_machines
+        assessment = assess(task, sight, heard(task, ports, sight.words) if at_once else None)
+        if pause and assessment.election.doubtful and task.left(ports.clock) >= PROOF_SECONDS + pause:
+            ports.clock.sleep(pause)
+            continue
+        if assessment.words is None and not assessment.allowed.network.changes:
+            assessment = assess(task, sight, heard(task, ports, sight.words))
+        return sight, assessment
+    raise AssertionError  # the last round returns
 
-    topology: Topology
-    ports: Ports
-    request: Request
-    started: datetime
-    deadline: datetime
-    seen: Look
-    outcomes: tuple[Outcome, ...] = ()
-    sent: tuple[Outcome, ...] = ()
-    decided: bool = False
-    error: ControllerError | None = None
 
-    def keep_network(self) -> None:
-        """Write the decision down, change what is allowed, and look until it is seen."""
-        todo = self.seen.allowed
-        self.outcomes = planned(replace(self.seen, pushes=Plan()))
-        if not _decides(self.topology, self.request, todo):
-            return
-        self._decide()
-        if todo.network.changes and self.error is None:
-            self._verify(
-                dict(zip(map(subject, todo.network.changes), self._apply(todo.network), strict=True))
-            )
+def assess(task: Task, sight: Sight, words: Words | None) -> Assessment:
+    """Elect, plan and guard; without the machines' words nothing is planned for them yet.
 
-    def listen(self, words: Future[Words]) -> None:
-        """Hear what machines said while the network was mended, as far as there is time, and plan their pushes."""
-        seen = self.seen
-        if self.error or seen.words:
-            return
-        told = heard(self.ports, words, self.deadline)
-        observation, history = told.told(seen.observation, seen.history)
-        history = relevant(self.topology, observation, history)
-        pushes = plan_pushes(self.topology, observation, history, seen.election, self.request.order)
-        refused = judge(
-            self.topology, observation, history, seen.election, pushes, force=self.request.force
-        ).refused
-        judgement = Judgement({**seen.judgement.refused, **refused})
-        self.seen = replace(
-            seen, observation=observation, history=history, pushes=pushes, judgement=judgement, words=told
+    Raises:
+        NoEligibleRouter: the instance named may not be the router.
+        UnsafePlan: the plan is not the one agreed to, or what is asked of a machine cannot be done.
+    """
+    topology, request = task.topology, task.request
+    observation, history = (
+        words.told(sight.observation, sight.recorded) if words else (sight.observation, sight.recorded)
+    )
+    history = relevant(topology, observation, history)
+    observation = history.mark(observation)
+    if request.for_machines:
+        check(topology, observation, history, request)
+    election = _elect(topology, observation, history, request)
+    network = make_plan(topology, observation, election)
+    if request.agreed is not None and network.changes and request.agreed != digest(network.changes):
+        raise UnsafePlan(
+            "the network changed since the plan was shown", hint="look at the new plan and apply that"
         )
-        if self.seen.allowed.pushes.changes:
-            self._decide()
-
-    def keep_machines(self) -> None:
-        """Send what candidates should have, and ask those that are due how they stand; a later run hears what they say."""
-        seen, pushes = self.seen, self.seen.allowed.pushes.changes
-        if self.error or seen.words is None:
-            return
-        self.sent = planned(replace(seen, network=Plan()))
-        if pushes:
-            failures = [self._push(change) for change in pushes]
-            results = {
-                subject(c): Outcome(c, ("held" if f.code == "Held" else "failed") if f else "sent", f)
-                for c, f in zip(pushes, failures, strict=True)
-            }
-            self.sent = tuple(results.get(subject(o.change), o) for o in self.sent)
-
-    def close(self) -> Report:
-        """Ask after machines, write down what is known of them and what became of the decision, and report."""
-        advice = [] if self.error else self._settle()
-        report = report_of(
-            self.topology,
-            self.request,
-            self.seen,
-            (*self.outcomes, *self.sent),
-            (self.started, self.ports.clock.now()),
-            self.error,
-        )
-        report = replace(report, advice=(*report.advice, *advice))
-        if self.decided:
-            try:
-                self.ports.journal.close(self.topology.name, report)
-            except ApplyError as error:
-                report = replace(report, error=report.error or error)
-        return report
-
-    def _push(self, change: PushConfig) -> Failure | None:
-        """Send one push, if there is time, and remember it."""
-        if left(self.ports, self.deadline) <= 0:
-            return Failure("OutOfTime", "there was no time left to send it", retryable=True)
-        seen, ports = self.seen, self.ports
-        history, (failure,) = errands.push(
-            self.topology, ports.machines, [change], seen.history, seen.observation, ports.clock.now()
-        )
-        self.seen = replace(seen, history=history)
-        return failure
-
-    def _decide(self) -> None:
-        """Write down what is decided before the first change; what is not on record is not carried out."""
-        seen, now = self.seen, self.ports.clock.now()
-        router = seen.election.router
-        cause = "none" if self.decided else seen.election.cause
-        after = seen.history.decided(router, now, cause, insisted=bool(seen.election.against))
-        if router and not any(r.guard == "blast-radius" for r in seen.judgement.refused.values()):
-            after = replace(after, kept=scope(self.topology, seen.observation))
-        decided = replace(seen, recorded=after, history=after)
-        draft = report_of(
-            self.topology,
-            self.request,
-            decided,
-            (*self.outcomes, *planned(replace(seen, network=Plan()))),
-            (self.started, now),
-        )
-        try:
-            self.ports.journal.decide(self.topology.name, seen.recorded, after, draft)
-        except ControllerError as error:
-            self.error = error
-        else:
-            self.seen, self.decided = decided, True
-
-    def _apply(self, plan: Plan[NetworkChange]) -> list[Failure | None]:
-        """Attempt every change of a plan; what depends on another change waits for it, and is held back when that fails."""
-        deadline = self.deadline - timedelta(seconds=PROOF_SECONDS)
-        results: dict[str, Failure | None] = {}
-        for stage in _stages(plan):
-            held = {
-                subject(c): _held(on[0])
-                for c in stage
-                if (on := [dependency for dependency in depends_on(c) if results.get(dependency)])
-            }
-            ready = [change for change in stage if subject(change) not in held]
-            failures = self.ports.network.apply(ready, left(self.ports, deadline)) if ready else []
-            results |= held | dict(zip(map(subject, ready), failures, strict=True))
-        return [results[subject(change)] for change in plan.changes]
-
-    def _verify(self, failures: dict[str, Failure | None]) -> None:
-        """Look again until what was done is seen, or patience or time ends; nothing is called done that was not re-read."""
-        done = {attempted for attempted, failure in failures.items() if failure is None}
-        wanted: set[str] | None = None
-        for pause in VERIFY_PAUSES:
-            if left(self.ports, self.deadline) <= pause + JOURNAL_SECONDS:
-                break
-            self.ports.clock.sleep(pause)
-            again = self._look_again()
-            self.error, wanted = (
-                (again, None) if isinstance(again, ControllerError) else (None, _subjects(again.network))
-            )
-            if isinstance(again, Look):
-                self.seen = again
-            if wanted is not None and not done & wanted:
-                break
-        self.outcomes = tuple(outcome_of(o, failures, wanted) for o in self.outcomes)
-
-    def _look_again(self) -> Look | ControllerError:
-        """Observe and plan anew for the router that was decided on, whoever a stale read would elect.
-
-        What ails it by then is told: nothing is called repaired that leads to a router that has gone meanwhile.
-        """
-        seen = self.seen
-        router_id = seen.election.router.id if seen.election.router else None
-        try:
-            seconds = max(0.0, left(self.ports, self.deadline) - JOURNAL_SECONDS)
-            observation = self.ports.network.observe(self.topology, seconds)
-            observation = seen.history.mark(observation)
-            election = seat(self.topology, observation, router_id)
-        except ControllerError as error:
-            return error
-        ailing = election.router and unable(self.topology, observation, election.router)
-        problems = seen.election.problems or ((ailing,) if ailing else ())
-        election = replace(
-            seen.election, router=election.router, interface=election.interface, problems=problems
-        )
-        return replace(
-            seen,
-            observation=replace(
-                observation,
-                agents=seen.observation.agents,
-                unheard=seen.observation.unheard,
-                certificate=seen.observation.certificate,
-            ),
-            election=election,
-            network=make_plan(self.topology, observation, election),
-        )
-
-    def _settle(self) -> list[str]:
-        """Ask the machines that are due how they stand, and write down what is known; gives what could not be done."""
-        seen, advice = self.seen, []
-        history = seen.history
-        if seen.words is not None and left(self.ports, self.deadline) > 0:
-            history, error = errands.ask(
-                self.topology, self.ports.machines, seen.observation, history, self.request.order
-            )
-            advice += [f"machines could not be asked: {error.message}"] if error else []
-        if seen.election.router:
-            history = history.met(seen.election.router)
-        adopted = seen.election.cause == "adopted" and not self.decided  # in a pause nothing is decided
-        sighting = seen.recorded.sighting if adopted else seen.election.sighting
-        known, recorded, machines = seen.recorded, seen.recorded.machines, history.machines
-        anew = [machine for machine in machines if machine not in recorded]
-        gone = {machine.instance_id for machine in recorded} - {machine.instance_id for machine in machines}
-        self.seen = replace(seen, history=history)
-        launched = history.launched_at
-        if anew or gone or sighting != seen.recorded.sighting or launched != seen.recorded.launched_at:
-            try:
-                self.ports.journal.amend(
-                    self.topology.name,
-                    lambda latest: (
-                        replace(latest.learned(anew, gone), sighting=sighting, launched_at=launched)
-                        if (latest.router, latest.decided_at) == (history.router, known.decided_at)
-                        else latest.learned(anew, gone)
-                    ),
-                )
-            except ControllerError as unwritten:
-                advice.append(f"what was seen and said could not be kept: {unwritten.message}")
-        return advice
+    pushes: Plan[PushConfig] = Plan()
+    if words:
+        pushes = plan_pushes(topology, observation, history, election, request)
+    judgement = judge(topology, observation, history, election, network + pushes, force=request.force)
+    return Assessment(observation, sight.recorded, history, election, network, pushes, judgement, words)
 
 
-def _decides(topology: Topology, request: Request, todo: Look) -> bool:
-    """Whether a look is to be decided on: it changes something, the router is another, or more is declared than was kept."""
-    router = todo.election.router
-    if paused(topology, todo.history, todo.observation.taken_at):
-        return False
-    if todo.plan.changes:
-        return True
-    if router is None or todo.election.held or todo.election.sighting:
-        return False
-    if router.id != todo.history.router:
-        return True
-    anew = not todo.refusal and scope(topology, todo.observation) != todo.history.kept
-    return anew or (todo.election.against is not None and request.force)
-
-
-def _stages(plan: Plan[NetworkChange]) -> tuple[list[NetworkChange], ...]:
-    """Part a plan: what other changes wait for, then all else, then the subnets whose tables get their way out."""
-    needed = {dependency for change in plan.changes for dependency in depends_on(change)}
-    first: list[NetworkChange] = []
-    then: list[NetworkChange] = []
-    last: list[NetworkChange] = []
-    for change in plan.changes:
-        if isinstance(change, DisableSourceDestCheck | AssociateAddress) and subject(change) in needed:
-            first.append(change)
-        elif isinstance(change, AssociateRouteTable) and depends_on(change):
-            last.append(change)
-        else:
-            then.append(change)
-    return first, then, last
-
-
-def _held(on: str) -> Failure:
-    return Failure("Held", f"it waits for {on}, which is not as declared yet", retryable=True)
-
-
-def _subjects(plan: Plan[Change]) -> set[str]:
-    return {subject(change) for change in plan.changes}
+def _elect(topology: Topology, observation: Observation, history: History, request: Request) -> Election:
+    """Elect, and keep the router for now where leaving it has to wait."""
+    said = readiness(topology, observation, history)
+    election = elect(topology, observation, history, said, to=request.next_router, force=request.force)
+    held = None if request.force else hold_down(topology, history, election, observation.taken_at)
+    stays = hold(topology, observation, history, held.reason) if held else None
+    return replace(stays, held=held, problems=()) if stays else election

@@ -3,82 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import ControllerError, ObservationError, PushError
+from chalicelib.core.machines.lifecycle import hear
 from chalicelib.core.machines.machine import Command, Machine
-from chalicelib.core.machines.rollout import due, on_trial
-from chalicelib.core.network.report import Failure
+from chalicelib.core.machines.rollout import awaiting, due
+from chalicelib.core.network.report import Blocked, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
     from datetime import datetime
 
-    from chalicelib.controller.ports import Clock
+    from chalicelib.controller.ports import Clock, Machines
     from chalicelib.core.machines.certificate import CertificateRecord
-    from chalicelib.core.machines.machine import Agent, Invocation, Order
+    from chalicelib.core.machines.machine import Agent
     from chalicelib.core.network.change import PushConfig
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Observation
     from chalicelib.core.network.topology import Topology
-
-
-class Machines(Protocol):
-    """The candidates' operating systems, as far as Systems Manager reaches them."""
-
-    @property
-    def commands(self) -> bool:
-        """Whether this process may send commands: only the deployed worker knows the documents that are ours."""
-        ...
-
-    def agents(self, topology: Topology) -> dict[str, Agent]:
-        """Read which candidates' SSM agents are known, and online.
-
-        Raises:
-            ObservationError: Systems Manager did not answer.
-        """
-        ...
-
-    def certificate(self, topology: Topology) -> CertificateRecord | None:
-        """Read what may be known of the secrets that are stored, without reading them; None when none are.
-
-        Raises:
-            ObservationError: Systems Manager did not answer, or what is stored is no record of ours.
-        """
-        ...
-
-    def answer(self, command_id: str, instance_id: str) -> Invocation | None:
-        """Read what became of a command on a machine; None while Systems Manager knows no such invocation.
-
-        Raises:
-            ObservationError: Systems Manager did not answer.
-        """
-        ...
-
-    def push(self, topology: Topology, change: PushConfig) -> str:
-        """Store a configuration and have a machine take it; gives the command's id, and does not wait.
-
-        Raises:
-            PushError: it could not be stored or sent.
-        """
-        ...
-
-    def inspect(self, instance_ids: Sequence[str]) -> str:
-        """Ask machines how they stand; gives the one command's id, and does not wait.
-
-        Raises:
-            PushError: it could not be sent.
-        """
-        ...
-
-    def confirm(self, instance_id: str, digest: str) -> str:
-        """Have a machine keep the configuration that is on trial; gives the command's id, and does not wait.
-
-        Raises:
-            PushError: it could not be sent.
-        """
-        ...
+    from chalicelib.core.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +39,12 @@ class Words:
     unread: str = ""
 
     def told(self, observation: Observation, history: History) -> tuple[Observation, History]:
-        """Give a snapshot and a history with all this in them."""
-        observation = replace(
-            observation, agents=self.agents, certificate=self.certificate, unheard=self.unheard
-        )
+        """Return a snapshot and a history with all this in them."""
+        said = (self.agents, self.certificate, self.unheard)
+        if said != (observation.agents, observation.certificate, observation.unheard):
+            observation = replace(
+                observation, agents=self.agents, certificate=self.certificate, unheard=self.unheard
+            )
         return observation, history.learned(self.learned)
 
 
@@ -138,47 +84,43 @@ def _heard_all(words: Words, history: History, machines: Machines, clock: Clock)
 def _heard(machine: Machine, machines: Machines, now: datetime) -> Machine:
     if machine.command is None:
         return machine
-    return machine.heard(machines.answer(machine.command.id, machine.instance_id), now)
+    return hear(machine, machines.answer(machine.command.id, machine.instance_id), now)
 
 
 def push(
     topology: Topology,
     machines: Machines,
-    changes: Iterable[PushConfig],
+    change: PushConfig,
     history: History,
     observation: Observation,
     now: datetime,
-) -> tuple[History, list[Failure | None]]:
-    """Send every push; gives the history with the commands that were sent, and one failure or None per push."""
+) -> tuple[History, Failure | None]:
+    """Send a push; return the history with the command that was sent, and why it was not, if it was not."""
     secrets = observation.certificate.digest if observation.certificate else None
-    failures: list[Failure | None] = []
-    for change in changes:
-        machine = history.machine(change.instance_id)
-        command = Command("", "push", now, change.bundle.digest, change.confirm_within, secrets)
-        if not machines.commands:
-            failures.append(Failure("Held", "only the deployed worker speaks to routers", retryable=True))
-            continue
-        try:
-            sent = replace(command, id=machines.push(topology, change))
-        except PushError as error:
-            failures.append(Failure(error.aws_code or error.code, error.message, error.retryable))
-            history = history.knows(machine.refused(command, error.message, now))
-        else:
-            failures.append(None)
-            history = history.knows(machine.asked(sent))
-    return history, failures
+    machine = history.machine(change.instance_id)
+    command = Command("", "push", now, change.bundle.digest, change.confirm_within, secrets)
+    if not machines.commands:
+        return history, Blocked("only the deployed worker speaks to routers")
+    try:
+        sent = replace(command, id=machines.push(topology, change))
+    except PushError as error:
+        failure = Failure(error.aws_code or error.code, error.message, error.retryable)
+        return history.knows(machine.refused(command, error.message, now)), failure
+    return history.knows(machine.asked(sent)), None
 
 
 def ask(
-    topology: Topology, machines: Machines, observation: Observation, history: History, order: Order | None
+    topology: Topology, machines: Machines, observation: Observation, history: History, request: Request
 ) -> tuple[History, ControllerError | None]:
     """Send the confirmation that was ordered, and an inspection to every machine that is due; at worst a later run does."""
     if not machines.commands:
         return history, None
     now, failed = observation.taken_at, None
-    for instance_id, trial in on_trial(history, order) if order and order.kind == "confirm" else ():
+    for instance_id, provisional in awaiting(history, request) if request.action == "confirm" else ():
         try:
-            command = Command(machines.confirm(instance_id, trial.digest), "confirm", now, trial.digest)
+            command = Command(
+                machines.confirm(instance_id, provisional.digest), "confirm", now, provisional.digest
+            )
             history = history.knows(history.machine(instance_id).asked(command))
         except PushError as error:
             failed = error

@@ -108,7 +108,7 @@ def read_duration(value: object) -> Read[timedelta]:
 
 
 def duration_reader(least: str, most: str) -> Callable[[object], Read[timedelta]]:
-    """Give a reader of durations within bounds, both as they are written, both allowed."""
+    """Return a reader of durations within bounds, both as they are written, both allowed."""
     (lower, _), (upper, _) = read_duration(least), read_duration(most)
     assert lower is not None and upper is not None  # noqa: S101, PT018 - the caller's own words
 
@@ -128,7 +128,7 @@ def write_duration(duration: timedelta) -> str:
 
 
 def id_reader(prefix: str) -> Callable[[object], Read[str]]:
-    """Give a reader of AWS ids: 8 hexadecimal digits, or 17 since 2016."""
+    """Return a reader of AWS ids: 8 hexadecimal digits, or 17 since 2016."""
     pattern = re.compile(rf"{prefix}-([0-9a-f]{{8}}|[0-9a-f]{{17}})")
 
     def read(value: object) -> Read[str]:
@@ -139,7 +139,7 @@ def id_reader(prefix: str) -> Callable[[object], Read[str]]:
 
 
 def word_reader(*words: str) -> Callable[[object], Read[str]]:
-    """Give a reader of one of a few words."""
+    """Return a reader of one of a few words."""
 
     def read(value: object) -> Read[str]:
         return (value if isinstance(value, str) and value in words else None), "must be " + " or ".join(words)
@@ -172,7 +172,7 @@ def as_network(text: str) -> IPv4Network | None:
 
 
 def octet_flaw(address: str) -> str:
-    """Say why this is no IPv4 address in dotted decimal; nothing when it is one."""
+    """Return why this is no IPv4 address in dotted decimal; nothing when it is one."""
     octets = address.split(".")
     if len(octets) != 4 or not all(o.isascii() and o.isdigit() for o in octets):
         return "must have four decimal octets, such as 10.100.30.0/24"

@@ -32,15 +32,15 @@ class Entry:
     elements: Mapping[str, str]
 
     def text(self, name: str) -> str:
-        """Give an element's text, without blanks around it; nothing when it is absent."""
+        """Return an element's text, without blanks around it; nothing when it is absent."""
         return self.elements.get(name, "").strip()
 
     def is_set(self, name: str) -> bool:
-        """Say whether an element is there, be it empty: PHP's `isset`."""
+        """Return whether an element is there, be it empty: PHP's `isset`."""
         return name in self.elements
 
     def is_true(self, name: str) -> bool:
-        """Say whether PHP takes an element's text for true."""
+        """Return whether PHP takes an element's text for true."""
         return self.elements.get(name, "") not in ("", "0")
 
 
@@ -89,15 +89,15 @@ class Backup:
     whole: bool = True
 
     def of(self, name: str) -> tuple[Entry, ...]:
-        """Give the entries of a list by its path, such as `filter/rule`."""
+        """Return the entries of a list by its path, such as `filter/rule`."""
         return self.lists.get(name, ())
 
     def certificate(self, reference: str) -> Certificate | None:
-        """Give the certificate of a reference."""
+        """Return the certificate of a reference."""
         return next((c for c in self.certificates if reference and c.reference == reference), None)
 
     def alias(self, name: str) -> Entry | None:
-        """Give the alias of a name."""
+        """Return the alias of a name."""
         return next((a for a in self.of("aliases/alias") if a.text("name") == name), None)
 
     def networks(self, text: str) -> list[IPv4Network]:
@@ -110,7 +110,7 @@ class Backup:
         return found[0] if len(found) == 1 else None
 
     def unknown(self, text: str) -> bool:
-        """Say whether part of a text is neither a network nor an alias whose content is all here."""
+        """Return whether part of a text is neither a network nor an alias whose content is all here."""
         return any(not self._known(part, 0) for part in _parts(text))
 
     def _interfaces(self, part: str, depth: int) -> Iterator[IPv4Interface]:

@@ -24,13 +24,13 @@ class Places(Protocol):
     """Where a thing is entered, and what; things are named by pfSense's elements, whatever the firewall."""
 
     def page(self, element: str, *, override: bool) -> str:
-        """Give the page and the label."""
+        """Return the page and the label."""
 
     def mend(self, element: str, text: str, *, override: bool) -> str:
-        """Give what to enter there: a text that a judgement gives, or a field's own."""
+        """Return what to enter there: a text that a judgement gives, or a field's own."""
 
     def routed(self, networks: tuple[IPv4Network, ...]) -> tuple[str, str]:
-        """Give the field that sends networks into the tunnel, and what to enter there."""
+        """Return the field that sends networks into the tunnel, and what to enter there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,21 @@ class Config:
         return cls(tuple(parse(lines)))
 
     def all(self, *names: str) -> list[Directive]:
-        """Give the directives of a name, or of one of several."""
+        """Return the directives of a name, or of one of several."""
         return [d for d in self.directives if d.name in names]
 
     def last(self, *names: str) -> Directive | None:
-        """Give the one in force, where a later one overrules an earlier."""
+        """Return the one in force, where a later one overrules an earlier."""
         found = self.all(*names)
         return found[-1] if found else None
 
     def value(self, name: str, default: str = "") -> str:
-        """Give the first argument of the one in force."""
+        """Return the first argument of the one in force."""
         found = self.last(name)
         return found.value if found else default
 
     def pushed(self) -> Iterator[tuple[tuple[str, ...], Directive]]:
-        """Give what is pushed, split into words."""
+        """Return what is pushed, split into words."""
         for directive in self.all("push"):
             words, _ = split(directive.value)
             if words:

@@ -55,7 +55,7 @@ def overrides(backup: Backup, server: Entry, release: Release) -> dict[str, File
 
 
 def applies(override: Entry, number: str) -> bool:
-    """Say whether an override is for the server of a number: it lists it, or none."""
+    """Return whether an override is for the server of a number: it lists it, or none."""
     listed = [part.strip() for part in override.text("server_list").split(",") if part.strip()]
     return not listed or number in listed
 

@@ -28,5 +28,5 @@ class Effective:
     overrides: Mapping[str, File] = field(default_factory=dict)
 
     def override(self, common_name: str) -> File | None:
-        """Give the file that OpenVPN reads for a client: its own, or DEFAULT's."""
+        """Return the file that OpenVPN reads for a client: its own, or DEFAULT's."""
         return self.overrides.get(common_name) or self.overrides.get("DEFAULT")

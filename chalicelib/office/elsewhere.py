@@ -70,7 +70,7 @@ def _named(server: Entry) -> str:
 
 
 def _same_place(one: Entry, other: Entry) -> bool:
-    """Say whether two servers listen at the same place: port, protocol, family and address all meet."""
+    """Return whether two servers listen at the same place: port, protocol, family and address all meet."""
     ports = [entry.text("local_port") or "1194" for entry in (one, other)]
     spoken = [entry.text("protocol").upper() or "UDP" for entry in (one, other)]
     families = [protocol[3:] for protocol in spoken]

@@ -38,7 +38,7 @@ class Field:
 
 
 def server_fields(topology: Topology, tunnel: Tunnel, release: Release = V27) -> list[Field]:
-    """Give the fields of the server, section by section as a release's page has them."""
+    """Return the fields of the server, section by section as a release's page has them."""
     found = [
         _field(release, element, entry, why, value)
         for element, entry, why, value in _server(topology, tunnel, release)
@@ -57,7 +57,7 @@ def _field(
 def _server(
     topology: Topology, tunnel: Tunnel, release: Release
 ) -> Iterator[tuple[str, str, str, str | None]]:
-    """Give element, entry, reason and stored value."""
+    """Return element, entry, reason and stored value."""
     udp = tunnel.protocol == "udp4"
     yield (
         "mode",
@@ -144,7 +144,7 @@ _ROUTES = (
 
 
 def override_fields(topology: Topology, tunnel: Tunnel, release: Release = V27) -> list[Field]:
-    """Give the fields of the client-specific override."""
+    """Return the fields of the client-specific override."""
     own = f"{tunnel.address}/{topology.vpn_clients.prefixlen}"
     by_name = "The override is found by the common name of the router's certificate."
     inner = "Tells OpenVPN which client the VPC is behind (iroute)."
@@ -162,7 +162,7 @@ CHOSEN = ("tls", "caref", "certref")
 
 
 def unseen() -> Iterator[tuple[str, str]]:
-    """Give what a form stores of a server beside, for every release: each reads its own and passes the others over."""
+    """Return what a form stores of a server beside, for every release: each reads its own and passes the others over."""
     yield from (
         ("ipaddr", ""),
         ("ecdh_curve", "none"),
@@ -181,7 +181,7 @@ def unseen() -> Iterator[tuple[str, str]]:
 
 
 def rule_fields(topology: Topology, tunnel: Tunnel) -> list[Field]:
-    """Give the firewall's rules that let all this through."""
+    """Return the firewall's rules that let all this through."""
     word = "UDP" if tunnel.protocol == "udp4" else "TCP"
     vpc = listed(topology.vpc_networks)
     return [

@@ -45,7 +45,7 @@ class Passage:
 
 
 def passage(backup: Backup, flow: Flow) -> Passage:
-    """Say whether the rules let a flow pass."""
+    """Return whether the rules let a flow pass."""
     rules = list(_rules(backup, flow.interfaces))
     part = ""
     for rule in rules:
@@ -67,7 +67,7 @@ def passage(backup: Backup, flow: Flow) -> Passage:
 
 
 def _rules(backup: Backup, interfaces: frozenset[str]) -> Iterator[Entry]:
-    """Give the rules that packets meet, in their order: quick floating ones, the interface's, then the other floating ones."""
+    """Return the rules that packets meet, in their order: quick floating ones, the interface's, then the other floating ones."""
     on = [
         rule
         for rule in backup.of("filter/rule")
@@ -88,7 +88,7 @@ def _meets(rule: Entry, interfaces: frozenset[str]) -> bool:
 
 
 def _match(backup: Backup, rule: Entry, flow: Flow) -> Match:
-    """Say how much of a flow a rule matches."""
+    """Return how much of a flow a rule matches."""
     matches = [
         _protocol(rule, flow),
         _end(backup, rule, flow, "source", flow.source),

@@ -61,18 +61,18 @@ class Judged:
 
 
 def uncovered(wanted: Iterable[IPv4Network], given: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
-    """Give the wanted networks that the given ones, taken together, do not hold."""
+    """Return the wanted networks that the given ones, taken together, do not hold."""
     known = list(collapse_addresses(given))
     return tuple(network for network in wanted if not any(network.subnet_of(one) for one in known))
 
 
 def overlap(some: Iterable[IPv4Network], others: Iterable[IPv4Network]) -> bool:
-    """Say whether any of the one overlaps any of the other."""
+    """Return whether any of the one overlaps any of the other."""
     rest = list(others)
     return any(a.overlaps(b) for a in some for b in rest)
 
 
 def takes(rivals: Iterable[IPv4Network], routes: Iterable[IPv4Network]) -> bool:
-    """Say whether a rival is as exact as a route it overlaps, or more so: the most exact route gets a packet."""
+    """Return whether a rival is as exact as a route it overlaps, or more so: the most exact route gets a packet."""
     mine = list(routes)
     return any(r.overlaps(m) and r.prefixlen >= m.prefixlen for r in rivals for m in mine)

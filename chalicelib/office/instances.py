@@ -56,20 +56,20 @@ class Instances:
     udp: bool = True
 
     def page(self, element: str, *, override: bool) -> str:
-        """Give the page and the label."""
+        """Return the page and the label."""
         label, _ = _LABELS.get(element, ("Options", ""))
         if override and element in ("tunnel_network", "disable"):
             label = {"tunnel_network": "IPv4 Tunnel Network"}.get(element, label)
         return f"{_OVERRIDE if override else _INSTANCE} > {label}"
 
     def mend(self, element: str, text: str, *, override: bool) -> str:  # noqa: ARG002 - the same on both pages
-        """Give what to enter."""
+        """Return what to enter."""
         if element == "protocol":
             return "UDP (IPv4)" if self.udp else "TCP (IPv4)"
         return text or _LABELS.get(element, ("", ""))[1] or "leave it empty"
 
     def routed(self, networks: tuple[IPv4Network, ...]) -> tuple[str, str]:
-        """Give the field that sends networks into the tunnel."""
+        """Return the field that sends networks into the tunnel."""
         return "remote_network", f"add {listed(networks)}"
 
 

@@ -33,7 +33,7 @@ class Line:
     element: str = ""
 
     def __str__(self) -> str:
-        """Give the text."""
+        """Return the text."""
         return self.text
 
 
@@ -64,7 +64,7 @@ class Directive:
 
 
 def known(word: str) -> bool:
-    """Say whether a word is one of OpenVPN 2.6's directives."""
+    """Return whether a word is one of OpenVPN 2.6's directives."""
     return word in DIRECTIVES
 
 
@@ -132,7 +132,7 @@ def _parse(lines: Iterable[Line], include: Callable[[str], str | None], depth: i
 
 
 def without_secrets(line: Line) -> str:
-    """Give a line to be printed: arguments that may be secret are left out."""
+    """Return a line to be printed: arguments that may be secret are left out."""
     words, _ = split(line.text)
     if not words or words[0].startswith("#"):
         return line.text

@@ -35,7 +35,7 @@ def life(case: Case) -> Iterator[Finding]:
 
 
 def _own(case: Case, option: str) -> bool:
-    """Say whether it is the router's own file that lacks an option."""
+    """Return whether it is the router's own file that lacks an option."""
     return taken_back(case, option) is not None
 
 
@@ -67,7 +67,7 @@ def _given_up(case: Case, last: Told) -> Iterator[Finding]:
 
 
 def _interval(case: Case) -> int | None:
-    """Give how often the server pings."""
+    """Return how often the server pings."""
     found = case.server.last("keepalive", "ping")
     return number(found.value) if found else None
 

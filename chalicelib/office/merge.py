@@ -86,7 +86,7 @@ def merge(
 
 
 def _next_number(backup: Backup) -> str:
-    """Give the next free number: servers and clients share them."""
+    """Return the next free number: servers and clients share them."""
     taken = [e.text("vpnid") for e in (*backup.servers, *backup.clients)]
     return str(max((number(n) or 0 for n in taken), default=0) + 1)
 
@@ -104,7 +104,7 @@ def _override_of(tunnel: Tunnel, backup: Backup, vpnid: str) -> Entry | None:
 def _server(
     topology: Topology, tunnel: Tunnel, backup: Backup, server: Entry | None, key: bytes | None
 ) -> dict[str, str | None]:
-    """Give the elements that the server must have; None for one that must not be there."""
+    """Return the elements that the server must have; None for one that must not be there."""
     release = release_of(backup.version)
     fields = {
         f.element: f.stored for f in server_fields(topology, tunnel, release) if f.element not in CHOSEN
@@ -136,7 +136,7 @@ def _server(
 
 
 def _more(backup: Backup, entry: Entry, element: str, networks: tuple[IPv4Network, ...]) -> str:
-    """Give a field's networks, and those that it lacks behind them."""
+    """Return a field's networks, and those that it lacks behind them."""
     text = entry.text(element)
     if not release_of(backup.version).resolves:
         text = ",".join(part for part in text.split(",") if backup.alias(part.strip()) is None)
@@ -144,7 +144,7 @@ def _more(backup: Backup, entry: Entry, element: str, networks: tuple[IPv4Networ
 
 
 def _routes(topology: Topology, server: Entry) -> str:
-    """Give the custom options, and the routes that they lack behind them."""
+    """Return the custom options, and the routes that they lack behind them."""
     routed = Config.of(custom(server)).networks("route")
     lacking = "".join(f"route {dotted(n)};\n" for n in uncovered(topology.vpc_networks, routed)).rstrip()
     own = server.elements.get("custom_options", "").rstrip()
@@ -155,7 +155,7 @@ def _routes(topology: Topology, server: Entry) -> str:
 def _override(
     topology: Topology, tunnel: Tunnel, backup: Backup, override: Entry | None, vpnid: str
 ) -> dict[str, str | None]:
-    """Give the elements that the override must have."""
+    """Return the elements that the override must have."""
     release = release_of(backup.version)
     wanted: dict[str, str | None] = {f.element: f.stored for f in override_fields(topology, tunnel, release)}
     if override is None:
@@ -213,18 +213,18 @@ def _set(document: bytes, entry: Span, name: str, text: str | None) -> Iterator[
 
 
 def _holds(raw: bytes, text: str) -> bool:
-    """Say whether an element's bytes are a text already, plain or as CDATA."""
+    """Return whether an element's bytes are a text already, plain or as CDATA."""
     plain = escape(text).encode("ascii", "xmlcharrefreplace")
     return raw.strip() in (plain, b"<![CDATA[" + text.encode() + b"]]>")
 
 
 def _line_begin(document: bytes, at: int) -> int:
-    """Give where the line of a place begins, if nothing but blanks is before it there."""
+    """Return where the line of a place begins, if nothing but blanks is before it there."""
     begin = document.rfind(b"\n", 0, at) + 1
     return begin if not document[begin:at].strip() else at
 
 
 def _line_end(document: bytes, at: int) -> int:
-    """Give where the next line begins, if nothing but blanks is behind a place on its own."""
+    """Return where the next line begins, if nothing but blanks is behind a place on its own."""
     end = document.find(b"\n", at) + 1
     return end if end and not document[at:end].strip() else at

@@ -32,7 +32,7 @@ _NAMES = {
 
 
 def normal(backup: Backup) -> Backup:
-    """Give a backup whose servers and overrides are those of before and the instances, by pfSense's names."""
+    """Return a backup whose servers and overrides are those of before and the instances, by pfSense's names."""
     instances = [
         e for e in backup.of("OPNsense/OpenVPN/Instances/Instance") if e.text("role") in ("server", "")
     ]

@@ -308,7 +308,7 @@ class _Server:
 
 
 def local_address(backup: Backup, server: Entry) -> str:
-    """Give the address that a server binds to; nothing for any, a word in parentheses where only the firewall knows it."""
+    """Return the address that a server binds to; nothing for any, a word in parentheses where only the firewall knows it."""
     family = server.text("protocol")[-1:]
     own = server.text("ipaddr")
     if own and (":" in own) == (family == "6"):

@@ -99,7 +99,7 @@ class Pages:
     peer: bool = False
 
     def routed(self, networks: tuple[IPv4Network, ...]) -> tuple[str, str]:
-        """Give the field that sends networks into the tunnel, and what to enter there.
+        """Return the field that sends networks into the tunnel, and what to enter there.
 
         Remote networks of a server are kernel routes in its peer-to-peer modes alone.
         """
@@ -108,12 +108,12 @@ class Pages:
         return "custom_options", "".join(f"route {dotted(network)};" for network in networks)
 
     def page(self, element: str, *, override: bool) -> str:
-        """Give the path to a field, by the GUI's words."""
+        """Return the path to a field, by the GUI's words."""
         section, label = self.where(element, override=override)
         return f"{OVERRIDES if override else SERVERS} > {section} > {label}"
 
     def where(self, element: str, *, override: bool) -> tuple[str, str]:
-        """Give a field's section and label."""
+        """Return a field's section and label."""
         table = _OVERRIDE if override else _SERVER
         section, label, _ = table.get(element, table["custom_options"])
         early = self.release is V25 or self.release.old_layout
@@ -129,7 +129,7 @@ class Pages:
         return section, label
 
     def mend(self, element: str, text: str, *, override: bool) -> str:
-        """Give what to enter."""
+        """Return what to enter."""
         if text:
             return text
         if element == "protocol" and not self.udp:

@@ -56,7 +56,7 @@ class Paper:
         )
 
     def mend(self, element: str, text: str, *, override: bool) -> str:
-        """Give the line."""
+        """Return the line."""
         if override and element == "tunnel_network":
             return next(line.text for line in self.wanted.override if line.text.startswith("ifconfig-push"))
         if override and element == "remote_network" and text.startswith("add "):
@@ -70,12 +70,12 @@ class Paper:
         return text or _ENTRY.get(element, "see `mooring office --format openvpn`")
 
     def routed(self, networks: tuple[IPv4Network, ...]) -> tuple[str, str]:
-        """Give the lines that send networks into the tunnel."""
+        """Return the lines that send networks into the tunnel."""
         return "route", "; ".join(f"route {dotted(network)}" for network in networks)
 
 
 def looks_plain(document: bytes) -> bool:
-    """Say whether a document is an OpenVPN configuration: its first word is a directive, or opens a block of one."""
+    """Return whether a document is an OpenVPN configuration: its first word is a directive, or opens a block of one."""
     try:
         text = document.decode()
     except UnicodeDecodeError:

@@ -40,7 +40,7 @@ _SINCE = (((23, 4), V28), ((22, 5), V27), ((22, 0), V26), ((20, 0), V25))
 
 
 def release_of(version: tuple[int, int] | None) -> Release:
-    """Give the release that wrote a configuration of a version; of an unknown one, 2.7.2."""
+    """Return the release that wrote a configuration of a version; of an unknown one, 2.7.2."""
     if version is None:
         return V27
     return next((release for since, release in _SINCE if version >= since), V24)

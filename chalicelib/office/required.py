@@ -41,7 +41,7 @@ class Office:
 
 
 def office(topology: Topology) -> Office:
-    """Say what the office must hold.
+    """Return what the office must hold.
 
     Raises:
         ValueError: the topology has no tunnel.
@@ -58,7 +58,7 @@ def office(topology: Topology) -> Office:
 
 
 def pool(topology: Topology, tunnel: Tunnel) -> tuple[IPv4Address, IPv4Address] | None:
-    """Give the largest run of addresses that leaves out the server's (the first) and the router's; None if there is none."""
+    """Return the largest run of addresses that leaves out the server's (the first) and the router's; None if there is none."""
     clients = topology.vpn_clients
     first, last = clients.network_address + 2, clients.broadcast_address - 1
     runs = [(first, tunnel.address - 1), (tunnel.address + 1, last)]

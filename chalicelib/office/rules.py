@@ -55,7 +55,7 @@ def _way_in(case: Case, backup: Backup, server: Entry) -> Iterator[Finding]:
 
 
 def _outside(backup: Backup, place: str) -> bool:
-    """Say whether an interface is one to the internet: it has a gateway, or gets its address there."""
+    """Return whether an interface is one to the internet: it has a gateway, or gets its address there."""
     interface = backup.interfaces.get(place)
     if interface is None:
         return False
@@ -64,7 +64,7 @@ def _outside(backup: Backup, place: str) -> bool:
 
 
 def _forwarded(case: Case, backup: Backup, server: Entry) -> bool:
-    """Say whether a port forward leads to a server that listens inside."""
+    """Return whether a port forward leads to a server that listens inside."""
     own = local_address(backup, server)
     for rule in backup.of("nat/rule"):
         same = rule.text("target") == own and (rule.text("local-port") or rule.text("destination/port"))
@@ -112,7 +112,7 @@ def _into_tunnel(case: Case, backup: Backup, server: Entry) -> Iterator[Finding]
 
 
 def _negated(case: Case, backup: Backup, server: Entry, found: Passage) -> bool:
-    """Say whether pfSense takes the VPC out of a rule's gateway by itself: to 2.6, for remote networks of a peer's server."""
+    """Return whether pfSense takes the VPC out of a rule's gateway by itself: to 2.6, for remote networks of a peer's server."""
     early = release_of(backup.version).may_not_negotiate
     off = any(entry.is_set("disablenegate") for entry in backup.of("system"))
     peer = server.text("mode").startswith("p2p")

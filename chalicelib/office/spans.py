@@ -22,12 +22,12 @@ class Span:
     children: list[Span] = field(default_factory=list)
 
     def child(self, tag: str) -> Span | None:
-        """Give the last child of a tag: the one in force."""
+        """Return the last child of a tag: the one in force."""
         found = self.all(tag)
         return found[-1] if found else None
 
     def all(self, tag: str) -> list[Span]:
-        """Give the children of a tag."""
+        """Return the children of a tag."""
         return [child for child in self.children if child.tag == tag]
 
 

@@ -88,7 +88,7 @@ def _together(case: Case) -> Iterator[Finding]:
 
 
 def serves(case: Case) -> bool:
-    """Say whether a server takes many clients: point to point it answers none that pulls."""
+    """Return whether a server takes many clients: point to point it answers none that pulls."""
     return bool(case.server.last("server", "server-bridge")) or case.server.value("mode") == "server"
 
 
@@ -97,7 +97,7 @@ def _refusal(case: Case, why: str, line: Directive) -> Finding:
 
 
 def _refused(directive: Directive, also: frozenset[str] | set[str]) -> str:
-    """Say why OpenVPN refuses a line; nothing when it does not."""
+    """Return why OpenVPN refuses a line; nothing when it does not."""
     name, words = directive.name, directive.words
     if directive.fault:
         return f"refuses a line that {directive.fault}"

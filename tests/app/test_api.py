@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.controller.worker import take
 from chalicelib.core.network.report import Report
 from tests.app.office import declare, minimal
 from tests.builders import NOON
@@ -123,18 +121,20 @@ def test_asked_run_is_queued_served_and_reported(functions: Functions, office: O
     assert office.complaints() == []
 
 
-def test_request_is_running_while_it_runs(functions: Functions, office: Office) -> None:
+def test_request_is_running_while_it_runs(
+    functions: Functions, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between queued and done, who asks is told that the worker has it."""
     request_id = functions.call("POST", f"{HERE}/reconcile").body["request_id"]
     seen: list[str] = []
-    document = functions.app.edge.bench.document
+    document = functions.app.edge.topologies.document
 
     def reading(name: str) -> object:
         seen.append(functions.call("GET", f"/requests/{request_id}").body["state"])
         return document(name)
 
-    bench = replace(functions.app.edge.bench, document=reading)
-    assert take(functions.waiting(), bench) == []
+    monkeypatch.setattr(functions.app.edge.topologies, "document", reading)
+    assert functions.app.worker.handle_batch(functions.waiting()) == []
     assert seen == ["running"]
 
 

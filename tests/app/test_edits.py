@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.controller.ingest import GUESSED, ring
+from chalicelib.controller.ingest import GUESSED, ingest
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.messages.message import loads
 from tests.app.office import declare, minimal
 from tests.builders import NOON, an_id
+from tests.ports import EventsPorts
 from tests.stand_ins.api_gateway import ACCOUNT
 from tests.stand_ins.functions import sample
 
@@ -196,7 +197,7 @@ def test_edit_of_ours_wakes_its_topology_alone(functions: Functions, region: Reg
     looked = _looked_up(functions)
     assert len(looked) == len(set(looked)) <= 2
     (record,) = functions.waiting()
-    assert loads(record["body"]).woken_by.startswith(event["detail"]["eventName"])
+    assert loads(record["body"]).request.woken_by.startswith(event["detail"]["eventName"])
 
 
 # -- what cannot be found ----------------------------------------------------------------------------
@@ -271,21 +272,22 @@ def test_storm_of_what_cannot_be_found_is_one_look_each_while_it_lasts(
 ) -> None:
     """Containers' interfaces come and go in hundreds: SQS takes one wake-up for them all, from however many processes."""
     watch = _Watch(NOON)
-    bell = replace(functions.app.edge.doorbell(ACCOUNT), clock=watch)
+    edge = functions.app.edge
+    ports = EventsPorts(edge.topologies, edge.network, edge.queue, watch)
     for number in range(8):
         at = NOON + timedelta(seconds=number)
         event = _edit("DeleteNetworkInterface", networkInterfaceId=an_id("eni", number)) | {
             "time": at.isoformat()
         }
         watch.at = at
-        assert ring(event, bell) == ["office", "spoilt"]
+        assert ingest(event, ports, ACCOUNT, edge.region) == ["office", "spoilt"]
     assert sorted(_groups(functions)) == ["office", "spoilt"]
     watch.at = NOON + GUESSED
-    assert ring(event, bell) == ["office", "spoilt"]
+    assert ingest(event, ports, ACCOUNT, edge.region) == ["office", "spoilt"]
     assert sorted(_groups(functions)) == ["office", "spoilt"]
     surely = _rerouted(region) | {"time": watch.at.isoformat()}
     for _ in range(2):
-        assert ring(surely, bell) == ["office"]
+        assert ingest(surely, ports, ACCOUNT, edge.region) == ["office"]
     assert _groups(functions) == ["office", "office"]
 
 

@@ -13,9 +13,9 @@ import pytest
 from chalicelib.aws.journal import AMENDS, ANSWERED, READABLE
 from chalicelib.core.declaration import Kept
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.messages.message import Hook, Notice
 from chalicelib.core.network.change import CreateRoute
 from chalicelib.core.network.history import History, Pause
+from chalicelib.core.network.notice import Hook, Notice
 from chalicelib.core.network.report import Outcome, Report, as_json
 from tests.builders import NOON, PRIVATE_A, ROUTER, ROUTER_ENI, STANDBY, an_id
 

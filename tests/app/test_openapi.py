@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
-from chalicelib.controller import operator as wishes
-from chalicelib.core.messages.message import NAME
+from chalicelib.controller import operator
+from chalicelib.core.fields import NAME
 from tests.stand_ins.api_gateway import wsgi
 from tests.stand_ins.functions import Context
 
@@ -55,7 +55,7 @@ def test_patterns_are_those_of_the_code() -> None:
     fields = pause["content"]["application/json"]["schema"]["properties"]
     line = fields["reason"]["allOf"][1]["pattern"].removeprefix("^").removesuffix("*$")
     # JSON has no lone surrogates in a document, and YAML could not hold them
-    assert wishes._REASON.pattern == line.replace("]", r"\ud800-\udfff]") + "{1,200}"
+    assert operator._REASON.pattern == line.replace("]", r"\ud800-\udfff]") + "{1,200}"
     assert SPEC["components"]["parameters"]["name"]["schema"]["pattern"] == f"^{NAME.pattern}$"
 
 
@@ -65,9 +65,9 @@ def test_durations_are_those_of_the_code(number: int, unit: str) -> None:
     pause = SPEC["paths"]["/topologies/{name}/pause"]["post"]["requestBody"]
     pattern = pause["content"]["application/json"]["schema"]["properties"]["for"]["pattern"]
     try:
-        wishes.duration(f"{number}{unit}")
+        operator.duration(f"{number}{unit}")
         taken = True
-    except wishes.Unfit:
+    except operator.InvalidValueError:
         taken = False
     assert bool(re.search(pattern, f"{number}{unit}")) is taken
 
@@ -86,9 +86,9 @@ def test_times_to_confirm_in_are_those_of_the_code(number: int, unit: str) -> No
     push = SPEC["paths"]["/topologies/{name}/push"]["post"]["requestBody"]
     pattern = push["content"]["application/json"]["schema"]["properties"]["confirm_within"]["pattern"]
     try:
-        wishes.confirm_within(f"{number}{unit}")
+        operator.confirm_within(f"{number}{unit}")
         taken = True
-    except wishes.Unfit:
+    except operator.InvalidValueError:
         taken = False
     assert bool(re.search(pattern, f"{number}{unit}")) is taken
 

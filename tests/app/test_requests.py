@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.controller.operator import UNANSWERED, judge
+from chalicelib.controller.operator import UNANSWERED, progress
 from chalicelib.core.errors import ObservationError, UnknownTopology
 from tests.app.office import declare, minimal
 from tests.app.operator import operator
@@ -67,8 +67,8 @@ def _known(state: str, **more: object) -> dict[str, Any]:
 )
 def test_request_that_no_worker_will_answer_is_finally_so(state: str, over: timedelta, finally_: str) -> None:
     """To the moment: until then somebody may be at it; and what it means, and where to look, is said."""
-    assert judge(_known(state), NOON + over, _declared) == _known(state, note=None)
-    judged = judge(_known(state), NOON + over + MOMENT, _declared)
+    assert progress(_known(state), NOON + over, _declared) == _known(state, note=None)
+    judged = progress(_known(state), NOON + over + MOMENT, _declared)
     assert judged["state"] == finally_
     assert "history of office" in judged["note"]
     assert "since 12:00:00 UTC" in judged["note"]
@@ -77,22 +77,22 @@ def test_request_that_no_worker_will_answer_is_finally_so(state: str, over: time
 def test_answered_request_stays_answered() -> None:
     """However old it is."""
     done = _known("done", report={"verdict": "converged"})
-    assert judge(done, NOON + timedelta(days=1), _declared) == done | {"note": None}
+    assert progress(done, NOON + timedelta(days=1), _declared) == done | {"note": None}
 
 
 def test_request_of_a_version_that_noted_no_time_is_left_as_it_is() -> None:
     """Nothing is said that is not known."""
     old = _known("queued")
     del old["at"]
-    assert judge(old, NOON + timedelta(days=1), _declared) == old | {"at": None, "note": None}
+    assert progress(old, NOON + timedelta(days=1), _declared) == old | {"at": None, "note": None}
 
 
 @pytest.mark.parametrize("error", [UnknownTopology("gone"), ObservationError("unread")])
 def test_request_about_what_cannot_be_read_counts_as_long_as_any(error: Exception) -> None:
     """Two minutes, as where nothing else is declared."""
     usual = timedelta(minutes=2) + UNANSWERED
-    assert judge(_known("queued"), NOON + usual, _failing(error))["state"] == "queued"
-    assert judge(_known("queued"), NOON + usual + MOMENT, _failing(error))["state"] == "expired"
+    assert progress(_known("queued"), NOON + usual, _failing(error))["state"] == "queued"
+    assert progress(_known("queued"), NOON + usual + MOMENT, _failing(error))["state"] == "expired"
 
 
 # -- the API and the verb ----------------------------------------------------------------------------

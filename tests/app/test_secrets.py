@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from chalicelib.controller.worker import take
-from chalicelib.core.messages.message import Wake
+from chalicelib.core.messages.message import Message
+from chalicelib.core.request import Request
 from tests.stand_ins.functions import EVENTS, sample
 from tests.stand_ins.office import WHERE
 
@@ -93,20 +92,21 @@ def test_secret_in_a_message_is_not_said(said: Functions, body: str) -> None:
     assert said.reconcile([record]) == ["poison"]
 
 
-def test_secret_in_a_fault_is_not_said(said: Functions) -> None:
+def test_secret_in_a_fault_is_not_said(said: Functions, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an exception quotes may be anything; where it was raised is enough to find it."""
 
     def read(name: str) -> NoReturn:
         raise KeyError(CANARY, name) from ValueError(CANARY)
 
-    wake = Wake("office", "tick", datetime.now(UTC))
+    message = Message("office", datetime.now(UTC), Request("tick"))
     record = {
         "messageId": "m",
         "receiptHandle": "r",
-        "body": wake.dumps(),
+        "body": message.dumps(),
         "attributes": {"MessageGroupId": "office"},
     }
-    assert take([record], replace(said.app.edge.bench, document=read)) == ["m"]
+    monkeypatch.setattr(said.app.edge.topologies, "document", read)
+    assert said.app.worker.handle_batch([record]) == ["m"]
 
 
 def test_secret_in_a_request_is_not_said(said: Functions, office: Office) -> None:

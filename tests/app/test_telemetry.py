@@ -136,7 +136,7 @@ def test_what_alarms_watch_is_told_by_every_run(
     capsys: pytest.CaptureFixture[str], report: Report, expected: dict[str, float]
 ) -> None:
     """Over all topologies an alarm must see 0 and not silence, and nothing is told that no alarm watches."""
-    telemetry.tell(report, LONG_AGO)
+    telemetry.run(report, LONG_AGO)
     whole, _ = metrics_in(capsys.readouterr().out)
     assert directive_of(whole)["Dimensions"] == [["service"]]
     assert values_of(whole) == {name: expected.get(name, 0.0) for name in telemetry.ALARMING}
@@ -147,7 +147,7 @@ def test_topology_is_told_of_only_what_happened(
     capsys: pytest.CaptureFixture[str], report: Report, expected: dict[str, float]
 ) -> None:
     """Each metric of a topology costs money in the hours in which it is told: a 0 is told of the verdict alone."""
-    telemetry.tell(report, LONG_AGO)
+    telemetry.run(report, LONG_AGO)
     _, own = metrics_in(capsys.readouterr().out)
     told = values_of(own)
     seconds = {name: told.pop(name) for name in list(told) if name.endswith(("Seconds", "Verified"))}
@@ -159,7 +159,7 @@ def test_topology_is_told_of_only_what_happened(
 
 def test_metrics_name_no_instance(capsys: pytest.CaptureFixture[str]) -> None:
     """An id of an instance as a dimension would be a new metric at each failover; units are CloudWatch's."""
-    telemetry.tell(_report("repaired", "verified"), LONG_AGO)
+    telemetry.run(_report("repaired", "verified"), LONG_AGO)
     for emitted in metrics_in(capsys.readouterr().out):
         directive = directive_of(emitted)
         assert directive["Namespace"] == "Mooring"
@@ -172,8 +172,8 @@ def test_metrics_name_no_instance(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_metrics_of_one_run_are_not_those_of_the_next(capsys: pytest.CaptureFixture[str]) -> None:
     """A warm function serves many topologies: nothing of one stays for another."""
-    telemetry.tell(_report("repaired", "verified"), LONG_AGO)
-    telemetry.tell(_blind(), LONG_AGO)
+    telemetry.run(_report("repaired", "verified"), LONG_AGO)
+    telemetry.run(_blind(), LONG_AGO)
     whole, own, second_whole, second_own = metrics_in(capsys.readouterr().out)
     assert (values_of(whole)["Blind"], values_of(own)["Repaired"]) == (0.0, 1.0)
     assert values_of(second_whole)["Blind"] == 1.0
@@ -195,7 +195,7 @@ def test_metrics_of_one_run_are_not_those_of_the_next(capsys: pytest.CaptureFixt
 )
 def test_run_is_one_line_with_its_sentence(log: Log, report: Report, level: str) -> None:
     """The line says what the journal, the CLI and the API say, and holds the report to be queried."""
-    telemetry.tell(report, LONG_AGO)
+    telemetry.run(report, LONG_AGO)
     (line,) = log.lines
     assert (line["level"], line["message"], line["service"]) == (level, report.sentence, "mooring")
     assert line["report"]["sentence"] == report.sentence
@@ -206,7 +206,7 @@ def test_large_run_fits_into_a_log_event(log: Log) -> None:
     """A thousand changes are summed up whole and listed in part: CloudWatch holds 256 KB of a line."""
     results: list[Result] = ["verified"] * 1000
     report = _report("repaired", *results)
-    telemetry.tell(report, LONG_AGO)
+    telemetry.run(report, LONG_AGO)
     assert len(log.text[0]) < 64_000
     (line,) = log.lines
     assert line["message"] == line["report"]["sentence"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.aws import telemetry
-from chalicelib.core.machines.machine import FRESH, Command, Inspection, Machine, Setback
+from chalicelib.core.machines.machine import FRESH, Command, FailedPush, Inspection, Machine
 from chalicelib.core.network.election import Election
 from chalicelib.core.network.report import Report
 from tests.app.emf import directive_of, metrics_in, values_of
@@ -19,7 +19,7 @@ DIGEST = "1" * 64
 BESIDE = Inspection(NOON - timedelta(minutes=1), DIGEST, forwarding=True)
 UP = replace(BESIDE, holds_address=True, tunnel="CONNECTED", received=900, grown=400)
 """The word of a standby, and of a router whose tunnel works."""
-FAILED = Setback(DIGEST, "refused it: no space", NOON - timedelta(minutes=2))
+FAILED = FailedPush(DIGEST, "refused it: no space", NOON - timedelta(minutes=2))
 GOOD: dict[str, float] = {
     "ConfigDrift": 0,
     "PushFailed": 0,
@@ -77,12 +77,12 @@ MACHINES: dict[str, tuple[tuple[Machine, ...], dict[str, float], dict[str, float
         {"TunnelUp": 1, "ConfigDrift": 3},
     ),
     "a push failed": (
-        (_machine(ROUTER, UP), _machine(STANDBY, BESIDE, setback=FAILED)),
+        (_machine(ROUTER, UP), _machine(STANDBY, BESIDE, failed=FAILED)),
         GOOD | {"PushFailed": 1},
         {"TunnelUp": 1, "PushFailed": 1},
     ),
     "a push failed on one that never spoke": (
-        (_machine(STANDBY, None, setback=FAILED),),
+        (_machine(STANDBY, None, failed=FAILED),),
         QUIET | {"PushFailed": 1},
         {"PushFailed": 1},
     ),
@@ -137,7 +137,7 @@ def test_alarms_hear_of_machines_what_is_bad_and_whether_the_tunnel_is_up(
 ) -> None:
     """Over all topologies: what nobody knows must not read as 0, which an alarm on the tunnel would take for down."""
     machines, _, expected = MACHINES[case]
-    telemetry.tell(_of_machines(*machines), NOON)
+    telemetry.run(_of_machines(*machines), NOON)
     whole, _ = metrics_in(capsys.readouterr().out)
     told = {name: value for name, value in values_of(whole).items() if name not in telemetry.ALARMING}
     assert told == expected
@@ -145,7 +145,7 @@ def test_alarms_hear_of_machines_what_is_bad_and_whether_the_tunnel_is_up(
 
 def test_topology_is_told_its_tunnels_bytes_in_bytes(capsys: pytest.CaptureFixture[str]) -> None:
     """Its own graph shows what comes through; no sum over all topologies means anything."""
-    telemetry.tell(_of_machines(_machine(ROUTER, UP)), NOON)
+    telemetry.run(_of_machines(_machine(ROUTER, UP)), NOON)
     whole, own = metrics_in(capsys.readouterr().out)
     assert "TunnelBytes" not in values_of(whole)
     assert values_of(own) == {"Converged": 1, "ReconcileSeconds": 2, "TunnelUp": 1, "TunnelBytes": 400}
@@ -155,7 +155,7 @@ def test_topology_is_told_its_tunnels_bytes_in_bytes(capsys: pytest.CaptureFixtu
 
 def test_nobody_elected_has_no_tunnel(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is no router, whose tunnel is up is no question; failed pushes still count."""
-    report = replace(_of_machines(_machine(ROUTER, UP, setback=FAILED)), election=None)
-    telemetry.tell(report, NOON)
+    report = replace(_of_machines(_machine(ROUTER, UP, failed=FAILED)), election=None)
+    telemetry.run(report, NOON)
     whole, _ = metrics_in(capsys.readouterr().out)
     assert values_of(whole).keys() - set(telemetry.ALARMING) == {"PushFailed"}

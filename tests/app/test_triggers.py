@@ -71,7 +71,7 @@ def test_state_of_a_candidate_wakes_its_topology(functions: Functions, site: Sit
     assert functions.event(event) == ["office"]
     (record,) = functions.waiting()
     assert record["attributes"]["MessageGroupId"] == "office"
-    assert loads(record["body"]).woken_by == f"{site.candidate} is {state}"
+    assert loads(record["body"]).request.woken_by == f"{site.candidate} is {state}"
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_answer_of_a_router_wakes_its_topology(
     event = _answered(site.candidate, status=status, **{"document-name": document})
     assert functions.event(event) == ["office"]
     (record,) = functions.waiting()
-    assert loads(record["body"]).woken_by == f"{site.candidate} has answered {document}"
+    assert loads(record["body"]).request.woken_by == f"{site.candidate} has answered {document}"
 
 
 def test_answer_to_a_push_is_heard_by_its_event_alone(functions: Functions, managed: Managed) -> None:
@@ -285,7 +285,7 @@ def test_edit_of_a_declared_table_wakes_its_topology_without_a_lookup(
     assert functions.event(event) == ["office"]
     assert "Describe" not in " ".join(functions.asked())
     (record,) = functions.waiting()
-    assert loads(record["body"]).woken_by == (
+    assert loads(record["body"]).request.woken_by == (
         "ReplaceRoute by arn:aws:sts::123456789012:assumed-role/Engineer/anna"
     )
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from chalicelib.controller.worker import take
-from chalicelib.core.messages.message import Wake
+from chalicelib.core.messages.message import Message
+from chalicelib.core.request import Request
 from tests.stand_ins.functions import Context, sample
 
 if TYPE_CHECKING:
@@ -23,11 +22,11 @@ GONE = "i-0123456789abcdef0"
 
 def _message(number: int, group: str, body: str | None = None) -> Event:
     """Make a record of a message that was never on a queue."""
-    wake = Wake(group, "tick", datetime.now(UTC))
+    message = Message(group, datetime.now(UTC), Request("tick"))
     return {
         "messageId": f"{group}-{number}",
         "receiptHandle": f"receipt-{number}",
-        "body": wake.dumps() if body is None else body,
+        "body": message.dumps() if body is None else body,
         "attributes": {"MessageGroupId": group},
     }
 
@@ -127,11 +126,11 @@ def test_notice_that_cannot_be_noted_is_said_and_stops_nothing(functions: Functi
 
 def test_answer_that_cannot_be_written_stops_nothing(functions: Functions) -> None:
     """Who asked does not hear of it; the run is made, once, and the queue is not blocked."""
-    wake = Wake("office", "anna", datetime.now(UTC), request_id=str(uuid.UUID(int=1)))
+    message = Message("office", datetime.now(UTC), Request("anna"), request_id=str(uuid.UUID(int=1)))
     functions.world.deny("PutItem")
-    assert take([_message(1, "office", wake.dumps())], functions.app.edge.bench) == []
+    assert functions.app.worker.handle_batch([_message(1, "office", message.dumps())]) == []
     said = [line["message"] for line in functions.log.lines]
-    assert said.count(f"request {wake.request_id} could not be answered") == 2
+    assert said.count(f"request {message.request_id} could not be answered") == 2
     assert "wake-up ignored" in said
 
 
@@ -314,25 +313,28 @@ def test_messages_behind_a_failed_one_of_their_group_come_again_with_it(function
         _message(3, "office"),
         _message(4, "branch"),
     ]
-    assert take(records, functions.app.edge.bench) == ["office-1", "office-3"]
+    assert functions.app.worker.handle_batch(records) == ["office-1", "office-3"]
     dropped = [line["reason"] for line in functions.log.lines if line["message"] == "wake-up ignored"]
     assert dropped == ["branch is declared no more"] * 2
 
 
 def test_message_in_the_group_of_another_topology_is_poison(functions: Functions) -> None:
     """Groups are what makes one writer per topology: a message that strayed is not served."""
-    strayed = _message(1, "office", Wake("branch", "tick", datetime.now(UTC)).dumps())
-    assert take([strayed], functions.app.edge.bench) == ["office-1"]
+    strayed = _message(1, "office", Message("branch", datetime.now(UTC), Request("tick")).dumps())
+    assert functions.app.worker.handle_batch([strayed]) == ["office-1"]
 
 
-def test_fault_of_our_own_fails_the_message_alone(functions: Functions) -> None:
+def test_fault_of_our_own_fails_the_message_alone(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever a run raises, the message stays and the next one is served; the log says where, not what it said."""
 
     def read(name: str) -> NoReturn:
         raise RuntimeError(f"{name} is a s3cr3t")
 
-    bench = replace(functions.app.edge.bench, document=read)
-    assert take([_message(1, "office"), _message(2, "branch")], bench) == ["office-1", "branch-2"]
+    monkeypatch.setattr(functions.app.edge.topologies, "document", read)
+    records = [_message(1, "office"), _message(2, "branch")]
+    assert functions.app.worker.handle_batch(records) == ["office-1", "branch-2"]
     first, *_ = functions.log.lines
     assert first["error"] == "RuntimeError"
     assert first["where"][-1].endswith(" read")
@@ -341,7 +343,7 @@ def test_fault_of_our_own_fails_the_message_alone(functions: Functions) -> None:
 
 def test_message_that_cannot_be_postponed_is_said_to_be_late(functions: Functions) -> None:
     """The queue's own time holds; that is worth a line."""
-    assert take([_message(1, "office", "poison")], functions.app.edge.bench) == ["office-1"]
+    assert functions.app.worker.handle_batch([_message(1, "office", "poison")]) == ["office-1"]
     assert functions.log.lines[-1]["message"] == "a message comes again late"
 
 
@@ -350,7 +352,7 @@ def test_broken_declaration_is_a_blind_run(functions: Functions) -> None:
     functions.world.client("ssm").put_parameter(
         Name="/mooring/topologies/office", Value="name = 3", Type="String"
     )
-    assert take([_message(1, "office")], functions.app.edge.bench) == []
+    assert functions.app.worker.handle_batch([_message(1, "office")]) == []
     (line,) = functions.log.lines
     assert line["report"]["verdict"] == "blind"
     assert line["report"]["error"]["code"] == "TopologyError"

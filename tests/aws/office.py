@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chalicelib.bootstrap import Edge
-    from chalicelib.controller import Network
+    from chalicelib.controller.ports import Network
     from chalicelib.core.network.change import NetworkChange
     from chalicelib.core.network.observation import Instance, Observation, RouteTable
     from chalicelib.core.network.report import Failure
@@ -39,7 +39,7 @@ class Office(DeployedOffice):
     @property
     def network(self) -> Network:
         """The port, as bootstrap wires it."""
-        return self.edge.ports.network
+        return self.edge.network
 
     @property
     def private_table(self) -> str:

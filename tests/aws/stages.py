@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.network.observation import ElasticIp, IngressRule, Route, RouteTable, Subnet
 from chalicelib.core.network.topology import DEFAULT_ROUTE
+from chalicelib.core.request import Request
 from tests import builders
 from tests.aws.office import OTHERS, deploy_office
 from tests.core.model import Model
@@ -15,7 +16,7 @@ from tests.fakes import Fault, Scene
 
 if TYPE_CHECKING:
     from chalicelib.bootstrap import Edge
-    from chalicelib.controller import Ports
+    from chalicelib.controller.ports import Ports
     from chalicelib.core.network.topology import Topology
     from tests.fake_aws import World
     from tests.fakes import Step
@@ -240,7 +241,7 @@ class Ec2Stage:
     @property
     def ports(self) -> Ports:
         """What bootstrap wires."""
-        return self._office.edge.ports
+        return self._office.edge
 
     def facts(self) -> Facts:
         """Ask AWS."""

@@ -21,7 +21,8 @@ from chalicelib.aws.ssm.topologies import PATH, Topologies
 from chalicelib.core.errors import ControllerError
 from chalicelib.core.machines.certificate import PARTS
 from chalicelib.core.messages.concern import Whereabouts
-from chalicelib.core.messages.message import Wake
+from chalicelib.core.messages.message import Message
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.documents import INSPECT, fingerprint
 from tests.aws.answers import canned, garbled, grown, paths, short, whole, without
 from tests.aws.looks import TOLD, answers
@@ -86,8 +87,8 @@ def _secrets(n: int) -> Answer:
     return {"Name": secret_path("office", PARTS[n - 1]), "Value": "hidden", "Version": n}
 
 
-def _wakes() -> list[Wake]:
-    return [Wake(name, "a test", NOON) for name in ("one", "two")]
+def _messages() -> list[Message]:
+    return [Message(name, NOON, Request("a test")) for name in ("one", "two")]
 
 
 def _parameter(value: str, **more: object) -> dict[str, Answer]:
@@ -239,7 +240,7 @@ READERS = {
     "queue": Reader("sqs", find_queue, ("GetQueueUrl",), frozenset({"QueueUrl"})),
     "wake-ups": Reader(
         "sqs",
-        lambda c: FifoQueue(c, "https://queue").send(_wakes()),
+        lambda c: FifoQueue(c, "https://queue").send(_messages()),
         ("SendMessageBatch",),
         frozenset({"Successful", "Successful.Id"}),
         {"SendMessageBatchResultEntry.Id": lambda n: str(n - 1), "BatchResultErrorEntry.Id": lambda _: "7"},
@@ -346,9 +347,9 @@ def test_wake_up_that_sqs_says_nothing_of_counts_as_not_sent() -> None:
         "Failed": [{"Id": "1", "Code": "InternalError"}, {"Code": "Strange"}],
     }
     client = canned("sqs", {"SendMessageBatch": answer})
-    wakes = [*_wakes(), Wake("three", "a test", datetime.now(UTC))]
+    messages = [*_messages(), Message("three", datetime.now(UTC), Request("a test"))]
     with pytest.raises(ControllerError, match=r"for two \(InternalError\), three \(SQS does not say why\)"):
-        FifoQueue(client, "https://queue").send(wakes)
+        FifoQueue(client, "https://queue").send(messages)
 
 
 def test_only_an_instance_is_located_with_its_tags() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from botocore.client import BaseClient
 
-    from chalicelib.aws.ec2.network import Ec2Network
-    from chalicelib.aws.journal import DynamoJournal
-    from chalicelib.aws.ssm.run_command import SystemsManager
     from tests.fake_aws import World
 
 ELSEWHERE = "http://127.0.0.1:9"
@@ -36,7 +33,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
 
 
 def _clients(edge: Edge) -> dict[str, BaseClient]:
-    network = cast("Ec2Network", edge.ports.network)
+    network = edge.network
     return {
         "ec2, reading": network._reads,
         "ssm": edge.ssm,
@@ -103,7 +100,7 @@ def test_endpoint_that_is_no_url_is_an_error_that_shows_one(
 def test_nobody_signed_in_is_blind_and_says_to_sign_in() -> None:
     """Without credentials no call is made, and the error says what to do."""
     with pytest.raises(ObservationError, match="NoCredentialsError") as nobody:
-        connect("eu-west-1", endpoint_url=ELSEWHERE).ports.network.observe(topology())
+        connect("eu-west-1", endpoint_url=ELSEWHERE).network.observe(topology())
     assert nobody.value.hint.startswith("sign in again")
 
 
@@ -134,14 +131,14 @@ def test_every_client_says_its_patience_itself(edge: Edge) -> None:
 
 def test_a_systems_manager_that_hangs_is_given_up_soon(edge: Edge) -> None:
     """The network waits for every look: what machines answered is asked for twice, three seconds each, and no more."""
-    config: Any = cast("SystemsManager", edge.ports.machines)._ssm.meta.config
+    config: Any = edge.machines._ssm.meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 3)
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
 def test_a_journal_or_declaration_that_hangs_is_given_up_soon(edge: Edge) -> None:
     """A run has one deadline: a table that hangs must not outlast it, nor a parameter that is kept elsewhere, too."""
-    journal: Any = cast("DynamoJournal", edge.ports.journal)._dynamodb.meta.config
+    journal: Any = edge.journal._dynamodb.meta.config
     declared: Any = edge.topologies._ssm.meta.config
     assert [(c.read_timeout, c.retries["total_max_attempts"]) for c in (journal, declared)] == [
         (2, 2),
@@ -156,7 +153,7 @@ def test_journal_is_the_table_the_environment_names(
     """MOORING_JOURNAL, or the name that .chalice/resources.yaml gives it."""
     if name:
         bare.setenv("MOORING_JOURNAL", name)
-    journal = cast("DynamoJournal", Edge(embedded.session).ports.journal)
+    journal = Edge(embedded.session).journal
     assert journal._table == (name or "mooring-journal")
 
 

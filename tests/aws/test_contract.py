@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
@@ -17,6 +17,7 @@ from chalicelib.core.network.change import (
     ReplaceRoute,
     RevokeIngress,
 )
+from chalicelib.core.request import Request
 from tests.aws.office import WHY
 from tests.aws.stages import DEFAULT, Stage
 from tests.builders import an_id

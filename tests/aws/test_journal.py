@@ -15,11 +15,11 @@ import pytest
 
 from chalicelib.aws.journal import KEPT, DynamoJournal
 from chalicelib.core.errors import ApplyError, ControllerError, ObservationError
-from chalicelib.core.machines.machine import Command, Inspection, Machine, Setback, Trial
-from chalicelib.core.messages.message import Hook, Notice
+from chalicelib.core.machines.machine import Command, FailedPush, Inspection, Machine, Provisional
 from chalicelib.core.network.change import ReplaceRoute
 from chalicelib.core.network.election import Election
 from chalicelib.core.network.history import History, Pause, Sighting
+from chalicelib.core.network.notice import Hook, Notice
 from chalicelib.core.network.report import Failure, Outcome, Report, as_json
 from tests.aws.conftest import ONCE
 from tests.builders import NOON, ROUTER, ROUTER_ENI, STANDBY, STANDBY_ENI, an_id, instance, interface, standby
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from chalicelib.bootstrap import Edge
-    from chalicelib.controller import Journal
+    from chalicelib.controller.ports import Journal
     from tests.fake_aws import Client, World
 
     Verb = Callable[[Journal], None]
@@ -40,8 +40,8 @@ WHOLE = Machine(
     ROUTER,
     Command("c-1", "push", NOON, "a" * 64, 300),
     Inspection(NOON, None, ("a rule is missing", "☂"), True, True, "CONNECTED", 1 << 40, 7, NOON),  # noqa: FBT003
-    Setback("b" * 64, "refused it", NOON, 3, final=True),
-    Trial("a" * 64, NOON),
+    FailedPush("b" * 64, "refused it", NOON, 3, final=True),
+    Provisional("a" * 64, NOON),
 )
 MINUTE = timedelta(minutes=1)
 HOOK = Hook("office-routers", "handover", "00000000-0000-0000-0000-000000000001")
@@ -53,7 +53,7 @@ def journal(world: World, edge: Edge) -> Journal:
     """The journal as bootstrap wires it, on the table of .chalice/resources.yaml."""
     deploy_journal(world)
     world.forget_calls()
-    return edge.ports.journal
+    return edge.journal
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_topology_never_seen_has_an_empty_history(journal: Journal) -> None:
         replace(FIRST, moves=(NOON - MINUTE, NOON)),
         replace(FIRST, pause=Pause("a flood")),
         replace(FIRST, pause=Pause('until "it" ends: ☂', until=NOON + 90 * MINUTE)),
-        replace(FIRST, machines=(WHOLE, Machine(STANDBY), replace(WHOLE, command=None, trial=None))),
+        replace(FIRST, machines=(WHOLE, Machine(STANDBY), replace(WHOLE, command=None, provisional=None))),
         History(revision=1),
         replace(FIRST, leaves=(NOON - MINUTE, NOON), moves=(NOON,)),
         replace(FIRST, launched_at=NOON - MINUTE, insisted_at=NOON, decided_at=NOON + MINUTE, kept="0f" * 16),
@@ -180,7 +180,7 @@ def test_history_is_read_strongly_consistent(world: World, journal: Journal) -> 
 def test_second_decision_on_one_history_is_refused_and_leaves_no_trace(world: World, edge: Edge) -> None:
     """Two runs looked, one has decided: the other must look again, and neither its state nor its entry is written."""
     deploy_journal(world)
-    faster, slower = edge.ports.journal, DynamoJournal(world.client("dynamodb"), JOURNAL)
+    faster, slower = edge.journal, DynamoJournal(world.client("dynamodb"), JOURNAL)
     before = slower.read("office")
     assert faster.read("office") == before
     faster.decide("office", before, FIRST, _report())
@@ -290,7 +290,7 @@ def test_report_too_large_for_an_item_is_kept_deflated(world: World, journal: Jo
 
 def test_missing_table_is_an_error_that_says_what_to_do(world: World, edge: Edge) -> None:
     """Without a journal there is no decision, and no empty history either."""
-    journal = edge.ports.journal
+    journal = edge.journal
     assert world.client("dynamodb").list_tables()["TableNames"] == []
     with pytest.raises(ObservationError, match=f"there is no journal table {JOURNAL}") as unread:
         journal.read("office")

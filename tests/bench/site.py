@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.bootstrap import Edge
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.declaration import parse
+from chalicelib.core.request import Request
 from tests.bench.tls import TlsServer
 from tests.network import JOURNAL, add_private_tables, declaration, deploy, deploy_journal
 
@@ -117,7 +118,7 @@ class Site:
             key = {name: item[name] for name in ("topology", "entry")}
             dynamodb.delete_item(TableName=JOURNAL, Key=key)
         edge = Edge(self.world.session, self.world.endpoint_url)
-        report = reconcile(parse(self.document.encode()), edge.ports, Request("bench"))
+        report = reconcile(parse(self.document.encode()), edge, Request("bench"))
         if report.verdict not in ("repaired", "converged") or report.router_id is None:
             raise RuntimeError(report.sentence)
         return report.router_id

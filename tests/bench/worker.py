@@ -15,9 +15,10 @@ from botocore.config import Config
 
 from chalicelib.aws.ec2.writes import PARALLEL, Writes
 from chalicelib.bootstrap import connect
-from chalicelib.controller import Request, preview, reconcile
+from chalicelib.controller.reconcile import preview, reconcile
 from chalicelib.core.declaration import parse
 from chalicelib.core.network.change import ReplaceRoute
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,10 +66,10 @@ def _peak_mib() -> float:
 def mooring(topology: Topology, _: list[str]) -> Callable[[], str]:
     """Give a whole run of Mooring's, which a preview has warmed."""
     edge = connect()
-    preview(topology, edge.ports, Request())
+    preview(topology, edge, Request())
     gc.collect()
     gc.freeze()  # as `bootstrap.deployed` does
-    return lambda: reconcile(topology, edge.ports, Request("bench")).sentence
+    return lambda: reconcile(topology, edge, Request("bench")).sentence
 
 
 def leanest(topology: Topology, tables: list[str]) -> Callable[[], str]:

@@ -11,7 +11,9 @@ import pytest
 
 from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.bootstrap import Edge
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
+from chalicelib.core.declaration import parse
+from chalicelib.core.request import Request
 from tests.fake_aws import World
 from tests.network import declaration, deploy, deploy_journal
 from tests.stand_ins.command_line import NOWHERE, Mooring
@@ -42,7 +44,7 @@ class Office(DeployedOffice):
         for name in self.topologies.names():
             self.world.client("ssm").delete_parameter(Name=f"/mooring/topologies/{name}")
         self.declare()
-        report = reconcile(self.topology, self.edge.ports, Request("a test", force=True))
+        report = reconcile(self.topology, self.edge, Request("a test", force=True))
         assert report.verdict in ("converged", "repaired"), report.sentence
         self.world.forget_calls()
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller import Request, preview
+from chalicelib.controller.reconcile import preview
 from chalicelib.core.declaration import parse
 from chalicelib.core.network.report import as_json
+from chalicelib.core.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,7 @@ def test_apply_where_mooring_may_not_act_exits_1_and_writes_nothing(
 def test_json_equals_the_report_and_its_schema(office: Office, mooring: Mooring) -> None:
     """What --json prints is the report's own JSON, no key more or less."""
     office.delete_default_route()
-    report = as_json(preview(parse(office.document), office.edge.ports, Request()))
+    report = as_json(preview(parse(office.document), office.edge, Request()))
     said = mooring("plan", "--json").json
     for taken in ("started_at", "seconds"):
         assert type(said.pop(taken)) is type(report.pop(taken))

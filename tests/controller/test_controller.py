@@ -8,8 +8,8 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from chalicelib.controller import VERIFY_PAUSES
-from chalicelib.core.network.change import DisableSourceDestCheck, subject
+from chalicelib.controller.run import VERIFY_PAUSES
+from chalicelib.core.network.change import DisableSourceDestCheck, resource_key
 from tests.builders import (
     EIP,
     FOREIGN_ENI,
@@ -145,7 +145,7 @@ def test_subnet_moves_only_after_its_table_has_its_default_route() -> None:
     scene = unserved()
 
     assert scene.reconcile().verdict == "repaired"
-    assert [subject(write.change) for write in scene.network.writes] == [
+    assert [resource_key(write.change) for write in scene.network.writes] == [
         f"route {PRIVATE_A} {DEFAULT}",
         f"subnet {PRIVATE_SUBNET_A}",
     ]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller import Request, preview
-from chalicelib.controller.look import DOUBT_PAUSES
+from chalicelib.controller.reconcile import DOUBT_PAUSES, preview
+from chalicelib.core.request import Request
 from tests.builders import (
     EIP,
     NOON,
@@ -92,7 +92,7 @@ def test_switchover_is_not_undone_by_looks_of_before_it() -> None:
     """Issue 9, 1: one whole old look, one of old tables, one of old addresses; the operator's router stays the router."""
     scene = moored()
     before = scene.model.copy()
-    assert scene.reconcile(Request("operator", to=STANDBY)).verdict == "repaired"
+    assert scene.reconcile(Request("operator", action="switchover", to=STANDBY)).verdict == "repaired"
     old = before.observe(scene.topology, NOON)
     writes = len(scene.network.writes)
     shown(
@@ -180,7 +180,7 @@ def test_doubt_is_told_where_no_time_is_left_to_look_again() -> None:
     scene = moored()
     shown(scene, *[as_router(state="stopping")] * 5)
 
-    report = scene.reconcile(Request(deadline=scene.clock.now() + timedelta(minutes=1, seconds=5)))
+    report = scene.reconcile(deadline=scene.clock.now() + timedelta(minutes=1, seconds=5))
 
     assert (report.router_id, len(scene.network.sights)) == (ROUTER, 1)
     assert report.finished_at == report.started_at

@@ -6,8 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.network.history import History
+from chalicelib.core.request import Request
 from tests.builders import (
     NOON,
     ROUTER,

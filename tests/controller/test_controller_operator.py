@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.controller import Request, preview
-from chalicelib.core.messages.message import Notice
+from chalicelib.controller.reconcile import preview
 from chalicelib.core.network.change import digest
 from chalicelib.core.network.history import Pause
+from chalicelib.core.network.notice import Notice
 from chalicelib.core.network.observation import ElasticIp
 from chalicelib.core.network.topology import Limits
+from chalicelib.core.request import Request
 from tests.builders import FOREIGN_EIP, NOON, PRIVATE_A, ROUTER, STANDBY, STANDBY_ENI, topology
 from tests.fakes import Fault, Sight
 from tests.histories import remembered
@@ -117,9 +118,9 @@ def test_switchover_moves_everything_there_and_back() -> None:
     """An operator names the next router; the next wake-up leaves it where it is, and nothing is counted."""
     scene = moored()
 
-    there = scene.reconcile(Request("operator", to=STANDBY))
+    there = scene.reconcile(Request("operator", action="switchover", to=STANDBY))
     quiet = scene.reconcile()
-    back = scene.reconcile(Request("operator", to=ROUTER))
+    back = scene.reconcile(Request("operator", action="switchover", to=ROUTER))
 
     assert [r.verdict for r in (there, quiet, back)] == ["repaired", "converged", "repaired"]
     assert (quiet.router_id, back.router_id) == (STANDBY, ROUTER)
@@ -141,7 +142,7 @@ def test_switchover_to_what_cannot_carry_is_refused_and_changes_nothing(why: str
             foreign = ElasticIp(FOREIGN_EIP, "203.0.113.99", STANDBY_ENI, "10.0.10.9")
             scene.model.elastic_ips[FOREIGN_EIP] = foreign
 
-    report = scene.reconcile(Request("operator", to=STANDBY, force=force))
+    report = scene.reconcile(Request("operator", action="switchover", to=STANDBY, force=force))
 
     assert report.verdict == "refused"
     assert report.error
@@ -157,7 +158,7 @@ def test_switchover_against_a_notice_is_refused_without_force() -> None:
     scene = moored()
     scene.journal.histories["office"] = remembered(notices=(WARNED,))
 
-    report = scene.reconcile(Request("operator", to=STANDBY))
+    report = scene.reconcile(Request("operator", action="switchover", to=STANDBY))
 
     assert report.verdict == "refused"
     assert report.error
@@ -171,7 +172,7 @@ def test_switchover_against_a_notice_is_forced_told_and_left_alone() -> None:
     scene = moored()
     scene.journal.histories["office"] = remembered(notices=(WARNED,))
 
-    forced = scene.reconcile(Request("operator", to=STANDBY, force=True))
+    forced = scene.reconcile(Request("operator", action="switchover", to=STANDBY, force=True))
     quiet = [scene.reconcile() for _ in range(3)]
 
     assert (forced.verdict, forced.router_id) == ("repaired", STANDBY)
@@ -187,7 +188,7 @@ def test_incumbent_is_insisted_on_against_a_notice() -> None:
     scene = moored()
     scene.journal.histories["office"] = remembered(notices=(replace(WARNED, instance_id=ROUTER),))
 
-    forced = scene.reconcile(Request("operator", to=ROUTER, force=True))
+    forced = scene.reconcile(Request("operator", action="switchover", to=ROUTER, force=True))
     quiet = scene.reconcile()
 
     assert [(r.verdict, r.router_id) for r in (forced, quiet)] == [("converged", ROUTER)] * 2
@@ -200,7 +201,7 @@ def test_switchover_is_no_blast_and_never_held_down() -> None:
     scene = moored(declared=topology(limits=Limits(changes=1, tables=1, moves_per_hour=1)))
 
     for to in (STANDBY, ROUTER, STANDBY, ROUTER, STANDBY):
-        assert scene.reconcile(Request("operator", to=to)).verdict == "repaired"
+        assert scene.reconcile(Request("operator", action="switchover", to=to)).verdict == "repaired"
         assert scene.history.router == to
 
 
@@ -210,6 +211,6 @@ def test_switchover_in_a_pause_is_refused(*, force: bool) -> None:
     scene = moored()
     scene.journal.histories["office"] = remembered(pause=Pause("maintenance"))
 
-    report = scene.reconcile(Request("operator", to=STANDBY, force=force))
+    report = scene.reconcile(Request("operator", action="switchover", to=STANDBY, force=force))
 
     assert (report.verdict, scene.network.writes, scene.history.router) == ("paused", [], ROUTER)

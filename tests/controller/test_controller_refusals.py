@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chalicelib.controller import Request
 from chalicelib.core.network.guard import scope
 from chalicelib.core.network.history import Pause
 from chalicelib.core.network.topology import Limits
+from chalicelib.core.request import Request
 from tests.builders import (
     BOOTSTRAP,
     GROUP,
@@ -227,7 +227,7 @@ def test_rehearsals_do_not_hold_down_the_real_failover() -> None:
     """Issue 9, 3: four switchovers by an operator, then the router fails its checks beside a standby that is fit."""
     scene = moored()
     for to in (STANDBY, ROUTER, STANDBY, ROUTER):
-        assert scene.reconcile(Request("operator", to=to)).verdict == "repaired"
+        assert scene.reconcile(Request("operator", action="switchover", to=to)).verdict == "repaired"
     impair(scene, ROUTER)
 
     report = scene.reconcile()
@@ -260,4 +260,4 @@ def test_pause_is_told_before_a_held_move() -> None:
 
     assert (report.verdict, scene.network.writes) == ("paused", [])
     assert report.refusal
-    assert report.refusal.way_out == "mooring resume office"
+    assert report.refusal.remedy == "mooring resume office"

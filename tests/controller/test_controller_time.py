@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.controller import Request, preview
-from chalicelib.controller.look import PROOF_SECONDS, RUN_SECONDS
+from chalicelib.controller.assessment import PROOF_SECONDS, RUN_SECONDS
 from chalicelib.controller.ports import LOOK_SECONDS
-from chalicelib.core.machines.machine import Agent, Inspection, Machine, Order
-from chalicelib.core.network.change import ReplaceRoute, subject
+from chalicelib.controller.reconcile import preview
+from chalicelib.core.machines.machine import Agent, Inspection, Machine
+from chalicelib.core.network.change import ReplaceRoute, resource_key
+from chalicelib.core.request import Action, Request
 from tests.builders import PRIVATE_A, PRIVATE_B, ROUTER, STANDBY, TUNNEL, topology
 from tests.fakes import Beside, Decided, FakeNetwork, Fault, Write
 from tests.histories import remembered
@@ -37,7 +38,7 @@ MANAGED = topology(tunnel=TUNNEL)
 def managed(slow: float = 0.0) -> Scene:
     """Give a converged network with a tunnel, whose machines answer after so many seconds each time."""
     scene = moored(declared=MANAGED)
-    scene.beside = Beside(scene.clock)
+    scene.executor = Beside(scene.clock)
     scene.machines.online = {i: Agent(online=True) for i in (ROUTER, STANDBY)}
     scene.machines.slow = lambda: scene.clock.sleep(slow)
     return scene
@@ -94,7 +95,7 @@ def test_first_write_of_a_failover_is_made_while_a_machine_is_being_asked() -> N
     scene.network.apply = apply  # type: ignore[method-assign]
     scene.model.terminate(ROUTER)
     with ThreadPoolExecutor(4) as pool:
-        scene.beside = pool
+        scene.executor = pool
         report = scene.reconcile()
 
     assert (report.router_id, len(scene.network.writes)) == (STANDBY, 6)
@@ -136,14 +137,13 @@ def test_quiet_run_waits_for_machines_no_longer_than_it_may() -> None:
     assert report.finished_at - report.started_at == timedelta(seconds=RUN_SECONDS - PROOF_SECONDS)
 
 
-@pytest.mark.parametrize("order", [None, Order("push")])
-def test_preview_and_order_wait_for_machines_no_longer_than_they_may(order: Order | None) -> None:
+@pytest.mark.parametrize("action", ["reconcile", "push"])
+def test_preview_and_order_wait_for_machines_no_longer_than_they_may(action: Action) -> None:
     """An operator gets an answer."""
     scene = managed(1000)
 
-    report = (
-        scene.reconcile(Request(order=order)) if order else preview(scene.topology, scene.ports, Request())
-    )
+    request = Request(action=action)
+    report = scene.reconcile(request) if action == "push" else preview(scene.topology, scene.ports, request)
 
     assert report.finished_at - report.started_at <= timedelta(seconds=RUN_SECONDS)
     assert any("did not answer in time" in problem for problem in report.problems) or report.error
@@ -221,7 +221,7 @@ def test_deadline_of_a_request_is_that_of_the_run() -> None:
     scene.network.look_seconds = 1000
     until = scene.clock.now() + timedelta(minutes=1, seconds=3)
 
-    report = scene.reconcile(Request(deadline=until))
+    report = scene.reconcile(deadline=until)
 
     assert report.finished_at == until
 
@@ -238,7 +238,7 @@ def test_router_that_is_not_listed_is_looked_for_no_longer_than_there_is_time() 
 
     scene.network.instance = missing  # type: ignore[method-assign, assignment]
 
-    scene.reconcile(Request(deadline=scene.clock.now() + timedelta(minutes=1, seconds=5)))
+    scene.reconcile(deadline=scene.clock.now() + timedelta(minutes=1, seconds=5))
 
     assert allowed == [3.0]
 
@@ -246,7 +246,7 @@ def test_router_that_is_not_listed_is_looked_for_no_longer_than_there_is_time() 
 def test_journal_that_hangs_is_blindness_in_time() -> None:
     """What is not known is not decided on, and the next tick asks again."""
     scene = moored()
-    scene.beside = Beside(scene.clock)
+    scene.executor = Beside(scene.clock)
     remember = scene.journal.read
 
     def read(name: str) -> History:
@@ -277,7 +277,7 @@ def test_push_that_finds_no_time_is_not_sent_and_told() -> None:
 
     report = scene.reconcile()
 
-    codes = {subject(o.change): o.failure.code for o in report.outcomes if o.failure}
+    codes = {resource_key(o.change): o.failure.code for o in report.outcomes if o.failure}
     assert codes[f"configuration {STANDBY}"] == "OutOfTime"
     assert scene.machines.sent == []
 
@@ -311,7 +311,7 @@ def test_no_run_outlasts_its_deadline_by_more_than_the_call_under_way(
         scene.model.terminate(ROUTER)
     deadline = scene.clock.now() + timedelta(minutes=1, seconds=seconds)
 
-    report = scene.reconcile(Request(deadline=deadline))
+    report = scene.reconcile(deadline=deadline)
 
     assert report.finished_at <= deadline + timedelta(seconds=max(write, slow))
     decided = [entry for entry in scene.network.log if isinstance(entry, Decided)]

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
+from chalicelib.core.machines.answer import PATIENCE
 from chalicelib.core.machines.certificate import PARTS, CertificateRecord
-from chalicelib.core.machines.machine import FRESH, PATIENCE, TRY_AGAIN, Agent, Order
+from chalicelib.core.machines.machine import FRESH, TRY_AGAIN, Agent
 from chalicelib.core.machines.rollout import INSPECTED, SETTLES
 from chalicelib.core.machines.window import read_window
 from chalicelib.core.network.history import READ_LAG
 from chalicelib.core.network.topology import Tags
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.render import Box, render
 from tests.builders import NOON, ROUTER, STANDBY, THIRD, TUNNEL, instance, seen, standby, topology
 from tests.core.model import Model
@@ -190,8 +192,7 @@ def test_an_operators_push_does_not_wait_and_reaches_only_the_machine_named() ->
     """`mooring push --to`: whatever is known of the machine, with the time to confirm it in."""
     scene = settled(managed("Sat 02:00-03:00"))
     scene.topology = managed("Sat 02:00-03:00", port=1195)
-    order = Order("push", ROUTER, confirm_within=300)
-    run(scene, request=Request(order=order))
+    run(scene, request=Request(action="push", to=ROUTER, confirm_within=300))
     assert Sent("push", (ROUTER,), digest(scene.topology, ROUTER), 300) in sent(scene, "push")
 
 
@@ -200,7 +201,7 @@ def test_a_push_that_nobody_confirmed_is_not_pushed_again_by_itself() -> None:
     scene = settled()
     old, scene.topology = digest(scene.topology, ROUTER), managed(port=1195)
     new = digest(scene.topology, ROUTER)
-    run(scene, request=Request(order=Order("push", ROUTER, confirm_within=120)))
+    run(scene, request=Request(action="push", to=ROUTER, confirm_within=120))
     number = 1 + scene.machines.sent.index(Sent("push", (ROUTER,), new, 120))
     scene.machines.say(number, ROUTER, result="pending", digest=new, forwarding=True)
     report = run(scene)
@@ -226,10 +227,10 @@ def test_what_was_given_up_is_not_pushed_without_its_condition(*, late: bool) ->
     answered(scene, 2, record(400).expires)
     old, scene.topology = digest(scene.topology, ROUTER), managed(port=1195)
     new = digest(scene.topology, ROUTER)
-    run(scene, request=Request(order=Order("push", ROUTER, confirm_within=60)))
+    run(scene, request=Request(action="push", to=ROUTER, confirm_within=60))
     number = 1 + scene.machines.sent.index(Sent("push", (ROUTER,), new, 60))
     scene.machines.say(number, ROUTER, result="pending", digest=new, forwarding=True)
-    run(scene, request=Request(order=Order("confirm", ROUTER)) if late else None)
+    run(scene, request=Request(action="confirm", to=ROUTER) if late else None)
     if not late:
         run(scene, timedelta(minutes=4))
     word = {"result": "refused", "reason": "no push waits"} if late else {}
@@ -246,16 +247,16 @@ def test_a_confirmation_reaches_the_machine_on_trial_and_ends_the_trial() -> Non
     scene = settled()
     scene.topology = managed(port=1195)
     new = digest(scene.topology, ROUTER)
-    refused = run(scene, request=Request(order=Order("confirm")))
+    refused = run(scene, request=Request(action="confirm"))
     assert (refused.verdict, len(sent(scene, "confirm"))) == ("refused", 0)
-    run(scene, request=Request(order=Order("push", ROUTER, confirm_within=300)))
+    run(scene, request=Request(action="push", to=ROUTER, confirm_within=300))
     number = 1 + scene.machines.sent.index(Sent("push", (ROUTER,), new, 300))
     scene.machines.say(number, ROUTER, result="pending", digest=new, forwarding=True)
-    run(scene, request=Request(order=Order("confirm")))
+    run(scene, request=Request(action="confirm"))
     assert sent(scene, "confirm") == [Sent("confirm", (ROUTER,), new)]
     scene.machines.say(len(scene.machines.sent), ROUTER, result="applied", digest=new, forwarding=True)
     run(scene)
-    assert scene.journal.histories["office"].machine(ROUTER).trial is None
+    assert scene.journal.histories["office"].machine(ROUTER).provisional is None
 
 
 def test_a_push_that_was_refused_is_tried_again_with_patience() -> None:
@@ -334,7 +335,7 @@ def test_a_send_that_fails_is_reported_and_stops_nothing_else() -> None:
         ("failed", "AccessDeniedException")
     ]
     assert report.verdict == "drifting"
-    assert scene.journal.histories["office"].machine(ROUTER).setback
+    assert scene.journal.histories["office"].machine(ROUTER).failed
 
 
 def test_a_machine_that_stays_silent_is_a_problem_when_its_word_is_stale() -> None:
@@ -389,7 +390,7 @@ def test_a_topology_without_a_tunnel_asks_no_machine_anything() -> None:
     scene = stage(topology())
     assert run(scene).verdict == "converged"
     assert (scene.machines.sent, scene.machines.asked) == ([], [])
-    report = run(scene, request=Request(order=Order("push")))
+    report = run(scene, request=Request(action="push"))
     assert report.verdict == "refused"
     assert report.error
     assert "declares no tunnel" in report.error.message
@@ -522,10 +523,10 @@ def test_a_failed_push_of_what_is_no_longer_declared_is_forgotten() -> None:
     old, scene.topology = scene.topology, managed(port=1195)
     scene.machines.broken = True
     assert run(scene).verdict == "drifting"
-    assert scene.journal.histories["office"].machine(ROUTER).setback
+    assert scene.journal.histories["office"].machine(ROUTER).failed
     scene.machines.broken, scene.topology = False, old
     assert run(scene).verdict == "converged"
-    assert [m.setback for m in scene.journal.histories["office"].machines] == [None, None]
+    assert [m.failed for m in scene.journal.histories["office"].machines] == [None, None]
 
 
 def test_machines_of_a_tunnel_that_is_declared_no_more_are_forgotten() -> None:
@@ -553,7 +554,7 @@ def test_a_trial_does_not_hide_that_a_machine_fell_silent() -> None:
     scene = settled()
     scene.topology = managed(port=1195)
     new = digest(scene.topology, ROUTER)
-    run(scene, request=Request(order=Order("push", ROUTER, confirm_within=60)))
+    run(scene, request=Request(action="push", to=ROUTER, confirm_within=60))
     number = 1 + scene.machines.sent.index(Sent("push", (ROUTER,), new, 60))
     scene.machines.say(number, ROUTER, result="pending", digest=new, forwarding=True)
     assert any("unless somebody confirms" in line for line in run(scene).waiting)
@@ -583,7 +584,7 @@ def test_a_process_that_may_send_no_command_keeps_its_hands_off_the_machines() -
     report = run(scene)
     assert [o.result for o in report.outcomes] == ["held", "held"]
     assert len(scene.machines.sent) == before
-    assert [m.setback for m in scene.journal.histories["office"].machines] == [None, None]
+    assert [m.failed for m in scene.journal.histories["office"].machines] == [None, None]
 
 
 def test_a_run_writes_down_only_the_machines_that_it_learned_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -625,6 +626,6 @@ def test_a_push_that_failed_keeps_no_instance_that_is_being_terminated() -> None
     scene.machines.broken = True
     report = run(scene)
     assert (report.verdict, report.moored) == ("drifting", True)
-    assert scene.history.machine(ROUTER).setback
+    assert scene.history.machine(ROUTER).failed
     scene.model.terminate(ROUTER)
     assert run(scene).moored

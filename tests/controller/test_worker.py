@@ -9,70 +9,56 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chalicelib.controller.worker import Bench, serve, take
+from chalicelib.controller.worker import Worker
 from chalicelib.core.declaration import Kept, parse
 from chalicelib.core.errors import ApplyError, ObservationError
-from chalicelib.core.messages.message import Hook, Notice, Wake
+from chalicelib.core.messages.message import Message
+from chalicelib.core.network.notice import Hook, Notice
+from chalicelib.core.network.report import as_json
+from chalicelib.core.request import Request
 from tests.builders import EIP, NOON, ROUTER, STANDBY, instance, seen, standby
 from tests.core.documents import written
 from tests.core.model import Model
-from tests.fakes import Fault, Scene
+from tests.fakes import FakeJournal, Fault, Scene
 from tests.histories import remembered
+from tests.ports import WorkersPorts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from chalicelib.core.network.history import History
     from chalicelib.core.network.report import Report
+    from chalicelib.core.network.topology import Topology
 
 VALID = written()
 LIMITED = VALID + b'\n[limits]\nrequest_age = "10m"\n'
 BROKEN = b"name = 3"
 ASKED = str(uuid.UUID(int=1))
 SECOND = timedelta(seconds=1)
+TO_STANDBY = Request("anna", "switchover", STANDBY)
 
 
 @dataclass
-class Surroundings:
-    """All that the worker works with, and what it said and wrote: the declaration as it can be read, or why it cannot."""
+class Records(FakeJournal):
+    """The journal with its answers and the declaration that is kept; `denied` is whether the latter is out of reach."""
 
-    stored: bytes | ObservationError | None = VALID
     kept_before: Kept | None = None
     denied: bool = False
     answers: list[tuple[str, Report | None]] = field(default_factory=list)
     writes: list[Kept] = field(default_factory=list)
-    told: list[Report] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-    let_go: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.topology = parse(VALID)
-        model = Model.of(seen(self.topology, instance(), standby()))
-        self.scene = Scene(self.topology, model)
-        self.scene.journal.histories["office"] = remembered(self.topology)
-        self.bench = self.start()
-
-    def start(self) -> Bench:
-        """Begin a process that knows nothing yet."""
-        return Bench(self.scene.ports, self, self, self, self, self.document)
-
-    def document(self, name: str) -> bytes | None:
-        """Read what is declared."""
-        assert name == "office"
-        if isinstance(self.stored, ObservationError):
-            raise self.stored
-        return self.stored
-
-    def amend(self, name: str, change: Callable[[History], History]) -> History:
-        """Change the history."""
-        return self.scene.journal.amend(name, change)
 
     def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
         """Note an answer."""
         assert (request_id, name) == (ASKED, "office")
         self.answers.append((state, report))
+
+    def answered(self, request_id: str) -> dict[str, Any] | None:
+        """Read the last answer."""
+        return {"state": self.answers[-1][0]} if self.answers else None
+
+    def timeline(self, name: str, limit: int) -> list[dict[str, Any]]:
+        """Read the outcomes that were written down."""
+        return [as_json(report) for report in reversed(self.outcomes[-limit:])]
 
     def keep(self, name: str, kept: Kept) -> None:
         """Keep a declaration."""
@@ -87,30 +73,105 @@ class Surroundings:
             raise ObservationError("dynamodb:GetItem failed: AccessDeniedException")
         return self.kept_before
 
+
+@dataclass
+class Declared:
+    """What is declared, as it can be read, or why it cannot; None where it was withdrawn."""
+
+    stored: bytes | ObservationError | None
+
+    def names(self) -> list[str]:
+        """List the one name."""
+        return [] if self.stored is None else ["office"]
+
+    def document(self, name: str) -> bytes | None:
+        """Read what is declared."""
+        assert name == "office"
+        if isinstance(self.stored, ObservationError):
+            raise self.stored
+        return self.stored
+
+    def read(self, name: str) -> Topology:
+        """Read and parse it."""
+        document = self.document(name)
+        assert document
+        return parse(document)
+
+    def known(self, *, fresh: bool = False) -> dict[str, Topology | None]:
+        """Read all."""
+        return {name: self.read(name) for name in self.names()}
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+
+@dataclass
+class Surroundings:
+    """All that the worker works with, and what it said and wrote."""
+
+    stored: bytes | ObservationError | None = VALID
+    kept_before: Kept | None = None
+    denied: bool = False
+    told: list[Report] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    let_go: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.topology = parse(VALID)
+        model = Model.of(seen(self.topology, instance(), standby()))
+        self.scene = Scene(self.topology, model)
+        script, log = self.scene.script, self.scene.network.log
+        self.records = Records(script, log, kept_before=self.kept_before, denied=self.denied)
+        self.declared = Declared(self.stored)
+        self.records.histories["office"] = remembered(self.topology)
+        self.scene.journal = self.records
+        self.worker = self.start()
+
+    def start(self) -> Worker:
+        """Begin a process that knows nothing yet."""
+        scene = self.scene
+        return Worker(
+            WorkersPorts(
+                scene.network,
+                self.records,
+                scene.clock,
+                scene.machines,
+                scene.executor,
+                topologies=self.declared,
+                queue=self,
+                groups=self,
+                telemetry=self,
+            )
+        )
+
     def complete(self, hook: Hook, instance_id: str) -> None:
         """Note who was let go."""
         self.let_go.append(instance_id)
 
+    def send(self, messages: Sequence[Message], once: str | None = None) -> None:
+        """Nothing is sent here."""
+
     def postpone(self, receipt: str) -> None:
         """Nothing fails here."""
 
-    def tell(self, report: Report, woken_at: datetime) -> None:
+    def run(self, report: Report, triggered_at: datetime) -> None:
         """Note a report."""
         self.told.append(report)
 
-    def drop(self, what: str, reason: str) -> None:
+    def ignored(self, what: str, reason: str) -> None:
         """Note what was ignored."""
         self.dropped.append(reason)
 
-    def complain(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: Exception) -> None:
         """Note a complaint."""
         self.complaints.append(f"{what}: {error}")
 
-    def serve(self, **wishes: Any) -> Report | None:  # noqa: ANN401 - of Wake's fields
-        """Serve a wake-up of now, a minute later than the last one."""
+    def serve(self, request: Request | None = None, **more: Any) -> Report | None:  # noqa: ANN401 - of Message's fields
+        """Handle a message of now, a minute later than the last one."""
         self.scene.clock.sleep(60)
-        wake = Wake("office", "anna", self.scene.clock.now())
-        return serve(replace(wake, **wishes), self.bench)
+        message = Message("office", self.scene.clock.now(), request or Request("anna"))
+        return self.worker.handle(replace(message, **more))
 
 
 UNREADABLE = ObservationError("ssm:GetParameter failed: ThrottlingException")
@@ -119,21 +180,23 @@ UNREADABLE = ObservationError("ssm:GetParameter failed: ThrottlingException")
 # -- wishes that are too old ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wish", [{"to": STANDBY}, {"to": STANDBY, "force": True}, {"force": True}, {}])
-def test_request_that_is_too_old_is_answered_expired_and_nothing_moves(wish: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "wish", [TO_STANDBY, replace(TO_STANDBY, force=True), Request(force=True), Request()]
+)
+def test_request_that_is_too_old_is_answered_expired_and_nothing_moves(wish: Request) -> None:
     """Issue 9, 9: a switchover ran up to two hours after it was asked for; who still wants it asks again."""
     around = Surroundings()
     around.scene.model.put_address(EIP, None)
     asked = NOON + timedelta(minutes=1) - timedelta(seconds=120) - SECOND
 
-    report = around.serve(request_id=ASKED, at=asked, **wish)
+    report = around.serve(wish, request_id=ASKED, at=asked)
 
     assert report
     assert (report.verdict, around.scene.network.log) == ("expired", [])
     assert report.error
     assert report.error.message == "it was asked 121 s ago, and limits.request_age allows 120 s"
     assert not report.retryable
-    assert around.answers == [("running", None), ("done", report)]
+    assert around.records.answers == [("running", None), ("done", report)]
     assert around.told == [report]
     assert around.scene.history == remembered(around.topology)
 
@@ -151,7 +214,7 @@ def test_how_old_a_request_may_be_is_declared(declared: bytes, age: timedelta, v
     """The limit itself is young enough."""
     around = Surroundings(declared)
 
-    report = around.serve(request_id=ASKED, at=NOON + timedelta(minutes=1) - age, to=STANDBY)
+    report = around.serve(TO_STANDBY, request_id=ASKED, at=NOON + timedelta(minutes=1) - age)
 
     assert report
     assert report.verdict == verdict
@@ -172,15 +235,15 @@ def test_age_of_a_request_is_told_by_the_queues_clock() -> None:
     """The one who asked may be hours off; SQS notes when it got the message."""
     around = Surroundings()
     sent = NOON - timedelta(seconds=30)
-    wake = Wake("office", "anna", NOON - timedelta(hours=3), to=STANDBY, request_id=ASKED)
+    message = Message("office", NOON - timedelta(hours=3), TO_STANDBY, ASKED)
     attributes = {"MessageGroupId": "office", "SentTimestamp": str(int(sent.timestamp() * 1000))}
-    record = {"messageId": "m", "receiptHandle": "r", "body": wake.dumps(), "attributes": attributes}
+    record = {"messageId": "m", "receiptHandle": "r", "body": message.dumps(), "attributes": attributes}
 
-    assert take([record], around.bench) == []
+    assert around.worker.handle_batch([record]) == []
     assert around.scene.history.router == STANDBY
     old = attributes | {"SentTimestamp": str(int((NOON - timedelta(minutes=3)).timestamp() * 1000))}
-    fresh = Wake("office", "anna", NOON, to=ROUTER, request_id=ASKED)
-    assert take([record | {"body": fresh.dumps(), "attributes": old}], around.bench) == []
+    fresh = Message("office", NOON, replace(TO_STANDBY, to=ROUTER), ASKED)
+    assert around.worker.handle_batch([record | {"body": fresh.dumps(), "attributes": old}]) == []
     assert (around.told[-1].verdict, around.scene.history.router) == ("expired", STANDBY)
 
 
@@ -192,9 +255,9 @@ def test_request_that_comes_again_too_late_is_told_that_a_run_of_it_was_cut_off(
     around = Surroundings()
     sent = str(int((NOON - timedelta(minutes=3)).timestamp() * 1000))
     queue = {"MessageGroupId": "office", "SentTimestamp": sent, "ApproximateReceiveCount": received}
-    body = Wake("office", "anna", NOON, to=STANDBY, request_id=ASKED).dumps()
+    body = Message("office", NOON, TO_STANDBY, ASKED).dumps()
 
-    take([{"messageId": "m", "receiptHandle": "r", "body": body, "attributes": queue}], around.bench)
+    around.worker.handle_batch([{"messageId": "m", "receiptHandle": "r", "body": body, "attributes": queue}])
 
     assert around.told[-1].verdict == "expired"
     assert ("an earlier run of it was cut off" in around.told[-1].sentence) is told
@@ -244,9 +307,9 @@ def test_network_is_kept_by_the_last_valid_declaration(
     """Issue 9, 7: Parameter Store away, and a dead router stayed the router; the age of what is kept is told."""
     around = Surroundings()
     assert around.serve()
-    around.stored = trouble
+    around.declared.stored = trouble
     if process == "another":
-        around.bench = around.start()
+        around.worker = around.start()
     around.scene.model.terminate(ROUTER)
 
     report = around.serve()
@@ -264,7 +327,7 @@ def test_process_that_read_it_lately_tells_that_age() -> None:
     around = Surroundings()
     for _ in range(3):
         around.serve()
-    around.stored = UNREADABLE
+    around.declared.stored = UNREADABLE
 
     report = around.serve()
 
@@ -277,14 +340,14 @@ def test_declaration_is_kept_once_and_anew_when_it_changes() -> None:
     around = Surroundings()
     for _ in range(3):
         around.serve()
-    around.stored = LIMITED
+    around.declared.stored = LIMITED
     for _ in range(3):
         around.serve()
-    around.stored = BROKEN
+    around.declared.stored = BROKEN
     around.serve()
 
-    assert [kept.document for kept in around.writes] == [VALID, LIMITED]
-    assert [kept.at for kept in around.writes] == [NOON + timedelta(minutes=n) for n in (1, 4)]
+    assert [kept.document for kept in around.records.writes] == [VALID, LIMITED]
+    assert [kept.at for kept in around.records.writes] == [NOON + timedelta(minutes=n) for n in (1, 4)]
 
 
 @pytest.mark.parametrize("trouble", [UNREADABLE, BROKEN], ids=["unreadable", "invalid"])
@@ -297,16 +360,16 @@ def test_run_without_any_declaration_is_blind(trouble: ObservationError | bytes,
 
     assert report
     assert (report.verdict, around.scene.network.log) == ("blind", [])
-    assert around.answers[-1] == ("done", report)
+    assert around.records.answers[-1] == ("done", report)
 
 
 def test_journal_that_neither_keeps_nor_gives_stops_nothing() -> None:
     """It is said, and the process's own memory is enough for as long as it lasts."""
     around = Surroundings(denied=True)
     first = around.serve()
-    around.stored = UNREADABLE
+    around.declared.stored = UNREADABLE
     second = around.serve()
-    around.bench = around.start()
+    around.worker = around.start()
     third = around.serve()
 
     assert [report and report.verdict for report in (first, second, third)] == [
@@ -324,12 +387,12 @@ def test_topology_that_is_declared_no_more_ends() -> None:
     """That it is not there was read: nothing is kept of it, however lately it was."""
     around = Surroundings()
     around.serve()
-    around.stored = None
+    around.declared.stored = None
     around.scene.model.terminate(ROUTER)
 
     assert around.serve(request_id=ASKED) is None
     assert around.dropped == ["office is declared no more"]
-    assert around.answers == [("running", None), ("done", None)]
+    assert around.records.answers == [("running", None), ("done", None)]
     assert around.scene.network.writes == []
 
 
@@ -337,9 +400,9 @@ def test_kept_declaration_has_an_age_limit_of_its_own_for_requests() -> None:
     """What was declared of requests is part of what is kept."""
     around = Surroundings(LIMITED)
     around.serve()
-    around.stored = UNREADABLE
+    around.declared.stored = UNREADABLE
 
-    report = around.serve(request_id=ASKED, at=NOON - timedelta(minutes=7), to=STANDBY)
+    report = around.serve(TO_STANDBY, request_id=ASKED, at=NOON - timedelta(minutes=7))
 
     assert report
     assert report.router_id == STANDBY

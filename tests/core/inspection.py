@@ -14,7 +14,7 @@ from chalicelib.core.network.change import (
     PushConfig,
     ReplaceRoute,
     RevokeIngress,
-    subject,
+    resource_key,
 )
 from tests.core.model import Model, Refused
 from tests.fakes import Decided, Run, Sight, Write
@@ -41,7 +41,7 @@ def _foreign(run: Run) -> Iterator[str]:
     """Nothing foreign is touched and no declared route goes missing, at any step (invariants 1, 2 and 6)."""
     for write in run.writes:
         for complaint in untouched(run.topology, write.before.facts(), write.after.facts()):
-            yield f"{subject(write.change)}: {complaint}"
+            yield f"{resource_key(write.change)}: {complaint}"
 
 
 def _undecided(run: Run) -> Iterator[str]:
@@ -49,9 +49,9 @@ def _undecided(run: Run) -> Iterator[str]:
     planned: set[str] = set()
     for entry in run.entries:
         if isinstance(entry, Decided):
-            planned = {subject(o.change) for o in entry.decision.outcomes}
-        elif isinstance(entry, Write) and subject(entry.change) not in planned:
-            yield f"{subject(entry.change)} was written before it was decided"
+            planned = {resource_key(o.change) for o in entry.decision.outcomes}
+        elif isinstance(entry, Write) and resource_key(entry.change) not in planned:
+            yield f"{resource_key(entry.change)} was written before it was decided"
 
 
 def _unsafe_targets(run: Run) -> Iterator[str]:
@@ -72,7 +72,7 @@ def _unsafe_targets(run: Run) -> Iterator[str]:
                 for reason in unfit(run.topology, known.facts(), change.target):
                     if stays and not reason.endswith("check on"):
                         continue
-                    yield f"{subject(change)} was pointed at {change.target}: {reason}"
+                    yield f"{resource_key(change)} was pointed at {change.target}: {reason}"
             case Write(failure=None):
                 _learn(known, entry.change)
 
@@ -100,7 +100,7 @@ def _deserters(run: Run) -> Iterator[str]:
     for write in run.writes:
         target = target_of(write.change)
         if target and target.startswith("eni-") and target not in own:
-            yield f"{subject(write.change)} left the healthy {incumbent.id} for {target}"
+            yield f"{resource_key(write.change)} left the healthy {incumbent.id} for {target}"
 
 
 def target_of(change: NetworkChange) -> str | None:
@@ -116,7 +116,7 @@ def target_of(change: NetworkChange) -> str | None:
 
 def _repeated(run: Run) -> Iterator[str]:
     """Each thing is written at most once in a run."""
-    subjects = [subject(write.change) for write in run.writes]
+    subjects = [resource_key(write.change) for write in run.writes]
     for name in sorted({s for s in subjects if subjects.count(s) > 1}):
         yield f"{name} was written {subjects.count(name)} times"
 
@@ -133,7 +133,7 @@ def _false_claims(run: Run) -> Iterator[str]:
         if isinstance(outcome.change, PushConfig):
             continue  # its machine tells, in a later run
         if seen and not (last and looked_after and holds(outcome.change, last)):
-            yield f"{subject(outcome.change)} is called {outcome.result}, and was not seen"
+            yield f"{resource_key(outcome.change)} is called {outcome.result}, and was not seen"
     if run.report.verdict in ("converged", "repaired"):
         if last is None or not looked_after:
             yield f"it is called {run.report.verdict}, and nobody looked"
@@ -145,10 +145,10 @@ def _left_out(run: Run) -> Iterator[str]:
     """Every change of a run that was not cut off gets its attempt, whatever becomes of the others (invariant 10)."""
     if run.report is None or not run.writes:
         return
-    written = {subject(write.change) for write in run.writes}
+    written = {resource_key(write.change) for write in run.writes}
     for outcome in run.report.outcomes:
-        if subject(outcome.change) not in written and outcome.result not in ("held", "unneeded", "sent"):
-            yield f"{subject(outcome.change)} was never attempted"
+        if resource_key(outcome.change) not in written and outcome.result not in ("held", "unneeded", "sent"):
+            yield f"{resource_key(outcome.change)} was never attempted"
 
 
 def holds(change: NetworkChange, facts: Facts) -> bool:

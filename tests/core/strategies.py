@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from chalicelib.core.messages.message import Notice
 from chalicelib.core.network.history import History
+from chalicelib.core.network.notice import Notice
 from chalicelib.core.network.observation import ElasticIp, IngressRule, Route, RouteTable
 from chalicelib.core.network.topology import Limits, Tags
 from tests.builders import (

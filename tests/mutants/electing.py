@@ -128,8 +128,8 @@ ELECTING = (
     Mutant(
         "core/network/candidates.py",
         "breaks ties by AWS's order of the day",
-        "rank[:-1]",
-        "rank[:-2]",
+        "unprepared, instance.launched_at, instance.id\n",
+        "unprepared, instance.launched_at\n",
     ),
     Mutant(
         "core/network/candidates.py",
@@ -140,8 +140,8 @@ ELECTING = (
     Mutant(
         "core/network/candidates.py",
         "ignores who is configured",
-        "            instance.id in unready,\n",
-        "",
+        "late, unsure = instance.id in unready,",
+        "late, unsure = False,",
     ),
     Mutant(
         "core/network/candidates.py",
@@ -158,8 +158,8 @@ ELECTING = (
     Mutant(
         "core/network/candidates.py",
         "ignores the risk that AWS told of",
-        "            instance.risk is not None,\n",
-        "",
+        "in unready, instance.risk is not None\n",
+        "in unready, False\n",
     ),
     Mutant(
         "core/network/candidates.py",
@@ -248,14 +248,14 @@ ELECTING = (
     Mutant(
         "core/network/history.py",
         "forgets an insistence with the next decision",
-        "insisted_at=at if insisted else self.insisted_at if stays else None",
-        "insisted_at=at if insisted else None",
+        "insisted_at=at if insisted and instance else self.insisted_at if stays else None",
+        "insisted_at=at if insisted and instance else None",
     ),
     Mutant(
         "core/network/history.py",
         "keeps an insistence for another router",
-        "insisted_at=at if insisted else self.insisted_at if stays else None",
-        "insisted_at=at if insisted else self.insisted_at",
+        "insisted_at=at if insisted and instance else self.insisted_at if stays else None",
+        "insisted_at=at if insisted and instance else self.insisted_at",
     ),
     Mutant(
         "core/network/history.py",

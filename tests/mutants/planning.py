@@ -44,8 +44,8 @@ PLANNING = (
     Mutant(
         "core/network/plan.py",
         "switches the check of stopped standbys off",
-        "or interface is None or ineligible(topology, observation, standby):",
-        "or interface is None:",
+        "        if not ineligible(topology, observation, standby):\n            yield",
+        "        if standby:\n            yield",
     ),
     Mutant(
         "core/network/plan.py",
@@ -98,14 +98,14 @@ PLANNING = (
     Mutant(
         "core/network/plan.py",
         "moves a subnet without waiting for the default route",
-        "waits_for = subject(default) if default and not carries else None",
+        "waits_for = resource_key(default) if default and not carries else None",
         "waits_for = None",
     ),
     Mutant(
         "core/network/plan.py",
         "has a subnet wait though its table keeps a way out",
-        "waits_for = subject(default) if default and not carries else None",
-        "waits_for = subject(default) if default else None",
+        "waits_for = resource_key(default) if default and not carries else None",
+        "waits_for = resource_key(default) if default else None",
     ),
     Mutant(
         "core/network/plan.py",
@@ -122,13 +122,13 @@ PLANNING = (
     Mutant(
         "core/network/plan.py",
         "takes the internet gateway alone for a way to the internet",
-        '    if present.target.startswith("nat-"):\n        return destination == DEFAULT_ROUTE\n',
+        '    if present.target.startswith("nat-"):\n        return destination == _DEFAULT\n',
         "",
     ),
     Mutant(
         "core/network/plan.py",
         "has the office's routes wait on a NAT gateway",
-        "        return destination == DEFAULT_ROUTE",
+        "        return destination == _DEFAULT",
         "        return True",
     ),
     Mutant(
@@ -164,7 +164,7 @@ PLANNING = (
     Mutant(
         "core/network/guard.py",
         "lets undeclared destinations through",
-        "return ours and IPv4Network(change.destination) in declared",
+        "return ours and change.destination in pinned",
         "return ours",
     ),
     Mutant(
@@ -176,8 +176,8 @@ PLANNING = (
     Mutant(
         "core/network/guard.py",
         "refuses with what takes over what only mends",
-        'return {subject(change): Refusal("blast-radius", reason, way_out) for change in taken}',
-        'return {subject(change): Refusal("blast-radius", reason, way_out) for change in changes}',
+        'return {resource_key(change): Refusal("blast-radius", reason, remedy) for change in taken}',
+        'return {resource_key(change): Refusal("blast-radius", reason, remedy) for change in changes}',
     ),
     Mutant(
         "core/network/guard.py",
@@ -218,14 +218,14 @@ PLANNING = (
     Mutant(
         "core/network/observation.py",
         "takes a propagated route for a declared one",
-        'if r.destination == destination and r.origin == "CreateRoute")',
-        "if r.destination == destination)",
+        'for r in reversed(self.routes) if r.origin == "CreateRoute"}',
+        "for r in reversed(self.routes)}",
     ),
     Mutant(
         "core/network/observation.py",
         "lists tables in AWS's order of the day",
-        "return sorted((t for t in self.tables if selector.match(t.tags)), key=lambda table: table.id)",
-        "return [t for t in self.tables if selector.match(t.tags)]",
+        "return sorted(self.tables, key=lambda table: table.id)",
+        "return list(self.tables)",
     ),
     Mutant(
         "core/network/problems.py",
@@ -236,14 +236,14 @@ PLANNING = (
     Mutant(
         "core/network/problems.py",
         "finds a standby with somebody else's Elastic IP fit",
-        "if here and other.allocation_id != topology.elastic_ip:",
-        "if here and other.allocation_id == topology.elastic_ip:",
+        "if other.allocation_id != topology.elastic_ip:\n            return (",
+        "if other.allocation_id == topology.elastic_ip:\n            return (",
     ),
     Mutant(
         "core/network/advice.py",
         "says nothing of a prefix list that leads elsewhere",
-        'if route.destination.startswith("pl-") and elsewhere:',
-        'if route.destination.startswith("pl-") and not elsewhere:',
+        "if route.target not in targets and not route",
+        "if route.target in targets and not route",
     ),
     Mutant(
         "core/network/undeclared.py",

@@ -68,8 +68,8 @@ READING = (
     Mutant(
         "core/messages/concern.py",
         "lets what cannot be found wake nobody",
-        "    if not missing and sign.ids:\n",
-        "    if sign.ids:\n",
+        "    if not missing and trigger.ids:\n",
+        "    if trigger.ids:\n",
     ),
     Mutant(
         "core/messages/concern.py",

@@ -37,7 +37,7 @@ def test_planner_that_forgets_one_kind_of_change_stops_packets(
         plan = make_plan(topology, observation, election)
         return replace(plan, changes=tuple(c for c in plan.changes if not isinstance(c, forgotten)))
 
-    for module in ("look", "reconcile"):
+    for module in ("reconcile", "run"):
         monkeypatch.setattr(import_module(f"chalicelib.controller.{module}"), "make_plan", forgetful)
     lab.ec2.modify_network_interface_attribute(
         NetworkInterfaceId=lab.state.card(lab.standby).id, SourceDestCheck={"Value": True}

@@ -13,9 +13,10 @@ from unittest import mock
 import pytest
 
 from chalicelib.bootstrap import Edge
-from chalicelib.controller import Request, reconcile
+from chalicelib.controller.reconcile import reconcile
 from chalicelib.core.declaration import parse
 from chalicelib.core.machines.rollout import INSPECTED
+from chalicelib.core.request import Request
 from tests.network import declaration, deploy, deploy_documents, deploy_journal
 from tests.router_os import land, root
 from tests.router_os.router import TUNNEL, Router
@@ -49,7 +50,7 @@ class Keeper:
         self.document = declaration(outputs, TUNNEL).decode()
         with mock.patch.dict(os.environ, {"MOORING_DOCUMENTS": deploy_documents(router.world)}):
             self.edge = Edge(router.world.session, router.world.endpoint_url)
-            self.ports = self.edge.ports
+            self.ports = self.edge
         self.topology = parse(self.document.encode())
         found = ec2.describe_addresses(AllocationIds=[self.topology.elastic_ip])["Addresses"]
         assert found[0]["PublicIp"] == land.ELASTIC_IP
@@ -184,7 +185,7 @@ def test_declared_change_reaches_the_box_and_what_the_box_cannot_take_is_a_setba
         time.sleep(0.5)
     assert any("went back to what it had" in problem for problem in report.problems)
     assert keeper.router.reaches()
-    setback = keeper.machine.setback
+    setback = keeper.machine.failed
     assert setback
     assert setback.final
     before = len(keeper.router.world.calls)

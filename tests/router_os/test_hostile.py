@@ -116,7 +116,7 @@ def unchanged_by(router: Router, push: Callable[[], Pushed], result: str) -> Pus
     assert len(pushed.ended.stdout.splitlines()[-1]) < 2400
     assert router.in_force() == before
     assert "mooring-new" not in router.machine.shell(
-        "find / -xdev -name '*.mooring-*' -o -path /run/mooring/trial -print"
+        "find / -xdev -name '*.mooring-*' -o -path /run/mooring/sandbox -print"
     )
     assert router.reaches()
     return pushed
@@ -258,7 +258,7 @@ ROLLED_BACK = {
     ),
     "a loader that leaves forwarding off": more(
         FIREWALL,
-        '[ "$(hostname)" != "$HOSTNAME" ] || [ -e /run/land ] || sleep 0\n[ ! -e /run/mooring/trial ] && echo 0 >$FORWARDING\ntrue\n',
+        '[ "$(hostname)" != "$HOSTNAME" ] || [ -e /run/land ] || sleep 0\n[ ! -e /run/mooring/sandbox ] && echo 0 >$FORWARDING\ntrue\n',
     ),
     "a role that dies at once": edited(
         ROLE_SCRIPT, "def main() -> None:", "sys.exit(1)\ndef main() -> None:"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 
@@ -24,6 +25,8 @@ def main(arguments: list[str]) -> int:
     if asked.seed is not None:
         sys.stdout.write(replay(asked.seed, trace=asked.trace))
         return bool(play(asked.seed, 1).found)
+    gc.freeze()  # what a schedule makes goes with it: looking for more of it again and again takes time
+    gc.set_threshold(50_000)
     tally = spread(asked.first, asked.number, asked.jobs)
     sys.stdout.write(tally.told())
     return bool(tally.found)

@@ -6,7 +6,7 @@ import heapq
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeAlias, TypeVar, cast
 
 from tests.simulator.vpc import moment
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from chalicelib.core.messages.message import Wake
+    from chalicelib.core.messages.message import Message
     from chalicelib.core.network.report import Report
     from chalicelib.core.network.topology import Topology
     from tests.simulator.vpc import Vpc
@@ -57,7 +57,7 @@ class Fault:
 class Run:
     """One run of the controller as it was seen from outside; `report` is None while it lasts, or when it was cut off.
 
-    `calm` says that reads were fresh and nothing happened beside it, `failed` are the APIs of which a call failed.
+    `calm` says that reads were fresh and nothing happened beside it, `failed` are the APIs of which a call failed, `late` those that were shown as of earlier.
     `stolen` are the seconds that other runs took in the middle of it. `paused` says that a pause was in force for all of it, `maybe_paused` for some.
     """
 
@@ -66,13 +66,15 @@ class Run:
     skew: float
     started: float
     deadline: float
-    wake: Wake | None = None
+    message: Message | None = None
+    force: bool = False
     topology: Topology | None = None
     to: str | None = None
     expired: bool = False
     report: Report | None = None
     calm: bool = True
     failed: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
     waited: float = 0.0
     in_turn: bool = False
     looked: bool = False
@@ -111,15 +113,35 @@ class InPlace(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run it now."""
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - a future holds whatever was raised
-            future.set_exception(error)
+        future: _Answer[T] = _Answer()
+        future.work_out(lambda: fn(*args, **kwargs))
         return future
 
 
-class _Later(Future[T]):
+class _Answer(Future[T]):
+    """An answer, or what was raised instead, without the locks that a future of several threads needs."""
+
+    def __init__(self) -> None:
+        self._worked_out = False
+        self._value: T | None = None
+        self._raised: Exception | None = None
+
+    def work_out(self, work: Callable[[], T]) -> None:
+        """Have it from now on."""
+        try:
+            self._value = work()
+        except Exception as error:  # noqa: BLE001 - a future holds whatever was raised
+            self._raised = error
+        self._worked_out = True
+
+    def result(self, timeout: float | None = None) -> T:
+        """Give it."""
+        if self._raised:
+            raise self._raised
+        return cast("T", self._value)
+
+
+class _Later(_Answer[T]):
     """An answer that is worked out when somebody asks for it, as far as that takes no longer than may be."""
 
     def __init__(self, course: Course, work: Callable[[], T]) -> None:
@@ -128,17 +150,15 @@ class _Later(Future[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """Work it out, once."""
-        if not self.done():
+        if not self._worked_out:
             course = self._course
             before, limit = course.limit, course.vpc.now + timeout if timeout is not None else course.limit
             course.limit = min(before, limit)
             try:
-                self.set_result(self._work())
-            except Exception as error:  # noqa: BLE001 - a future holds whatever was raised
-                self.set_exception(error)
+                self.work_out(self._work)
             finally:
                 course.limit = before
-        return super().result(0)
+        return super().result(timeout)
 
 
 class InTurn(Executor):
@@ -163,7 +183,7 @@ class Course:
         self.calls = 0
         self.running: list[Run] = []
         self.limit = float("inf")
-        self.lag: Callable[[], float] | None = None
+        self.lag: Callable[[str], float] | None = None
         self.idle: Callable[[], None] | None = None
         self.lines: list[str] | None = [] if trace else None
         self._order = count()

@@ -45,6 +45,8 @@ SUBNETS = tuple(
     )
 )
 PRIVATE = Tags((("mooring:role", "private"),))
+LARGE = 3
+"""The place of the topology whose limits are tight."""
 TIGHT = Limits(changes=7, tables=2)
 """Limits that a failover does not fit into where one declaration selects three tables by their tag."""
 
@@ -80,6 +82,20 @@ def tunnelled() -> tuple[Topology, ...]:
 def variants(declared: Topology) -> tuple[Topology, ...]:
     """Give what somebody may declare instead."""
     return _variants(id(declared)) if id(declared) in _known() else (declared,)
+
+
+def larger(declared: Topology) -> Topology:
+    """Give the same with routes to the office in every private table, too."""
+    return _larger(id(declared)) if id(declared) in _known() else declared
+
+
+@cache
+def _larger(key: int) -> Topology:
+    declared = _known()[key]
+    tables = tuple(replace(t, office_routes=True) for t in declared.tables)
+    needed = declared.limits.changes + 2  # a failover moves these routes, too
+    limits = replace(declared.limits, changes=needed)
+    return _read(replace(declared, tables=tables, limits=limits))[0]
 
 
 @cache

@@ -59,7 +59,7 @@ def _state(s: Schedule, instance_id: str, state: str) -> None:
     )
 
 
-def _become(s: Schedule, instance_id: str, state: str, *before: str) -> None:
+def become(s: Schedule, instance_id: str, state: str, *before: str) -> None:
     """Change an instance's state, if it is still there and in one of the states before."""
     instance = s.vpc.instances.get(instance_id)
     if instance and (not before or instance.state in before):
@@ -75,19 +75,20 @@ def stop(s: Schedule, instance: Instance | None = None) -> None:
     if instance:
         name = instance.id
         _state(s, name, "stopping")
-        _later(s, 2, 40, lambda: _become(s, name, "stopped", "stopping"))
+        _later(s, 2, 40, lambda: become(s, name, "stopped", "stopping"))
 
 
 def start(s: Schedule) -> None:
     """Start a stopped instance: a new launch."""
     if instance := chosen(s, "stopped"):
-        _start(s, instance.id)
+        start_again(s, instance.id)
 
 
-def _start(s: Schedule, instance_id: str) -> None:
+def start_again(s: Schedule, instance_id: str) -> None:
+    """Start an instance, if it is stopped."""
     if instance_id in s.vpc.instances and s.vpc.instances[instance_id].state == "stopped":
         _state(s, instance_id, "pending")
-        _later(s, 2, 15, lambda: _become(s, instance_id, "running", "pending"))
+        _later(s, 2, 15, lambda: become(s, instance_id, "running", "pending"))
 
 
 def relaunch(s: Schedule) -> None:
@@ -95,8 +96,8 @@ def relaunch(s: Schedule) -> None:
     if instance := chosen(s, "running"):
         name = instance.id
         _state(s, name, "stopping")
-        _later(s, 2, 10, lambda: _become(s, name, "stopped", "stopping"))
-        _later(s, 12, 30, lambda: _start(s, name))
+        _later(s, 2, 10, lambda: become(s, name, "stopped", "stopping"))
+        _later(s, 12, 30, lambda: start_again(s, name))
 
 
 def terminate(s: Schedule) -> None:
@@ -109,10 +110,10 @@ def end(s: Schedule, instance_id: str) -> None:
     """End an instance, if it is there."""
     if instance_id in s.vpc.instances and s.vpc.instances[instance_id].state != "shutting-down":
         _state(s, instance_id, "shutting-down")
-        _later(s, 3, 40, lambda: _become(s, instance_id, "terminated"))
+        _later(s, 3, 40, lambda: become(s, instance_id, "terminated"))
 
 
-def launch(s: Schedule) -> None:
+def launch(s: Schedule) -> str:
     """Launch a candidate, as an Auto Scaling group does; its check is on, and now and then something is odd about it."""
     instance_id, eni = s.vpc.next_id("i"), s.vpc.next_id("eni")
     subnet, network = s.course.pick(((PUBLIC_SUBNET, "10.0.0"), (SECOND_PUBLIC_SUBNET, "10.0.10")))
@@ -130,6 +131,7 @@ def launch(s: Schedule) -> None:
         {"EC2InstanceId": instance_id, "Destination": "AutoScalingGroup"},
     )
     _later(s, 60, 180, lambda: _well(s, instance_id))
+    return instance_id
 
 
 def _well(s: Schedule, instance_id: str) -> None:
@@ -166,55 +168,14 @@ def flap(s: Schedule) -> None:
         name = instance.id
         s.course.say(f"{name} fails its status checks for a moment")
         s.vpc.status(name, Status("impaired", moment(s.vpc.now).replace(microsecond=0)))
-        _later(s, 5, 60, lambda: _recovered(s, name))
+        _later(s, 5, 60, lambda: recovered(s, name))
 
 
-def _recovered(s: Schedule, name: str) -> None:
+def recovered(s: Schedule, name: str) -> None:
+    """Have an instance pass its checks again, if it fails them."""
     status = s.vpc.statuses.get(name)
     if status and status.checks == "impaired":
         s.vpc.status(name, Status("ok", None, status.events) if status.events else OK)
-
-
-def comeback(s: Schedule) -> None:
-    """Have a standby go and come back, and the router go just then: what is shown of the new one may be old."""
-    standbys = [i for i in candidates(s, "running") if i.id != s.judge.router]
-    if not standbys:
-        return
-    name, how = s.course.pick(standbys).id, s.course.pick(("stops", "hangs", "is new", "holds an address"))
-    s.course.say(f"{name} {how} and comes back, and then the router goes")
-    if how == "stops":
-        stop(s, s.vpc.instances[name])
-        _later(s, 45, 60, lambda: _start(s, name))
-    elif how == "hangs":
-        s.vpc.status(name, Status("impaired", moment(s.vpc.now).replace(microsecond=0)))
-        _later(s, 5, 60, lambda: _recovered(s, name))
-    elif how == "holds an address" and s.vpc.instances[name].interfaces[0].addresses:
-        card = s.vpc.instances[name].interfaces[0]
-        s.vpc.new_address(card.id, card.addresses[0])
-        _later(s, 5, 60, lambda: _released(s, card.id))
-    else:
-        launch(s)
-    when = s.vpc.now + s.course.between(76, 100)
-    s.course.at(when, lambda: end(s, s.judge.router or ""))
-    s.course.at(when + 5, s.events.tick)
-    s.course.at(when + 8, lambda: fall_behind(s, 300.0, 0.7))
-    for seconds in (15, 40, 80):
-        s.course.at(when + seconds, s.events.tick)
-
-
-def fall_behind(s: Schedule, most: float, share: float) -> None:
-    """Have a share of all reads lag from now on, each by its own age."""
-    course = s.course
-    if s.over:
-        return
-    course.lag = lambda: most * course.random.random() if course.random.random() < share else 0.0
-    s.judge.lag_seen = True
-
-
-def _released(s: Schedule, eni: str) -> None:
-    for elastic_ip in list(s.vpc.elastic_ips.values()):
-        if elastic_ip.interface_id == eni:
-            s.vpc.release(elastic_ip.allocation_id)
 
 
 # -- notices ---------------------------------------------------------------------------------------------
@@ -224,12 +185,17 @@ def interrupt(s: Schedule) -> None:
     """Have Spot interrupt an instance in two minutes; now and then it does not come to that."""
     if instance := chosen(s, "running"):
         name, action = instance.id, s.course.pick(("terminate", "stop", "hibernate"))
-        s.course.say(f"{name} gets a Spot {action} notice")
-        s.truth.warned.setdefault(name, []).append(Warned(s.vpc.now, s.vpc.now + INTERRUPTION))
-        kind = "EC2 Spot Instance Interruption Warning"
-        s.events.emit("aws.ec2", kind, {"instance-id": name, "instance-action": action})
+        warn(s, name, action)
         if s.course.chance(0.6):
             s.course.at(s.vpc.now + 120, lambda: _taken(s, name, action))
+
+
+def warn(s: Schedule, name: str, action: str) -> None:
+    """Have Spot warn of an interruption."""
+    s.course.say(f"{name} gets a Spot {action} notice")
+    s.truth.warned.setdefault(name, []).append(Warned(s.vpc.now, s.vpc.now + INTERRUPTION))
+    kind = "EC2 Spot Instance Interruption Warning"
+    s.events.emit("aws.ec2", kind, {"instance-id": name, "instance-action": action})
 
 
 def _taken(s: Schedule, instance_id: str, action: str) -> None:
@@ -241,7 +207,7 @@ def _taken(s: Schedule, instance_id: str, action: str) -> None:
     else:
         stop(s, instance)
         if s.course.chance(0.5):
-            _later(s, 60, 400, lambda: _start(s, instance_id))
+            _later(s, 60, 400, lambda: start_again(s, instance_id))
 
 
 def recommend(s: Schedule) -> None:
@@ -278,7 +244,7 @@ def _unhooked(s: Schedule, token: str, *, back: bool) -> None:
         end(s, name)
     elif s.vpc.instances[name].state == "running":
         stop(s, s.vpc.instances[name])
-        _later(s, 45, 300, lambda: _start(s, name))
+        _later(s, 45, 300, lambda: start_again(s, name))
 
 
 def schedule_event(s: Schedule) -> None:

@@ -26,6 +26,17 @@ if TYPE_CHECKING:
 DESTINATIONS = ("0.0.0.0/0", "10.100.100.0/24", "192.168.0.0/24", "172.31.0.0/16")
 
 
+def _traced(s: Schedule, call: str, ours: str, **parameters: object) -> None:
+    """Have CloudTrail tell of somebody's call; `ours` is what of it is declared, or a candidate's."""
+    detail = {"eventName": call, "eventSource": "ec2.amazonaws.com", "requestParameters": parameters}
+    s.events.emit("aws.ec2", "AWS API Call via CloudTrail", detail, ours=ours)
+
+
+def _ours(s: Schedule, table_id: str) -> str:
+    """Name a table that is declared to be written, else nothing."""
+    return table_id if any(table_id == i for _, i in s.truth.writable(s.truth.declared)) else ""
+
+
 def delete_route(s: Schedule) -> None:
     """Delete a route that somebody created."""
     table = s.course.pick(list(s.vpc.tables.values()))
@@ -34,6 +45,8 @@ def delete_route(s: Schedule) -> None:
         route = s.course.pick(created)
         s.course.say(f"somebody deletes {table.id} {route.destination}")
         s.vpc.unroute(table.id, route.destination)
+        where = {"routeTableId": table.id, "destinationCidrBlock": route.destination}
+        _traced(s, "DeleteRoute", _ours(s, table.id), **where)
 
 
 def point_route(s: Schedule) -> None:
@@ -43,6 +56,9 @@ def point_route(s: Schedule) -> None:
     target = s.course.pick([GATEWAY, NAT, an_id("eni", 0xDEAD), FOREIGN_ENI, *cards, *cards])
     s.course.say(f"somebody points {table} {destination} at {target}")
     s.vpc.route(table, destination, target)
+    kind = {"igw": "gatewayId", "nat": "natGatewayId"}.get(target[:3], "networkInterfaceId")
+    where = {"routeTableId": table, "destinationCidrBlock": destination, kind: target}
+    _traced(s, "ReplaceRoute", _ours(s, table), **where)
 
 
 def take_address(s: Schedule) -> None:
@@ -51,6 +67,11 @@ def take_address(s: Schedule) -> None:
     card = s.course.pick([None, *cards])
     s.course.say(f"somebody puts the elastic ip on {card.id if card else 'nothing'}")
     s.vpc.put_address(EIP, card.id if card else None, card.addresses[0] if card else None)
+    address = s.vpc.elastic_ips[EIP].public_address
+    if card:
+        _traced(s, "AssociateAddress", EIP, publicIp=address, networkInterfaceId=card.id)
+    else:
+        _traced(s, "DisassociateAddress", EIP, publicIp=address)
 
 
 def switch_check(s: Schedule) -> None:
@@ -58,7 +79,10 @@ def switch_check(s: Schedule) -> None:
     instance = chosen(s, "running", "stopped")
     if instance and instance.interfaces:
         s.course.say(f"somebody switches the check of {instance.id} on")
-        s.vpc.check(instance.interfaces[0].id, on=True)
+        card = instance.interfaces[0].id
+        s.vpc.check(card, on=True)
+        parameters = {"networkInterfaceId": card, "sourceDestCheck": {"value": True}}
+        _traced(s, "ModifyNetworkInterfaceAttribute", card, **parameters)
 
 
 def move_subnet(s: Schedule) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import ApplyError, ObservationError
 from chalicelib.core.network.history import History
+from chalicelib.core.network.report import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from chalicelib.core.declaration import Kept
     from chalicelib.core.network.report import Report
@@ -47,13 +49,14 @@ class Desk:
 
 
 class SimulatedJournal:
-    """Implements `controller.Journal` and `worker.Ledger` in memory, with `aws.journal`'s rules of who was first."""
+    """Implements `ports.OperatorJournal` in memory, with `aws.journal`'s rules of who was first."""
 
     def __init__(self, course: Course, judge: Judge) -> None:
         self._course, self._judge = course, judge
         self.histories: dict[str, History] = {}
         self.answers: dict[str, str] = {}
         self.documents: dict[str, Kept] = {}
+        self.reports: list[Report] = []
 
     def history(self, name: str) -> History:
         """Give what is on record, without a call."""
@@ -112,6 +115,7 @@ class SimulatedJournal:
         """Write down what became of a decision."""
         if kind := self._course.call("PutItem", "run"):
             raise ApplyError(f"dynamodb:PutItem failed: {kind}")
+        self.reports.append(report)
         self._course.done("PutItem")
 
     def answer(self, request_id: str, name: str, state: str, report: Report | None = None) -> None:
@@ -120,6 +124,15 @@ class SimulatedJournal:
             raise ApplyError(f"dynamodb:PutItem failed: {kind}")
         self.answers[request_id] = state
         self._course.done("PutItem")
+
+    def answered(self, request_id: str) -> dict[str, Any] | None:
+        """Read how far a request has come."""
+        state = self.answers.get(request_id)
+        return {"state": state} if state else None
+
+    def timeline(self, name: str, limit: int) -> list[dict[str, Any]]:
+        """Read the latest reports that were written down."""
+        return [as_json(report) for report in reversed(self.reports[-limit:])]
 
     def keep(self, name: str, kept: Kept) -> None:
         """Keep a valid declaration."""

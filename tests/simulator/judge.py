@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.machine import PATIENCE
+from chalicelib.core.machines.answer import PATIENCE
 from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
@@ -20,9 +20,11 @@ from chalicelib.core.network.change import (
     RevokeIngress,
 )
 from tests.simulator.truth import DEFAULT, WINDOW, is_candidate, pinned, through
-from tests.simulator.vpc import LONG_AGO, NAT, STATUS
+from tests.simulator.vpc import INSTANCES, LONG_AGO, NAT, STATUS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from chalicelib.core.network.change import NetworkChange, PushConfig
     from chalicelib.core.network.history import History
     from chalicelib.core.network.report import Report
@@ -64,6 +66,7 @@ class Judge:
         self.lag_seen = False
         self.forgetful = False
         self.noted = 0
+        self._launch: datetime | None = None
         self._was: str | None = None
         self._thrown: str | None = None
 
@@ -87,6 +90,7 @@ class Judge:
         if self._deciding is not run:
             self._deciding, self._before = run, self.decided_at
         self.decided_at = self._course.vpc.now
+        self._launch = after.launched_at
         if after.insisted_at != before.insisted_at:
             self.chosen = self._course.vpc.now
 
@@ -98,6 +102,7 @@ class Judge:
             self._sighted_from = self._before if self._deciding is run else self.decided_at
         if after.router != before.router:
             self._named(run, before, after)
+        self._launch = after.launched_at
 
     def _named(self, run: Run, before: History, after: History) -> None:
         old, new, now = before.router, after.router, self._course.vpc.now
@@ -133,8 +138,18 @@ class Judge:
         return any(target in cards for _, target in self.truth.pins(self.truth.declared))
 
     def _protected(self, run: Run, router: str) -> bool:
-        """Say whether a router carried in truth for as long as anybody could have looked back."""
-        return self.truth.fit_throughout(router, max(run.started - WINDOW, self.since))
+        """Say whether a router carried in truth for as long as anybody could have looked back.
+
+        That is not beyond its being the router, if the journal knows the launch that it runs in; and only to this run's
+        begin if no reading but that of instances was late, since the other contradicts it.
+        """
+        instance, since = self.truth.vpc.instances.get(router), run.started - WINDOW
+        known = instance is not None and instance.launched_at == self._launch
+        if self.truth.fit_throughout(router, max(since, self.since) if known else since):
+            return True
+        if not run.late <= {INSTANCES} or STATUS in run.failed or self.truth.warned_since(router, since):
+            return False
+        return self.truth.fit_throughout(router, run.started)
 
     def _adopted(self, new: str, run: Run) -> bool:
         """Say whether somebody has moved the whole network, and no look since the last decision could show an older state."""
@@ -152,7 +167,7 @@ class Judge:
             self.blame("I13 a write while paused", str(change))
         if run.blind:
             self.blame("I7 a write after a look that failed", str(change))
-        asked = run.wake is not None and run.wake.order is not None
+        asked = run.message is not None and run.message.request.for_machines
         if run.in_turn and run.writes == 1 and run.waited > 1 and not asked:
             self.blame("I14 the network waits for machines", f"{run.waited:.1f} s")
         if not run.decided:
@@ -252,8 +267,8 @@ class Judge:
         """Judge that a configuration was sent."""
         run.pushes += 1
         now = self._course.vpc.now
-        order = run.wake.order if run.wake and not run.expired else None
-        ordered = order is not None and order.kind == "push"
+        request = run.message.request if run.message and not run.expired else None
+        ordered = request is not None and request.action == "push"
         gave_up, box.gave_up = box.gave_up, None if ordered else box.gave_up
         if run.paused:
             self.blame("I13 a push while paused", change.instance_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.builders import EIP
-from tests.simulator.truth import DEFAULT, HOUR, WINDOW
+from tests.simulator.truth import DEFAULT, HOUR, WINDOW, is_candidate
 from tests.simulator.vpc import ADDRESSES, INSTANCES, LONG_AGO, NAT_CARD, RULES, STATUS, SUBNETS, TABLES, VPCS
 
 if TYPE_CHECKING:
@@ -74,6 +74,10 @@ class Liveness:
             judge.blame("I14 a run takes longer than it may", f"{took:.0f} s")
         if run.looks > LOOKS:
             judge.blame("I14 a run looks too often", f"{run.looks} times")
+        for failure in (outcome.failure for outcome in (report.outcomes if report else ())):
+            if failure and failure.code == "foreign":
+                judge.blame("I6 a change is planned that touches what is not declared", failure.message)
+        self._wished(run)
         settled, self._settled = self._settled, None
         if not self._is_calm(run) or run.topology is None or report is None:
             self._whole = None
@@ -87,10 +91,25 @@ class Liveness:
 
     def _is_calm(self, run: Run) -> bool:
         """Say whether a run saw the truth and was asked for nothing but to look."""
-        wished = run.to or (run.wake and run.wake.order)
+        wished = run.to or (run.message and run.message.request.for_machines)
+        return self._saw_truth(run) and not wished
+
+    def _saw_truth(self, run: Run) -> bool:
+        """Say whether a run had all that a decision needs, as it is, and nobody had it paused."""
         seen = run.report is not None and run.report.verdict != "expired"
         declared = run.topology is self._truth.declared and not run.failed & NEEDED
-        return seen and declared and run.calm and not (run.overtaken or run.maybe_paused or wished)
+        return seen and declared and run.calm and not (run.overtaken or run.maybe_paused)
+
+    def _wished(self, run: Run) -> None:
+        """Judge that an operator who names a fit router gets it; what AWS or it itself says against it, force overrules."""
+        mark = self._truth.marks.get(run.to or "")
+        if run.to is None or mark is None or mark.why or run.failed or run.skew or not self._saw_truth(run):
+            return
+        said = not self._truth.fit_throughout(run.to, self._course.vpc.now)
+        if self._judge.router != run.to and (run.force or not said):
+            beside = ", though forced" if said else ""
+            verdict = run.report.verdict if run.report else ""
+            self._judge.blame(f"I15 a switchover is not made{beside} (verdict {verdict})", run.to)
 
     def _calm(self, run: Run, declared: Topology) -> None:
         judge, vpc = self._judge, self._truth.vpc
@@ -111,12 +130,11 @@ class Liveness:
         if "PutItem" in run.failed:  # what was seen could not be noted down
             self._whole, moved = None, True
         excused = tuple(kind for api in sorted(run.failed) for kind in TOUCHES.get(api, ()))
-        held = self._held_back(declared)
+        held = self._too_much(declared, router) if self._held_back(declared) else set()
         left = {
             subject: what
             for subject, what in wrongs.items()
-            if not subject.startswith(excused)
-            and not (held and _taken(subject) and not any(card in what.split(",")[0] for card in judge.past))
+            if not subject.startswith(excused) and subject not in held
         }
         if left and not moved:
             subject, what = next(iter(left.items()))
@@ -143,6 +161,30 @@ class Liveness:
     def _held_back(self, declared: Topology) -> bool:
         """Say whether limits may hold back what is declared anew: within tight ones an operator carries it out."""
         return declared.limits.tables < 250 and (self.redeclared > LONG_AGO or self._judge.router is None)
+
+    def _too_much(self, declared: Topology, router: Instance | None) -> set[str]:
+        """Give what limits may hold back: what leads to somebody else or nowhere yet, if it is more than they allow."""
+        wrongs = self._truth.wrongs(declared, router, waiting=True)
+        takes = {subject for subject in wrongs if self._takes(declared, subject)}
+        tables = {subject.split(" ")[1] for subject in takes if subject.startswith("route")}
+        limits = declared.limits
+        return takes if len(takes) > limits.changes or len(tables) > limits.tables else set()
+
+    def _takes(self, declared: Topology, subject: str) -> bool:
+        """Say whether mending something takes it from anybody but a router that was, or a candidate."""
+        kind, *where = subject.split(" ")
+        if kind not in ("route", "elastic"):
+            return kind in ("subnet", "dhcp")
+        if kind == "elastic":
+            elastic_ip = self._truth.vpc.elastic_ips[declared.elastic_ip]
+            target = elastic_ip.interface_id or ""
+        else:
+            route = self._truth.vpc.tables[where[0]].static(where[1])
+            if route is None:
+                return True
+            target = "" if route.state == "blackhole" else route.target
+        owner = self._truth.vpc.owner_of(target)
+        return bool(target) and not (owner and is_candidate(owner, declared))
 
     def _deserted(self, run: Run, declared: Topology, router: Instance | None, verdict: str) -> None:
         """A router that is dead in truth, beside one that is fit, is left within two calm runs."""
@@ -192,11 +234,6 @@ class Liveness:
             return False
         recent = [at for at in judge.left if at > now - HOUR]
         return bool(recent) and now - recent[-1] <= PAUSES[min(len(recent), len(PAUSES) - 1)] + 60
-
-
-def _taken(subject: str) -> bool:
-    """Say whether mending something takes it over, so that limits may hold it back."""
-    return subject.startswith(("route", "elastic", "subnet", "dhcp"))
 
 
 def _kind(subject: str) -> str:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import Request
-from chalicelib.controller import operator as wishes
-from chalicelib.core.machines.machine import Order
-from chalicelib.core.messages.message import Wake
-from chalicelib.core.network.history import Pause
-from tests.simulator import deeds, edits
+from tests.simulator import deeds, edits, people, stories
 from tests.simulator.course import Fault, Kind
-from tests.simulator.declared import variants
 from tests.simulator.machines import MOODS
-from tests.simulator.vpc import READS, moment
+from tests.simulator.vpc import READS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,45 +27,9 @@ WRITES = (
     "RevokeSecurityGroupIngress",
 )
 JOURNAL = ("GetItem", "TransactWriteItems", "PutItem")
-OTHERS = (
-    "GetParameter",
-    "ChangeMessageVisibility",
-    "CompleteLifecycleAction",
-    "DescribeInstanceInformation",
-    "GetCommandInvocation",
-    "SendCommand",
-)
-WITHIN = 300
+SSM = ("DescribeInstanceInformation", "GetCommandInvocation", "SendCommand")
+OTHERS = ("GetParameter", "ChangeMessageVisibility", "CompleteLifecycleAction", *SSM)
 KINDS_OF_FAULT: tuple[Kind, ...] = ("throttle", "refuse", "lose", "hang")
-
-
-def _switchover(s: Schedule) -> None:
-    found = deeds.candidates(s, "running", "stopped")
-    if found:
-        _ask(s, to=s.course.pick(found).id, force=s.course.chance(0.3))
-
-
-def _apply(s: Schedule) -> None:
-    _ask(s, force=s.course.chance(0.5))
-
-
-def _ask(s: Schedule, *, to: str | None = None, force: bool = False, order: Order | None = None) -> None:
-    """Put a request on the queue, as the API does; now and then it has waited for long already."""
-    age = s.course.pick((0.0, 0.0, 0.0, 1000.0)) if "old" in s.features else 0.0
-    request_id = str(uuid.UUID(int=s.course.random.getrandbits(128)))
-    at = moment(s.vpc.now - age)
-    s.course.say(f"an operator asks {age:.0f} s ago: to={to} force={force} order={order}")
-    s.liveness.epoch += 1
-    s.queue.put(Wake("office", "operator", at, to=to, force=force, request_id=request_id, order=order))
-
-
-def _here(s: Schedule) -> None:
-    """Have an operator run it where they sit, maybe in the middle of the worker's run."""
-    if len(s.course.running) > 1:
-        return
-    found = deeds.candidates(s, "running")
-    to = s.course.pick(found).id if found and s.course.chance(0.3) else None
-    s.here(Request("operator", to=to, force=s.course.chance(0.2)))
 
 
 def _twice(s: Schedule) -> None:
@@ -81,49 +37,6 @@ def _twice(s: Schedule) -> None:
     if len(s.course.running) == 1 and s.flight:
         s.course.say("the message in flight is delivered once more")
         s.serve(*s.flight)
-
-
-def _pause(s: Schedule) -> None:
-    s.course.say("an operator pauses it")
-    s.liveness.epoch += 1
-    for run in s.course.running:
-        run.calm = False
-    until = s.course.pick((None, 60.0, 180.0, 1800.0))
-    wanted = Pause("maintenance", moment(s.vpc.now) + timedelta(seconds=until) if until else None)
-    wishes.pause("office", wanted, "somebody", s.desk)
-
-
-def _resume(s: Schedule) -> None:
-    s.course.say("an operator resumes it")
-    s.liveness.epoch += 1
-    for run in s.course.running:
-        run.paused = run.calm = False
-    wishes.resume("office", moment(s.vpc.now), s.desk)
-
-
-def _declare(s: Schedule) -> None:
-    _put(s, s.course.pick(variants(s.first)))
-
-
-def _put(s: Schedule, anew: object) -> None:
-    s.course.say("it is declared anew")
-    s.liveness.epoch += 1
-    s.liveness.redeclared = s.vpc.now
-    for run in s.course.running:
-        run.paused = run.calm = False
-    s.parameters.declared = anew  # type: ignore[assignment]
-    s.truth.declare(s.parameters.declared)
-    detail = {"name": "/mooring/topologies/office", "operation": "Update"}
-    s.events.emit("aws.ssm", "Parameter Store Change", detail)
-
-
-def _push(s: Schedule) -> None:
-    order = Order("push", None, s.course.pick((None, WITHIN)))
-    _ask(s, order=order)
-
-
-def _confirm(s: Schedule) -> None:
-    _ask(s, order=Order("confirm"))
 
 
 def _mood(s: Schedule) -> None:
@@ -161,6 +74,22 @@ def _others(s: Schedule) -> None:
     _fault(s, (*JOURNAL, *OTHERS))
 
 
+def _unreadable(s: Schedule) -> None:
+    """Have nobody read for minutes what is declared, not even a worker that has just been started."""
+    s.course.faults.append(Fault("GetParameter", s.course.pick(KINDS_OF_FAULT), s.vpc.now, s.vpc.now + 300))
+    if s.course.chance(0.5):
+        s.course.say("the worker is another process now")
+        s.parameters.known_here.clear()
+
+
+def _deaf(s: Schedule) -> None:
+    """Have Systems Manager hang for a while, or fail."""
+    kind: Kind = "hang" if s.course.chance(0.7) else "throttle"
+    lasts = s.course.pick((60.0, 300.0))
+    s.course.faults.append(Fault(s.course.pick(SSM[:2]), kind, s.vpc.now, s.vpc.now + lasts))
+    s.judge.forgetful = True
+
+
 def _crash(s: Schedule) -> None:
     nth = s.course.calls + 1 + int(s.course.between(0, 25))
     s.course.crashes[nth] = s.course.pick(("before", "after"))
@@ -172,10 +101,14 @@ def _lag(s: Schedule) -> None:
     if s.course.lag is not None:
         s.course.lag = None
         return
-    deeds.fall_behind(s, s.course.pick((5.0, 60.0, 300.0, 300.0)), s.course.pick((0.3, 0.7, 1.0)))
+    if s.course.chance(0.3):
+        apis = s.course.pick(((), (), *((api,) for api in READS)))
+        stories.stand_still(s, s.vpc.now, s.course.pick((0.7, 1.0)), apis)
+    else:
+        stories.fall_behind(s, s.course.pick((5.0, 60.0, 300.0, 300.0)), s.course.pick((0.3, 0.7, 1.0)))
 
 
-KINDS: dict[str, tuple[Callable[[Schedule], None], ...]] = {
+KINDS: dict[str, tuple[Callable[[Schedule], object], ...]] = {
     "lag": (_lag,),
     "reads": (_reads,),
     "writes": (_writes,),
@@ -190,8 +123,11 @@ KINDS: dict[str, tuple[Callable[[Schedule], None], ...]] = {
         deeds.replace_by_group,
     ),
     "health": (deeds.impair, deeds.impair, deeds.recover, deeds.flap),
-    "comeback": (deeds.comeback,),
-    "spot": (deeds.interrupt, deeds.recommend),
+    "comeback": (stories.comeback,),
+    "rollout": (stories.roll_out,),
+    "relaunch": (stories.relaunch_the_router,),
+    "rehearsal": (stories.rehearse,),
+    "spot": (deeds.interrupt, deeds.recommend, stories.false_alarm),
     "hooks": (deeds.hook, deeds.schedule_event),
     "drift": (
         edits.delete_route,
@@ -212,22 +148,38 @@ KINDS: dict[str, tuple[Callable[[Schedule], None], ...]] = {
         edits.delete_subnet,
     ),
     "whole": (edits.move_whole,),
-    "operators": (_switchover, _switchover, _apply),
-    "pauses": (_pause, _resume),
-    "here": (_here,),
+    "operators": (people.switchover, people.switchover, people.apply),
+    "pauses": (people.pause, people.resume),
+    "here": (people.here,),
     "twice": (_twice,),
-    "declare": (_declare,),
-    "machines": (_mood, _push, _confirm),
-    "old": (_switchover,),
+    "declare": (people.declare,),
+    "large": (people.declare_more, people.declare_more, people.declare, edits.tag_main),
+    "unreadable": (_unreadable,),
+    "deaf": (_deaf,),
+    "machines": (_mood, people.push, people.confirm),
+    "old": (people.switchover,),
     "events": (),
     "skew": (),
     "losses": (),
 }
 LOSSES = {"losses"}
-FAULTS = (_reads, _writes, _others, _crash)
-BESIDE = (_here, _twice)
+MACHINES = {"machines", "deaf"}
+"""What takes a topology with a tunnel."""
+TOLD = ("comeback", "rollout", "relaunch", "rehearsal")
+"""Stories (`stories.py`)."""
+NOTICES = {"spot", "hooks"}
+"""What comes by events alone."""
+FAULTS = (_reads, _writes, _others, _unreadable, _deaf, _crash)
+BESIDE = (people.here, _twice)
 """What is drawn to fall into the middle of the tick's run."""
 
+STORIES = (
+    stories.comeback,
+    stories.roll_out,
+    stories.relaunch_the_router,
+    stories.rehearse,
+    stories.false_alarm,
+)
 _NAMES = tuple(KINDS)
 
 
@@ -235,8 +187,11 @@ def features(random: Random) -> set[str]:
     """Choose which kinds of trouble a schedule has: few, so that each meets each of the others alone, too."""
     share = (0.1, 0.2, 0.35)[int(random.random() * 3)]
     found = {name for name in _NAMES if random.random() < share}
-    if "machines" in found and random.random() < 0.5:
-        found.discard("machines")  # they cost the most
+    if found & MACHINES and random.random() < 0.5:
+        found -= MACHINES  # they cost the most
+    if told := [name for name in TOLD if name in found]:
+        found.difference_update(told)  # they cost much, too, and a schedule has one of them at most
+        found.update({random.choice(told)} if random.random() < 0.5 else ())
     return found or {random.choice(_NAMES)}
 
 
@@ -245,7 +200,7 @@ def begin(s: Schedule) -> None:
     s.skew = s.course.pick((0.5, 2.0)) if "skew" in s.features else 0.0
     if "losses" in s.features:
         s.events.fate = (0.4, 0.2, 0.3)
-    elif "events" not in s.features:
+    elif not s.features & {"events", *NOTICES}:
         s.events.fate = (1.0, 0.0, 0.0)
     s.deeds = [deed for name in _NAMES if name in s.features for deed in KINDS[name]]
 
@@ -259,7 +214,13 @@ def minute(s: Schedule, until: float) -> None:
         deed = course.pick(s.deeds)
         inside = deed in BESIDE or course.chance(0.4 if deed in FAULTS else 0.15)
         when = until + course.between(0, 0.6) if inside else course.between(s.vpc.now, until)
-        course.at(when, lambda deed=deed: deed(s))  # type: ignore[misc]
+        course.at(when, lambda deed=deed: _do(s, deed))  # type: ignore[misc]
+
+
+def _do(s: Schedule, deed: Callable[[Schedule], object]) -> None:
+    """Do it; of stories, a schedule has one: two at once are none."""
+    if not (deed in STORIES and s.lasts):
+        deed(s)
 
 
 def stop(s: Schedule) -> None:
@@ -272,6 +233,6 @@ def stop(s: Schedule) -> None:
     for box in s.machines.boxes.values():
         box.mood, box.online, box.broken = "well", True, False
     if s.journal.history("office").pause:
-        _resume(s)
+        people.resume(s)
     if s.parameters.declared.paused:
-        _put(s, s.first)
+        people.put(s, s.first)

@@ -110,9 +110,10 @@ class SimulatedNetwork:
 
     def _shown(self, api: str) -> Any:  # noqa: ANN401 - each API has its own shape
         course = self._course
-        age = course.lag() if course.lag else 0.0
+        age = course.lag(api) if course.lag else 0.0
         if age:
             course.running[-1].calm = False
+            course.running[-1].late.add(api)
             course.say(f"{api} is shown {age:.0f} s old")
         return self._vpc.shown(api, self._vpc.now - age)
 
@@ -139,8 +140,10 @@ class SimulatedNetwork:
         course = self._course
         if kind := course.call(INSTANCES, instance_id, seconds):
             raise ObservationError(f"ec2:{INSTANCES} failed: {CODES[kind]}", aws_code=CODES[kind])
-        age = course.lag() if course.lag else 0.0
-        course.running[-1].calm &= not age
+        age = course.lag(INSTANCES) if course.lag else 0.0
+        if age:
+            course.running[-1].calm = False
+            course.running[-1].late.add(INSTANCES)
         found = self._vpc.by_id(instance_id, self._vpc.now - age)
         course.say(f"{instance_id} by its id, {age:.0f} s old: {found.state if found else 'unknown'}")
         course.done(INSTANCES)
@@ -184,7 +187,8 @@ class SimulatedNetwork:
         except Refused as refusal:
             course.say(f"refused: {line(change)}: {refusal.code}")
             return Failure(refusal.code, refusal.message, retryable=False)
-        course.say(f"wrote {line(change)}   because {change.reason}")
+        if course.lines is not None:
+            course.say(f"wrote {line(change)}   because {change.reason}")
         self._judge.written(run, change)
         course.done(api)
         return Failure(CODES["lose"], "no reply", retryable=True) if kind == "lose" else None

@@ -10,12 +10,7 @@ ELECTION, HISTORY, GUARD, PLAN = (
     "core/network/guard.py",
     "core/network/plan.py",
 )
-CANDIDATES, LOOK, RUN, WORKER = (
-    "core/network/candidates.py",
-    "controller/look.py",
-    "controller/reconcile.py",
-    "controller/worker.py",
-)
+CANDIDATES, WORKER = "core/network/candidates.py", "controller/worker.py"
 OUTCOME = "controller/outcome.py"
 
 ONCE_SO = (
@@ -50,13 +45,13 @@ ONCE_SO = (
         "    if why:\n",
     ),
     Mutant(
-        LOOK,
+        "controller/assessment.py",
         "takes a router that a listing leaves out for a terminated one",
         "    if recorded.router is None or observation.instance(recorded.router):\n        return observation\n",
         "    if recorded is not None:\n        return observation\n",
     ),
     Mutant(
-        LOOK,
+        "controller/assessment.py",
         "takes a router that EC2 does not know yet for a terminated one",
         "    if found is None and not recorded.settled(observation.taken_at):\n",
         "    if found is None and recorded.router is None:\n",
@@ -76,8 +71,26 @@ ONCE_SO = (
     Mutant(
         HISTORY,
         "lets a notice hold for ever",
-        "taken = notice.reason if lasts and at <= notice.at + lasts else taken",
-        "taken = notice.reason if lasts else taken",
+        'NOTICED = {"interruption": timedelta(minutes=15), "termination": timedelta(hours=2)}',
+        'NOTICED = {"interruption": timedelta(days=999), "termination": timedelta(days=999)}',
+    ),
+    Mutant(
+        ELECTION,
+        "lets nobody overrule a notice",
+        "if why and (chosen is None or not force or unable(topology, observation, chosen)):",
+        "if why and (chosen is None or not force or why):",
+    ),
+    Mutant(
+        GUARD,
+        "holds every move down",
+        '    if election.cause == "unwanted":\n',
+        '    if election.cause not in ("operator", "none"):\n',
+        Mutant(
+            HISTORY,
+            "counts an operator's moves",
+            'recent, at if cause == "unwanted" else None)',
+            'recent, at if cause != "none" else None)',
+        ),
     ),
     Mutant(
         GUARD,
@@ -88,7 +101,7 @@ ONCE_SO = (
     Mutant(
         GUARD,
         "refuses everything where one change is refused",
-        "        return subject(change) not in self.refused\n",
+        "        return resource_key(change) not in self.refused\n",
         "        return not self.refused\n",
     ),
     Mutant(
@@ -134,28 +147,54 @@ ONCE_SO = (
         "            if pins.arrives is None and _carries(pins, destination, present):\n",
     ),
     Mutant(
-        LOOK,
+        "controller/assessment.py",
         "is blind where a reading fails that no move needs",
-        "    return _Sight(_with_router(",
-        "    if observation.unread:\n        raise ObservationError(str(observation.unread))\n    return _Sight(_with_router(",
+        "    return Sight(_with_router(",
+        "    if observation.unread:\n"
+        "        raise ObservationError(str(observation.unread))\n"
+        "    return Sight(_with_router(",
     ),
     Mutant(
-        LOOK,
+        "controller/reconcile.py",
+        "has the network wait for machines",
+        "        at_once = task.topology.tunnel is None or task.request.for_machines\n",
+        "        at_once = True\n",
+    ),
+    Mutant(
+        "../.chalice/resources.yaml",
+        "hides a message for twelve minutes from all other runs",
+        "      VisibilityTimeout: 65\n",
+        "      VisibilityTimeout: 720\n",
+    ),
+    Mutant(
+        "controller/assessment.py",
         "knows no deadline",
-        "    return max(0.0, (deadline - ports.clock.now()).total_seconds())\n",
-        "    return 120.0 if deadline else 0.0\n",
+        "        return max(0.0, (self.deadline - clock.now()).total_seconds())\n",
+        "        return 120.0 if clock else 0.0\n",
     ),
     Mutant(
-        WORKER,
+        "controller/ingest.py",
+        "looks for the first alone of what an event names",
+        "ports.network.locate(lookup) if lookup else {}",
+        "ports.network.locate(sorted(lookup)[:1]) if lookup else {}",
+        Mutant(
+            "core/messages/concern.py",
+            "lets what cannot be found wake nobody",
+            "    if not missing and trigger.ids:\n",
+            "    if trigger.ids:\n",
+        ),
+    ),
+    Mutant(
+        "controller/worker.py",
         "carries out what was asked hours ago",
-        "        if wake.request_id is not None:\n            _check",
-        "        if wake.request_id is None:\n            _check",
+        "            if message.request_id is not None:\n                _check",
+        "            if message.request_id is None:\n                _check",
     ),
     Mutant(
-        WORKER,
+        "controller/worker.py",
         "forgets what was declared where it cannot be read",
-        "        known = before or _kept(name, bench)\n",
-        "        known = None\n",
+        "            known = before or self._kept(name)\n",
+        "            known = None\n",
     ),
 )
 """Faults that were landed once (what each came to: docs/how-it-is-tested.md)."""
@@ -215,6 +254,12 @@ BESIDE = (
         "    if pause := history.paused(at):\n",
         "    if (pause := history.paused(at)) and not pause:\n",
     ),
+    Mutant(
+        PLAN,
+        "writes the main table",
+        "if not t.main and claims[t.id] == 1",
+        "if claims[t.id] == 1",
+    ),
     Mutant(PLAN, "forgets the Elastic IP", "        *address,\n", ""),
     Mutant(
         PLAN,
@@ -235,22 +280,22 @@ BESIDE = (
         "return self.office_networks",
     ),
     Mutant(
-        RUN,
+        "controller/run.py",
         "writes before the decision is on record",
-        "        if todo.network.changes and self.error is None:\n",
-        "        if todo.network.changes:\n",
+        "        if self.error:\n            return\n        for stage in _stages",
+        "        for stage in _stages",
     ),
     Mutant(
-        RUN,
+        "controller/run.py",
         "lets one failed write stop what needs none of it",
-        "                if (on := [dependency for dependency in depends_on(c) if results.get(dependency)])\n",
-        "                if (on := [dependency for dependency in (*depends_on(c), *results) if results.get(dependency)])\n",
+        "for dependency in depends_on(c) if self.attempted.get(dependency)])",
+        "for dependency in (*depends_on(c), *self.attempted) if self.attempted.get(dependency)])",
     ),
     Mutant(
-        RUN,
+        "controller/run.py",
         "points routes at an interface whose check could not be switched off",
-        "                if (on := [dependency for dependency in depends_on(c) if results.get(dependency)])\n",
-        "                if (on := [dependency for dependency in depends_on(c) if dependency in ()])\n",
+        "for dependency in depends_on(c) if self.attempted.get(dependency)])",
+        "for dependency in depends_on(c) if dependency in ()])",
     ),
     Mutant(
         OUTCOME,

@@ -47,13 +47,15 @@ def hunt(first: int, number: int) -> int:
 def sought(mutant: Mutant, most: int) -> Recall:
     """Plant a bug in a copy of the code, and play until a schedule shows it that is well without it."""
     with tempfile.TemporaryDirectory() as place:
-        for part in ("chalicelib", "tests", ".chalice"):
-            shutil.copytree(ROOT / part, Path(place) / part, ignore=shutil.ignore_patterns("__pycache__"))
-        path = Path(place) / "chalicelib" / mutant.file
-        text = path.read_text(encoding="utf-8")
-        if text.count(mutant.old) != 1:
-            return Recall(mutant.bug, None, f"the text to change is there {text.count(mutant.old)} times")
-        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        for folder in ("chalicelib", "tests", ".chalice"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / folder, Path(place) / folder, ignore=ignored)
+        for part in mutant.parts:
+            path = Path(place) / "chalicelib" / part.file
+            text = path.read_text(encoding="utf-8")
+            if text.count(part.old) != 1:
+                return Recall(mutant.bug, None, f"the text to change is there {text.count(part.old)} times")
+            path.write_text(text.replace(part.old, part.new), encoding="utf-8")
         command = [sys.executable, "-m", "tests.simulator", "recall", "--hunt", str(most)]
         with subprocess.Popen(  # noqa: S603 - our own code
             command, cwd=place, env=os.environ | {"PYTHONPATH": place}, stdout=subprocess.PIPE, text=True

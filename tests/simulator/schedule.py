@@ -5,11 +5,12 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import Ports, Request, reconcile
-from chalicelib.controller.worker import Bench, take
+from chalicelib.controller.reconcile import reconcile
+from chalicelib.controller.worker import Worker
 from chalicelib.core.errors import ApplyError, ControllerError
 from chalicelib.core.network.history import History
 from tests.builders import ROUTER
+from tests.ports import WorkersPorts
 from tests.simulator import declared, nemesis
 from tests.simulator.course import Clock, Course, CutOff, InPlace, InTurn, Run
 from tests.simulator.journal import Desk, SimulatedJournal
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from chalicelib.core.messages.message import Hook, Wake
+    from chalicelib.core.messages.message import Message
+    from chalicelib.core.network.notice import Hook
     from chalicelib.core.network.report import Report
+    from chalicelib.core.request import Request
 
 REQUEST_AGE = 120.0
 """Seconds that a request may wait for; what is a few seconds older or younger is not judged by it."""
@@ -41,9 +44,11 @@ class Schedule:
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         random = Random(seed)  # noqa: S311 - no secret
         self.features = nemesis.features(random)
-        tunnel = "machines" in self.features
+        tunnel = bool(self.features & nemesis.MACHINES)
         places = len(declared.tunnelled() if tunnel else declared.topologies())
         place, standbys = int(random.random() ** 2 * places), int(random.random() * 3)
+        if "large" in self.features and not tunnel:
+            place = declared.LARGE
         topology, vpc = declared.network(place, tunnel=tunnel, standbys=standbys)
         self.vpc = vpc
         self.course = Course(random, vpc, trace=trace)
@@ -55,14 +60,14 @@ class Schedule:
         self.machines = SimulatedMachines(self.course, self.judge)
         self.network = SimulatedNetwork(self.course, self.judge)
         self.queue = SimulatedQueue(self.course)
-        self.parameters = Parameters(self.course, topology)
-        self.events = Events(self.course, self.parameters, self.queue)
+        self.parameters = Parameters(self.course, topology, self.journal)
+        self.events = Events(self.course, self.parameters, self.queue, self.judge)
         self.first = topology
         self.hooks: dict[str, str] = {}
-        self.flight: tuple[dict[str, Any], Wake] | None = None
-        self.deeds: list[Callable[[Schedule], None]] = []
+        self.flight: tuple[dict[str, Any], Message] | None = None
+        self.deeds: list[Callable[[Schedule], object]] = []
         self.runs = self.writes = 0
-        self.skew = 0.0
+        self.skew = self.lasts = 0.0
         self._blocked = self.over = False
         self.course.idle = self.drain
         if random.random() < 0.95:
@@ -79,11 +84,21 @@ class Schedule:
 
     # -- runs ----------------------------------------------------------------------------------------
 
-    def ports(self, run: Run) -> Ports:
+    def ports(self, run: Run) -> WorkersPorts:
         """Give what a run works with, on its own clock; what may run at the same time runs at once or when it is needed."""
         run.in_turn, skew = self.course.chance(0.5), run.skew
         beside = InTurn(self.course) if run.in_turn else InPlace()
-        return Ports(self.network, self.journal, Clock(self.course, skew), self.machines, beside)
+        return WorkersPorts(
+            self.network,
+            self.journal,
+            Clock(self.course, skew),
+            self.machines,
+            beside,
+            self.parameters,
+            self.queue,
+            groups=self,
+            telemetry=self,
+        )
 
     def drain(self) -> None:
         """Serve what is on the queue; what is blocked comes when it may."""
@@ -96,23 +111,29 @@ class Schedule:
     def _unblock(self) -> None:
         self._blocked = False
 
-    def serve(self, record: dict[str, Any], wake: Wake) -> None:
+    def serve(self, record: dict[str, Any], message: Message) -> None:
         """Have the worker serve a message."""
         now = self.vpc.now
-        run = Run(self._number(), "worker", self._drawn_skew(), now, now + FUNCTION_SECONDS, wake, to=wake.to)
-        age = now - seconds(wake.at)
-        run.expired = wake.request_id is not None and age > REQUEST_AGE + 10
-        self.course.say(f"run {run.number}: the worker, woken by {wake.woken_by}")
-        document = self.parameters.document
-        bench = Bench(
-            self.ports(run), self.journal, self, self.queue, self, document, self.parameters.known_here
+        run = Run(
+            self._number(),
+            "worker",
+            self._drawn_skew(),
+            now,
+            now + FUNCTION_SECONDS,
+            message,
+            force=message.request.force,
+            to=message.request.next_router,
         )
+        age = now - seconds(message.at)
+        run.expired = message.request_id is not None and age > REQUEST_AGE + 10
+        self.course.say(f"run {run.number}: the worker, triggered by {message.request.woken_by}")
+        worker = Worker(self.ports(run), self.parameters.known_here)
         deadline = moment(now + run.skew + RUN_SECONDS)
         failed: list[str] = []
-        self.flight = (record, wake)
+        self.flight = (record, message)
 
         def work() -> None:
-            failed.extend(take([record], bench, deadline))
+            failed.extend(worker.handle_batch([record], deadline))
 
         if self._go(run, work) and not failed:
             self.queue.delete(record["messageId"])
@@ -120,7 +141,15 @@ class Schedule:
     def here(self, request: Request) -> None:
         """Have an operator reconcile from where they sit."""
         now = self.vpc.now
-        run = Run(self._number(), "here", self._drawn_skew(), now, FOREVER, to=request.to)
+        run = Run(
+            self._number(),
+            "here",
+            self._drawn_skew(),
+            now,
+            FOREVER,
+            force=request.force,
+            to=request.next_router,
+        )
         run.topology = self.parameters.declared
         self.course.say(f"run {run.number}: {request.woken_by}, here")
 
@@ -143,12 +172,13 @@ class Schedule:
             work()
             whole = True
         except CutOff:
+            self._killed(run)
             self.parameters.known_here.clear()
             self.judge.forgetful = True
         except Exception as error:  # noqa: BLE001 - that one gets out is what is judged
             self.judge.blame("I10 an exception gets out of a run", f"{type(error).__name__}: {error}")
         finally:
-            if whole:
+            if whole and course.lines is not None:
                 course.say(f"ends: {run.report.sentence}" if run.report else "ends")
             course.running.pop()
             if outer:
@@ -160,6 +190,15 @@ class Schedule:
         else:
             self.liveness.cut()
         return whole
+
+    def _killed(self, run: Run) -> None:
+        """Judge what a run that was cut off costs: none lasts until its function ends it, nor keeps the next waiting."""
+        now = self.vpc.now
+        if now >= run.deadline + run.stolen:
+            self.judge.blame("I14 a run lasts until its function is ended", f"{now - run.started:.0f} s")
+        waits = self.queue.blocked_until - now
+        if run.kind == "worker" and waits > FUNCTION_SECONDS + 10:
+            self.judge.blame("I14 a run that was cut off blocks the queue", f"{waits:.0f} s")
 
     def _paused(self) -> tuple[bool, bool]:
         """Say whether a pause is in force for as long as a run may take, and whether one is for a part of it."""
@@ -185,15 +224,15 @@ class Schedule:
         if self.hooks.pop(hook.token, None):
             self.course.at(self.vpc.now + 2, lambda: nemesis.end(self, instance_id))
 
-    def tell(self, report: Report, _: datetime) -> None:
+    def run(self, report: Report, triggered_at: datetime) -> None:
         """Hear what a run reports."""
         self.course.running[-1].report = report
 
-    def drop(self, what: str, reason: str) -> None:
+    def ignored(self, what: str, reason: str) -> None:
         """Hear that something asks for nothing."""
         self.course.say(f"{what}: {reason}")
 
-    def complain(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: Exception) -> None:
         """Hear what went wrong; what is no error of Mooring's own got out of a run."""
         self.course.say(f"{what}: {error}")
         if not isinstance(error, ControllerError):
@@ -212,8 +251,7 @@ class Schedule:
             course.wait(until)
             if course.chance(0.9) or not self.features & nemesis.LOSSES:
                 self.tick()
-        if "comeback" in self.features:
-            course.wait(self.vpc.now + 200.0)  # its story takes longer than a minute
+        course.wait(max(self.vpc.now, self.lasts + 1))  # what was begun is told to its end
         self._settle()
         return self
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from chalicelib.controller import Ports
 from chalicelib.core.network.observation import Subnet
 from tests import builders
 from tests.aws.stages import FakeStage
 from tests.core.model import Model
+from tests.ports import RunPorts
 from tests.simulator.course import Clock, Course, Fault, InPlace, Run
 from tests.simulator.journal import SimulatedJournal
 from tests.simulator.judge import Judge
@@ -38,7 +38,7 @@ class SimulatedStage:
         judge = Judge(course, Truth(self.vpc, self.topology))
         self.journal = SimulatedJournal(course, judge)
         network, machines = SimulatedNetwork(course, judge), SimulatedMachines(course, judge)
-        self.ports = Ports(network, self.journal, Clock(course, 0.0), machines, InPlace())
+        self.ports = RunPorts(network, self.journal, Clock(course, 0.0), machines, InPlace())
 
     def facts(self) -> Facts:
         """Ask the truth."""

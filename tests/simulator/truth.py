@@ -143,9 +143,10 @@ class Truth:
             return "it has no interface to pin"
         if card.subnet_id not in declared.public_subnets:
             return f"it is in {card.subnet_id}"
-        where = (card.id, str(declared.private_address or card.addresses[0]))
         for e in self.vpc.elastic_ips.values():
-            if (e.interface_id, e.private_address) == where and e.allocation_id != declared.elastic_ip:
+            if e.interface_id != card.id or e.allocation_id == declared.elastic_ip:
+                continue
+            if e.private_address == str(declared.private_address or card.addresses[0]):
                 return f"it has the foreign elastic ip {e.allocation_id}"
         return ""
 
@@ -181,13 +182,16 @@ class Truth:
 
     # -- what is wrong -------------------------------------------------------------------------------
 
-    def wrongs(self, declared: Topology, router: Instance | None) -> dict[str, str]:
-        """Say what is not as declared where everything should lead to a router; with none, what needs none."""
+    def wrongs(self, declared: Topology, router: Instance | None, *, waiting: bool = False) -> dict[str, str]:
+        """Say what is not as declared where everything should lead to a router; with none, what needs none.
+
+        What leads to a NAT gateway that keeps the Elastic IP carries, and stays: only `waiting` tells of it.
+        """
         found: dict[str, str] = {}
         card = pinned(router, declared) if router else None
-        self._wrong_routes(declared, card, found)
+        self._wrong_routes(declared, card, found, waiting=waiting)
         if card:
-            self._wrong_router(declared, card, found)
+            self._wrong_router(declared, card, found, waiting=waiting)
         for entry in declared.tables:
             tables = self.selected(entry.selector)
             if len(tables) == 1:
@@ -199,10 +203,11 @@ class Truth:
                 found[f"ingress {rule.id}"] = "opens ssh"
         return found
 
-    def _wrong_routes(self, declared: Topology, card: Interface | None, found: dict[str, str]) -> None:
-        """Find the routes that lead elsewhere; what leads to a NAT gateway that keeps the Elastic IP carries, and stays."""
+    def _wrong_routes(
+        self, declared: Topology, card: Interface | None, found: dict[str, str], *, waiting: bool
+    ) -> None:
         elastic_ip = self.vpc.elastic_ips.get(declared.elastic_ip)
-        blocked = elastic_ip is not None and elastic_ip.interface_id == NAT_CARD
+        blocked = elastic_ip is not None and elastic_ip.interface_id == NAT_CARD and not waiting
         for entry, table_id in self.writable(declared):
             table = self.vpc.tables[table_id]
             wanted = [(DEFAULT, declared.internet_gateway)] if entry.kind == "public" else []
@@ -216,19 +221,21 @@ class Truth:
 
     def _wrong_subnets(self, entry: Table, table: RouteTable, found: dict[str, str]) -> None:
         """Find the subnets that are with another table; each waits until its own leads somewhere."""
-        way_out = table.static(DEFAULT)
-        if way_out is None or way_out.state != "active":
+        remedy = table.static(DEFAULT)
+        if remedy is None or remedy.state != "active":
             return
         for subnet_id in entry.subnets:
             if subnet_id in self.vpc.subnets and subnet_id not in table.associations:
                 found[f"subnet {subnet_id}"] = f"is not associated with {table.id}"
 
-    def _wrong_router(self, declared: Topology, card: Interface, found: dict[str, str]) -> None:
+    def _wrong_router(
+        self, declared: Topology, card: Interface, found: dict[str, str], *, waiting: bool
+    ) -> None:
         if card.source_dest_check:
             found[f"check {card.id}"] = "is on"
         elastic_ip = self.vpc.elastic_ips.get(declared.elastic_ip)
         address = str(declared.private_address or card.addresses[0])
-        if elastic_ip is None or elastic_ip.interface_id == NAT_CARD:
+        if elastic_ip is None or (elastic_ip.interface_id == NAT_CARD and not waiting):
             return
         if (elastic_ip.interface_id, elastic_ip.private_address) != (card.id, address):
             found["elastic ip"] = f"is on {elastic_ip.interface_id} {elastic_ip.private_address}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.network.observation import ElasticIp, Instance, Interface, Route, RouteTable, Subnet
@@ -32,6 +33,7 @@ DEAD = ("stopped", "terminated")
 LONG_AGO = float("-inf")
 
 
+@lru_cache(maxsize=64)
 def moment(at: float) -> datetime:
     """Give a moment of the simulation as a time, UTC."""
     return NOON + timedelta(seconds=at)
@@ -97,7 +99,11 @@ class Vpc:
 
     def shown(self, api: str, at: float) -> Any:  # noqa: ANN401 - each API has its own shape
         """Give what an API said at a moment."""
-        return next(value for since, value in reversed(self.past[api]) if since <= at)
+        past = self.past[api]
+        since, value = past[-1]
+        if since <= at:
+            return value
+        return next(value for since, value in reversed(past) if since <= at)
 
     def by_id(self, instance_id: str, at: float) -> Instance | None:
         """Give an instance as DescribeInstances by its id said at a moment; a terminated one is known for an hour."""

@@ -215,4 +215,4 @@ def forget_what_is_declared(app: ModuleType) -> None:
     """Have a function that is warm look as one that has just started; its clients take long to make."""
     edge: Edge = app.edge
     edge.topologies.forget()
-    edge.bench.known.clear()
+    app.worker.known.clear()

@@ -163,7 +163,7 @@ class _Teller:
 
 
 def _told(served: Served) -> str:
-    """Say what an event was, and whom it woke."""
+    """Return what an event was, and whom it woke."""
     detail = served.event["detail"]
     about = (detail.get(key) for key in ("instance-id", "EC2InstanceId", "name", "state", "operation"))
     woken = ", ".join(served.answer.payload["woken"]) or "nobody"

@@ -168,7 +168,7 @@ def subnet(raw: Raw) -> Subnet | None:
 
 
 def groups_of(instances: Iterable[Raw]) -> frozenset[str]:
-    """Give every security group that is on an interface of these instances."""
+    """Return every security group that is on an interface of these instances."""
     interfaces = (interface for instance in instances for interface in members(instance, "NetworkInterfaces"))
     groups = (text(group, "GroupId") for interface in interfaces for group in members(interface, "Groups"))
     return frozenset(group for group in groups if group)
@@ -197,7 +197,7 @@ def _subnet_of(raw: Raw) -> str:
 
 
 def _is_main(raw: Raw) -> bool:
-    """Say whether an association makes its table the main one: that is with nothing by name."""
+    """Return whether an association makes its table the main one: that is with nothing by name."""
     said = flag(raw, "Main")
     return said if said is not None else not any(text(raw, key) for key in ("SubnetId", *_EDGES))
 

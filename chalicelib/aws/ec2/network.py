@@ -242,12 +242,12 @@ def _filters(name: str, value: str) -> list[FilterTypeDef]:
 
 
 def _left(deadline: float) -> float:
-    """Give the seconds until a moment of the monotonic clock."""
+    """Return the seconds until a moment of the monotonic clock."""
     return max(0.0, deadline - time.monotonic())
 
 
 def _failure(answer: Future[list[Raw]]) -> BaseException | None:
-    """Say why there is no answer by now; botocore raises of its own whatever an answer that is no AWS's makes it trip over."""
+    """Return why there is no answer by now; botocore raises of its own whatever an answer that is no AWS's makes it trip over."""
     return answer.exception() if answer.done() else _no_answer()
 
 
@@ -256,7 +256,7 @@ def _no_answer() -> TimeoutError:
 
 
 def _why_not(answer: Future[list[Raw]]) -> str | None:
-    """Say why there is no answer by now, with AWS's code."""
+    """Return why there is no answer by now, with AWS's code."""
     error = _failure(answer)
     return None if error is None else f"{code_of(error)}: {message_of(error)}"
 

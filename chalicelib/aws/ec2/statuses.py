@@ -38,7 +38,7 @@ class Statuses:
     whole: bool = False
 
     def of(self, instance_id: str) -> Status:
-        """Give what is said of an instance."""
+        """Return what is said of an instance."""
         return self.known.get(instance_id) or Status(listed=False if self.whole else None)
 
 

@@ -122,7 +122,7 @@ class _Queue:
         return job
 
     def _free_from(self, job: _Job) -> float:
-        """Say from when on a job may be sent; never, while a private default route is ahead of it."""
+        """Return from when on a job may be sent; never, while a private default route is ahead of it."""
         if self._awaited[type(job.change)] and job.place not in self._ahead:
             return math.inf
         return self._free_at.get(type(job.change), 0.0)
@@ -176,7 +176,7 @@ def _settle(queue: _Queue, job: _Job, error: Unanswered) -> None:
 
 
 def _sibling(change: NetworkChange, error: Unanswered) -> NetworkChange | None:
-    """Give the other way to write a route that came or went since it was observed.
+    """Return the other way to write a route that came or went since it was observed.
 
     AWS answers ReplaceRoute for a missing route with InvalidParameterValue ("There is no route defined"), not with
     the documented InvalidRoute.NotFound; both are understood.
@@ -194,7 +194,7 @@ def _sibling(change: NetworkChange, error: Unanswered) -> NetworkChange | None:
 
 
 def _call(change: NetworkChange) -> tuple[str, dict[str, str]]:
-    """Give the one API call that makes a change, with its parameters as they go over the wire."""
+    """Return the one API call that makes a change, with its parameters as they go over the wire."""
     match change:
         case DisableSourceDestCheck():
             return "ModifyNetworkInterfaceAttribute", {

@@ -130,7 +130,7 @@ class SystemsManager:
         return self._send(CONFIRM, [instance_id], {"Digest": [digest]})
 
     def _stored(self, path: str, value: str) -> int:
-        """Put a value into Parameter Store, unless it lies there; gives its version.
+        """Put a value into Parameter Store, unless it lies there; returns its version.
 
         Intelligent tiering takes the advanced tier, which costs, only above 4 KB; nothing brings a parameter back from it.
         """
@@ -195,7 +195,7 @@ class SystemsManager:
 
 
 def _fingerprint(content: str) -> str:
-    """Give a document's fingerprint; of what is no JSON, nothing: it is not ours."""
+    """Return a document's fingerprint; of what is no JSON, nothing: it is not ours."""
     try:
         return fingerprint(json.loads(content))
     except ValueError:

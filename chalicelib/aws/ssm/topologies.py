@@ -53,7 +53,7 @@ class Topologies:
         return {name.removeprefix(PATH): written[name].encode() for name in sorted(written)}
 
     def known(self, *, fresh: bool = False) -> dict[str, Topology | None]:
-        """Give every declared topology, None for one that is not valid; read at most `KNOWN_FOR` ago unless `fresh`.
+        """Return every declared topology, None for one that is not valid; read at most `KNOWN_FOR` ago unless `fresh`.
 
         Raises:
             ObservationError: Parameter Store could not be read.
@@ -97,7 +97,7 @@ class Topologies:
         return parse(document)
 
     def declare(self, name: str, document: bytes) -> int:
-        """Store a topology that `parse` accepted; gives the parameter's new version, 0 when AWS does not say.
+        """Store a topology that `parse` accepted; returns the parameter's new version, 0 when AWS does not say.
 
         Intelligent tiering takes the advanced tier only above 4 KB, and keeps it once taken.
 

@@ -11,7 +11,7 @@ from chalicelib.core.network.limits import takeover_needs
 from chalicelib.core.network.problems import find_problems
 
 if TYPE_CHECKING:
-    from chalicelib.controller import Network
+    from chalicelib.controller.ports import Network
     from chalicelib.core.network.observation import Observation
     from chalicelib.core.network.topology import Topology
 

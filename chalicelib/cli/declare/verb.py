@@ -82,7 +82,7 @@ def _hold(shell: Shell, file: str, topology: Topology) -> Held:
 
 @contextmanager
 def _told_where(file: str) -> Iterator[None]:
-    """Say with every flaw where it is to be mended."""
+    """Return every flaw with where it is to be mended."""
     try:
         yield
     except TopologyError as error:

@@ -107,7 +107,7 @@ def tunnel(vpn_clients: str | None) -> Section:
 
 
 def _last_host(network: str | None) -> str | None:
-    """Give the last host of a network that OpenVPN serves; None of any other."""
+    """Return the last host of a network that OpenVPN serves; None of any other."""
     with contextlib.suppress(ValueError):
         clients = IPv4Network(network or "")
         return str(clients.broadcast_address - 1) if 16 <= clients.prefixlen <= 29 else None

@@ -124,7 +124,7 @@ def _leads_to_interface(route: Route) -> bool:
 
 
 def _served(seen: Seen, table: RouteTable) -> bool:
-    """Say whether a table serves a subnet of the VPC's IPv4 ranges: only such subnets can be declared."""
+    """Return whether a table serves a subnet of the VPC's IPv4 ranges: only such subnets can be declared."""
     return any(s in seen.subnets and _inside(seen, seen.subnets[s]) for s in table.associations)
 
 

@@ -128,7 +128,7 @@ def _flaws(document: str) -> list[Flaw]:
 
 
 def _told(flaw: Flaw, told: Told) -> bool:
-    """Say whether the operator told what is wrong: then it is an error now, and not a line to fill in."""
+    """Return whether the operator told what is wrong: then it is an error now, and not a line to fill in."""
     parts = {"name": told.name, "office.networks": told.office, "office.vpn_clients": told.vpn_clients}
     return any(flaw.key.startswith(key) and value for key, value in parts.items())
 
@@ -152,7 +152,7 @@ def _write(path: str, document: str, *, force: bool) -> None:
 
 
 def _create_tags(draft: Draft) -> str | None:
-    """Give the command that tags what the worker is to write; none when all of it is tagged."""
+    """Return the command that tags what the worker is to write; none when all of it is tagged."""
     return create_tags(draft.untagged, _name(draft)) if draft.untagged else None
 
 

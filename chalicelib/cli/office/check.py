@@ -43,7 +43,7 @@ def judged_lines(topology: Topology, judged: Judged) -> Iterator[Text]:
 
 
 def judged_json(topology: Topology, judged: Judged) -> dict[str, object]:
-    """Give the same for a program."""
+    """Return the same for a program."""
     return {
         "topology": topology.name,
         "verdict": judged.verdict,
@@ -73,7 +73,7 @@ def effective_lines(topology: Topology, judged: Judged) -> Iterator[Text]:
 
 
 def effective_json(topology: Topology, judged: Judged) -> dict[str, object]:
-    """Give the same for a program, each line with the field it comes from."""
+    """Return the same for a program, each line with the field it comes from."""
     return {
         what: file
         and {

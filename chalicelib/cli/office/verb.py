@@ -28,7 +28,7 @@ Format = Literal["text", "openvpn", "pfsense-xml", "opnsense-xml", "json"]
 
 
 def tunnel_of(topology: Topology) -> Tunnel:
-    """Give the topology's tunnel.
+    """Return the topology's tunnel.
 
     Raises:
         NoTunnel: it declares none.

@@ -46,7 +46,7 @@ class Identity:
     fingerprint: str
 
     def record(self, versions: dict[Part, int]) -> CertificateRecord:
-        """Give what may be known of it, once it is stored as these versions."""
+        """Return what may be known of it, once it is stored as these versions."""
         return CertificateRecord(self.common_name, self.expires, self.ca_expires, self.fingerprint, versions)
 
 
@@ -156,7 +156,7 @@ class _Reading:
 
 
 def _unfit_client(own: x509.Certificate, tunnel: Tunnel, now: datetime) -> Iterator[str]:
-    """Say why the server would not take it. OpenVPN 2.6 manual, --remote-cert-tls client; OpenSSL 3's security level 2."""
+    """Return why the server would not take it. OpenVPN 2.6 manual, --remote-cert-tls client; OpenSSL 3's security level 2."""
     common_name = _common_name(own.subject)
     if common_name != tunnel.common_name:
         whose = "the server's certificate, " if common_name == tunnel.server_name else ""
@@ -178,7 +178,7 @@ def _unfit_client(own: x509.Certificate, tunnel: Tunnel, now: datetime) -> Itera
 
 
 def _unfit_ca(ca: x509.Certificate, now: datetime) -> Iterator[str]:
-    """Say why nobody may trust it. RFC 5280, 4.2.1.3 and 4.2.1.9."""
+    """Return why nobody may trust it. RFC 5280, 4.2.1.3 and 4.2.1.9."""
     who = f'"{_common_name(ca.subject)}" '
     usage = _extension(ca, x509.KeyUsage)
     if not _is_ca(ca):
@@ -194,7 +194,7 @@ def _unfit_together(
     signers: Sequence[x509.Certificate] | None,
     names: Mapping[Part, str],
 ) -> Iterator[str]:
-    """Say what does not belong together; None could not be read, which is a problem of its own."""
+    """Return what does not belong together; None could not be read, which is a problem of its own."""
     if key is not None and _public(key.public_key()) != _public(own.public_key()):
         yield f"{names['key']}: does not fit the certificate of {names['cert']}: it is another certificate's key"
     if signers is not None and not signers:
@@ -213,7 +213,7 @@ def _untimely(one: x509.Certificate, now: datetime) -> Iterator[str]:
 def _signers(
     own: x509.Certificate, between: Sequence[x509.Certificate], cas: Sequence[x509.Certificate]
 ) -> list[x509.Certificate]:
-    """Give who signed it, up to a CA that was given as one; nobody if that is not reached."""
+    """Return who signed it, up to a CA that was given as one; nobody if that is not reached."""
     path, left = [own], list(between)
     while True:
         for ca in cas:

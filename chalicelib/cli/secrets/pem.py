@@ -47,7 +47,7 @@ _INSTEAD = {
 
 
 def blocks(part: Part, data: bytes) -> tuple[list[str], list[str]]:
-    """Give the blocks of the kind that a part is made of, and the kinds of all that were found."""
+    """Return the blocks of the kind that a part is made of, and the kinds of all that were found."""
     text = data.decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
     inline = re.search(rf"<{part}>\n(.*?)</{part}>", text, re.DOTALL)
     found = list(_BLOCK.finditer(inline[1] if inline else text))
@@ -56,7 +56,7 @@ def blocks(part: Part, data: bytes) -> tuple[list[str], list[str]]:
 
 
 def misplaced(files: Mapping[Part, bytes], names: Mapping[Part, str]) -> list[str]:
-    """Say of each file that cannot be the part it was given as what it is instead, or with which it was swapped."""
+    """Describe, for each file that cannot be the part it was given as, what it is instead, or with which it was swapped."""
     kinds = {part: blocks(part, data)[1] for part, data in files.items()}
     wrong = [part for part, found in kinds.items() if WANTED[part] not in found]
     return [f"{names[part]}: {_what(part, files[part], kinds, wrong)}" for part in wrong]

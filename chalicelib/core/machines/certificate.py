@@ -49,7 +49,7 @@ class CertificateRecord:
         return (self.ends - now) // timedelta(days=1)
 
     def wants_renewal(self, now: datetime) -> bool:
-        """Say whether it is time."""
+        """Return whether it is time."""
         return self.ends - now <= RENEW_WITHIN
 
     def dumps(self) -> str:

@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
+from chalicelib.core.network.interface import address_of, pinned_address, router_interface
 from chalicelib.core.tunnel.render import Box, render
 
 if TYPE_CHECKING:
     from chalicelib.core.network.history import History
-    from chalicelib.core.network.observation import Instance, Interface, Observation
+    from chalicelib.core.network.observation import Instance, Observation
     from chalicelib.core.network.topology import Topology
     from chalicelib.core.tunnel.render import Bundle
-
-
-def router_interface(topology: Topology, instance: Instance) -> Interface | None:
-    """Find the interface to pin: the one with the declared private address, else the primary."""
-    if topology.private_address is None:
-        return next(iter(instance.interfaces), None)
-    wanted = str(topology.private_address)
-    return next((i for i in instance.interfaces if wanted in i.addresses), None)
-
-
-def pinned_address(topology: Topology, interface: Interface) -> IPv4Address:
-    """Give the private address that the Elastic IP belongs on, and that NAT leaves from."""
-    return topology.private_address or _address(interface.addresses[0])
-
-
-@lru_cache(maxsize=256)
-def _address(text: str) -> IPv4Address:
-    """Read an address as AWS lists it: a look asks for the same few many times."""
-    return IPv4Address(text)
 
 
 def box_of(topology: Topology, observation: Observation, instance: Instance) -> Box | None:
@@ -41,11 +21,11 @@ def box_of(topology: Topology, observation: Observation, instance: Instance) -> 
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     if interface is None or elastic_ip is None or not interface.addresses:
         return None
-    return Box(pinned_address(topology, interface), _address(elastic_ip.public_address))
+    return Box(pinned_address(topology, interface), address_of(elastic_ip.public_address))
 
 
 def wanted(topology: Topology, observation: Observation, instance: Instance) -> Bundle | None:
-    """Give the configuration that a candidate should have; None when none is declared, or none can be known."""
+    """Return the configuration that a candidate should have; None when none is declared, or none can be known."""
     box = box_of(topology, observation, instance)
     return render(topology, box) if topology.tunnel and box else None
 
@@ -77,7 +57,7 @@ def readiness(topology: Topology, observation: Observation, history: History) ->
 
 
 def ready(topology: Topology, observation: Observation, history: History, instance: Instance) -> bool:
-    """Say whether a machine has said of late that it is configured as declared; so it is where nothing is declared."""
+    """Return whether a machine has said of late that it is configured as declared; so it is where nothing is declared."""
     if topology.tunnel is None:
         return True
     word = history.machine(instance.id).fresh(observation.taken_at)
@@ -90,7 +70,7 @@ def ready(topology: Topology, observation: Observation, history: History, instan
 def forwards(
     topology: Topology, observation: Observation, history: History, instance: Instance
 ) -> bool | None:
-    """Say whether a machine has said of late that it forwards; None when nobody knows.
+    """Return whether a machine has said of late that it forwards; None when nobody knows.
 
     What it said in another launch, or before it was the router, does not count.
     """

@@ -12,13 +12,14 @@ from chalicelib.core.network.advice import create_tags
 from chalicelib.core.network.candidates import candidates
 from chalicelib.core.network.change import PushConfig, short
 from chalicelib.core.network.plan import Plan
+from chalicelib.core.request import Request
 from chalicelib.core.tunnel.render import render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from chalicelib.core.machines.machine import Inspection, Machine, Order, Trial
+    from chalicelib.core.machines.machine import Inspection, Machine, Provisional
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Instance, Observation
@@ -45,12 +46,12 @@ def plan_pushes(
     observation: Observation,
     history: History,
     election: Election,
-    order: Order | None = None,
+    request: Request = Request(),  # noqa: B008 - immutable
 ) -> Plan[PushConfig]:
     """Compare what every candidate should have with what it said it has; the same arguments always give the same plan.
 
     Standbys are pushed before they are needed. What is declared anew waits, on the current router alone, for the
-    declared change window; what nobody declared (no configuration, drift) and what an operator orders does not wait.
+    declared change window; what nobody declared (no configuration, drift) and what an operator asks for does not wait.
     """
     if topology.tunnel is None:
         return Plan()
@@ -62,7 +63,7 @@ def plan_pushes(
         if instance.state == "running" and box:
             current = election.router is not None and instance.id == election.router.id
             seat = _Seat(topology, observation, instance, box, render(topology, box), current=current)
-            steps += _step(seat, history, order)
+            steps += _step(seat, history, request)
     return Plan(
         tuple(step for step in steps if isinstance(step, PushConfig)),
         tuple(step for step in steps if isinstance(step, str)),
@@ -70,7 +71,7 @@ def plan_pushes(
     )
 
 
-def check(topology: Topology, observation: Observation, history: History, order: Order) -> None:
+def check(topology: Topology, observation: Observation, history: History, request: Request) -> None:
     """See that what an operator asks of machines can be done.
 
     Raises:
@@ -82,42 +83,42 @@ def check(topology: Topology, observation: Observation, history: History, order:
             hint="declare [tunnel] first",
         )
     names = {candidate.id for candidate in candidates(topology, observation)}
-    if order.to is not None and order.to not in names:
+    if request.to is not None and request.to not in names:
         raise UnsafePlan(
-            f"{order.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}"
+            f"{request.to} is no candidate of {topology.name}", hint=f"candidates: {', '.join(names)}"
         )
-    if order.kind == "confirm" and not on_trial(history, order):
+    if request.action == "confirm" and not awaiting(history, request):
         raise UnsafePlan(
             "no configuration waits for a confirmation", hint="`mooring status` tells what is in force"
         )
 
 
-def on_trial(history: History, order: Order) -> list[tuple[str, Trial]]:
-    """List the machines whose configuration an order confirms."""
+def awaiting(history: History, request: Request) -> list[tuple[str, Provisional]]:
+    """List the machines whose configuration a request confirms."""
     return [
-        (m.instance_id, m.trial)
+        (m.instance_id, m.provisional)
         for m in history.machines
-        if m.trial and order.to in (None, m.instance_id) and not (m.command and m.command.kind == "push")
+        if m.provisional and request.covers(m.instance_id) and not (m.command and m.command.kind == "push")
     ]
 
 
 def relevant(topology: Topology, observation: Observation, history: History) -> History:
-    """Give the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
+    """Return the history without what is past: machines that are gone or no longer ours, pushes of what nobody declares now."""
     history = history.surviving(observation)
     if topology.tunnel is None:
-        return replace(history, machines=())
+        return replace(history, machines=()) if history.machines else history
     for machine in history.machines:
-        instance = observation.instance(machine.instance_id) if machine.setback else None
+        instance = observation.instance(machine.instance_id) if machine.failed else None
         box = box_of(topology, observation, instance) if instance else None
-        if box and machine.setback and machine.setback.digest != render(topology, box).digest:
-            history = history.knows(replace(machine, setback=None))
+        if box and machine.failed and machine.failed.digest != render(topology, box).digest:
+            history = history.knows(replace(machine, failed=None))
     return history
 
 
 def due(topology: Topology, observation: Observation, history: History) -> list[str]:
     """List the running candidates to be asked how they stand: online, not busy, and not heard of for a while.
 
-    One whose configuration is on trial is asked again as soon as its time is over.
+    One whose configuration is provisional is asked again as soon as its time is over.
     """
     if topology.tunnel is None:
         return []
@@ -127,8 +128,8 @@ def due(topology: Topology, observation: Observation, history: History) -> list[
         reached = instance.state == "running" and ROUTER_TAG in instance.tags
         if not reached or agent is None or not agent.online or machine.command:
             continue
-        word, trial = _word(machine, instance), machine.trial
-        over = trial is not None and word is not None and word.at < trial.until <= now
+        word, provisional = _word(machine, instance), machine.provisional
+        over = provisional is not None and word is not None and word.at < provisional.until <= now
         if word is None or now - word.at >= INSPECTED or over:
             found.append(instance.id)
     return found
@@ -146,9 +147,9 @@ class _Seat:
     current: bool
 
 
-def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushConfig | _Waiting | str]:
+def _step(seat: _Seat, history: History, request: Request) -> Iterator[PushConfig | _Waiting | str]:
     machine = history.machine(seat.instance.id)
-    ordered = order if order and order.kind == "push" and order.to in (None, seat.instance.id) else None
+    asked = request.action == "push" and request.covers(seat.instance.id)
     word, now = _word(machine, seat.instance), seat.observation.taken_at
     for stopping in word.hooks if word else ():
         yield f"{seat.instance.id} does not carry all of it: {stopping}; Mooring leaves other people's rules alone"
@@ -158,12 +159,12 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
         )
     elif (away := _away(seat)) is not None:
         yield away
-    elif ordered:
-        yield _push(seat, word, "an operator asked for it", ordered.confirm_within)
+    elif asked:
+        yield _push(seat, word, "an operator asked for it", request.confirm_within)
     elif word is None:
         yield _mute(machine, now) or _Waiting(f"{seat.instance.id} has yet to say how it stands")
-    elif machine.trial and now < machine.trial.until + INSPECTED:
-        until, ask = f"{machine.trial.until:%H:%M} UTC", f"`mooring confirm {seat.topology.name}`"
+    elif machine.provisional and now < machine.provisional.until + INSPECTED:
+        until, ask = f"{machine.provisional.until:%H:%M} UTC", f"`mooring confirm {seat.topology.name}`"
         yield _Waiting(f"{seat.instance.id} goes back by {until} unless somebody confirms: {ask}")
     elif machine.fresh(now) is None:
         yield (
@@ -175,21 +176,21 @@ def _step(seat: _Seat, history: History, order: Order | None) -> Iterator[PushCo
 
 
 def _word(machine: Machine, instance: Instance) -> Inspection | None:
-    """Give a machine's word on itself; one from before it was started last tells of another life."""
+    """Return a machine's word on itself; one from before it was started last tells of another life."""
     word = machine.inspection
     return None if word is None or word.at < instance.launched_at else word
 
 
 def _mute(machine: Machine, now: datetime) -> str | None:
-    """Say so of a machine that has been asked how it stands for a while and does not say."""
-    if machine.silence is None or now - machine.silence.since <= SETTLES:
+    """Name a machine that has been asked how it stands for a while and does not say."""
+    if machine.unresponsive is None or now - machine.unresponsive.since <= SETTLES:
         return None
-    since, why = machine.silence.since, machine.silence.why
+    since, why = machine.unresponsive.since, machine.unresponsive.why
     return f"{machine.instance_id} does not say how it stands, asked since {since:%H:%M} UTC: {why}"
 
 
 def _away(seat: _Seat) -> _Waiting | str | None:
-    """Say so of a machine that Systems Manager cannot reach: a young one is waited for."""
+    """Name a machine that Systems Manager cannot reach: a young one is waited for."""
     if ROUTER_TAG not in seat.instance.tags:
         tag = create_tags([seat.instance.id], seat.topology.name, ROUTER_TAG)
         return f"no command may reach {seat.instance.id} without the tag {ROUTER_TAG}: {tag}"
@@ -220,18 +221,18 @@ def _reason(seat: _Seat, machine: Machine, word: Inspection) -> str | None:
 
 
 def _held(seat: _Seat, machine: Machine, word: Inspection) -> _Waiting | str | None:
-    """Say what keeps a push back: one that failed before, or the change window."""
-    setback, now = machine.setback, seat.observation.taken_at
+    """Return what keeps a push back: one that failed before, or the change window."""
+    failed, now = machine.failed, seat.observation.taken_at
     stored = seat.observation.certificate.digest if seat.observation.certificate else None
     if (
-        setback
-        and setback.digest == seat.bundle.digest
-        and (stored is None or setback.secrets in (None, stored))  # not to know which they were is no leave
-        and (setback.again_at is None or now < setback.again_at)
+        failed
+        and failed.digest == seat.bundle.digest
+        and (stored is None or failed.secrets in (None, stored))  # not to know which they were is no leave
+        and (failed.again_at is None or now < failed.again_at)
     ):
         ask = f"`mooring push {seat.topology.name} --to {machine.instance_id}` tries again"
-        again = f"the next try is at {setback.again_at:%H:%M} UTC" if setback.again_at else ask
-        return f"{machine.instance_id} did not take {short(setback.digest)}: {setback.reason}; {again}"
+        again = f"the next try is at {failed.again_at:%H:%M} UTC" if failed.again_at else ask
+        return f"{machine.instance_id} did not take {short(failed.digest)}: {failed.reason}; {again}"
     window = seat.topology.tunnel and seat.topology.tunnel.change_window
     declared_anew = word.digest is not None and not word.drift
     if seat.current and window and declared_anew and not window.contains(now):

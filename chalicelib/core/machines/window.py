@@ -21,7 +21,7 @@ class Window:
     closes: time
 
     def contains(self, at: datetime) -> bool:
-        """Say whether a moment lies inside; the minute it closes does not."""
+        """Return whether a moment lies inside; the minute it closes does not."""
         at = at.astimezone(UTC)
         now, today, yesterday = at.time(), at.weekday(), (at - timedelta(days=1)).weekday()
         if self.opens < self.closes:

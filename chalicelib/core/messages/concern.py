@@ -10,7 +10,7 @@ from chalicelib.core.network.topology import Tags
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from chalicelib.core.messages.event import Sign
+    from chalicelib.core.messages.event import Trigger
     from chalicelib.core.network.topology import Topology
 
 _LOCATED = ("i", "eni", "rtb")
@@ -44,25 +44,25 @@ class Concerned:
     perhaps: frozenset[str] = frozenset()
 
 
-def minding(known: Mapping[str, Topology | None], sign: Sign) -> dict[str, Topology | None]:
+def minding(known: Mapping[str, Topology | None], trigger: Trigger) -> dict[str, Topology | None]:
     """Leave out the topologies that select nothing by the tags that were set or taken."""
-    return {name: topology for name, topology in known.items() if _minds(topology, sign.tag_keys)}
+    return {name: topology for name, topology in known.items() if _minds(topology, trigger.tag_keys)}
 
 
-def declaring(known: Mapping[str, Topology | None], sign: Sign) -> frozenset[str]:
+def declaring(known: Mapping[str, Topology | None], trigger: Trigger) -> frozenset[str]:
     """Name the topologies that declare any of the mentioned ids themselves."""
-    return frozenset(name for name, topology in known.items() if topology and declares(topology, sign.ids))
+    return frozenset(name for name, topology in known.items() if topology and declares(topology, trigger.ids))
 
 
-def to_locate(sign: Sign) -> frozenset[str]:
-    """Give what an event mentions that can be looked for: instances, interfaces, route tables, public addresses."""
-    return frozenset(one for one in sign.ids if _kind(one) in (*_LOCATED, "address"))
+def to_locate(trigger: Trigger) -> frozenset[str]:
+    """Return what an event mentions that can be looked for: instances, interfaces, route tables, public addresses."""
+    return frozenset(one for one in trigger.ids if _kind(one) in (*_LOCATED, "address"))
 
 
 def concerned(
-    known: Mapping[str, Topology | None], sign: Sign, found: Mapping[str, Whereabouts]
+    known: Mapping[str, Topology | None], trigger: Trigger, found: Mapping[str, Whereabouts]
 ) -> Concerned:
-    """Say whom an event concerns that mentions nothing declared, given all that was found of what it mentions.
+    """Return whom an event concerns that mentions nothing declared, given all that was found of what it mentions.
 
     What could not be found is deleted, or somebody else's: then all topologies of the VPC it happened in may be
     concerned, and all there are when no VPC is known, or when it is an address, which belongs to none.
@@ -70,19 +70,21 @@ def concerned(
     surely = {
         name
         for name, topology in known.items()
-        if topology and any(concerns(topology, one, edit=sign.edit) for one in found.values())
+        if topology and any(concerns(topology, one, edit=trigger.edit) for one in found.values())
     }
-    missing = {_kind(one) for one in sign.ids - found.keys()} & {*_LOCATED, *_TIES, "address"}
-    if not missing and sign.ids:
+    missing = {_kind(one) for one in trigger.ids - found.keys()} & {*_LOCATED, *_TIES, "address"}
+    if not missing and trigger.ids:
         return Concerned(frozenset(surely))
-    vpcs = {one.vpc_id for one in found.values() if one.vpc_id} | {o for o in sign.ids if _kind(o) == "vpc"}
+    vpcs = {one.vpc_id for one in found.values() if one.vpc_id} | {
+        o for o in trigger.ids if _kind(o) == "vpc"
+    }
     anywhere = not vpcs or not missing.isdisjoint({"address", "eipassoc"})
     perhaps = {name for name, topology in known.items() if anywhere or (topology and topology.vpc_id in vpcs)}
     return Concerned(frozenset(surely), frozenset(perhaps - surely))
 
 
 def declares(topology: Topology, ids: frozenset[str]) -> bool:
-    """Say whether a topology names any of these ids itself."""
+    """Return whether a topology names any of these ids itself."""
     named = {topology.vpc_id, topology.internet_gateway, topology.elastic_ip}
     named |= {topology.security_group or "", topology.dhcp_options or ""}
     named |= {t.selector for t in topology.tables if isinstance(t.selector, str)}
@@ -91,7 +93,7 @@ def declares(topology: Topology, ids: frozenset[str]) -> bool:
 
 
 def concerns(topology: Topology, found: Whereabouts, *, edit: bool = False) -> bool:
-    """Say whether a resource concerns a topology: an instance as a candidate, anything else by its VPC.
+    """Return whether a resource concerns a topology: an instance as a candidate, anything else by its VPC.
 
     An edit may be what made an instance a candidate, or unmade it, so then the VPC decides for instances, too.
     """
@@ -113,5 +115,5 @@ def _minds(topology: Topology | None, keys: frozenset[str] | None) -> bool:
 
 
 def _kind(mentioned: str) -> str:
-    """Give what an id says that it is of; whatever is no id is a public address."""
+    """Return what an id says that it is of; whatever is no id is a public address."""
     return mentioned.rpartition("-")[0] or "address"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from chalicelib.core.messages.message import INSTANCE, NAME, UUID, Hook, Notice, moment
+from chalicelib.core.fields import INSTANCE, NAME, UUID, moment
+from chalicelib.core.network.notice import TOO_OLD, Hook, Notice
 from chalicelib.core.tunnel.documents import DOCUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.messages.message import NoticeKind
-
-TOO_OLD = timedelta(minutes=15)
-"""EventBridge may deliver an event up to 24 hours late; after this long some tick has looked already."""
+    from chalicelib.core.network.notice import NoticeKind
 
 PARAMETERS = "/mooring/topologies/"
 
@@ -41,7 +39,7 @@ class Ignored(Exception):  # noqa: N818 - it is no error that an event concerns 
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class Trigger:
     """What an event is about. Nothing in it is acted on but a notice; who is concerned is decided by looking.
 
     Attributes:
@@ -63,7 +61,7 @@ class Sign:
     notice: Notice | None = None
 
 
-def interpret(event: object, now: datetime, account: str, region: str) -> Sign:
+def interpret(event: object, now: datetime, account: str, region: str) -> Trigger:
     """Read an EventBridge event in AWS's shape (the EventBridge events reference; keys differ by source).
 
     Raises:
@@ -79,16 +77,16 @@ def interpret(event: object, now: datetime, account: str, region: str) -> Sign:
         raise Ignored(f"of another place: account {_shown(place[0])}, region {_shown(place[1])}")
     if abs(now - at) > TOO_OLD:
         raise Ignored(f"of another time: it happened at {at.isoformat()}")
-    return _sign(source, kind, detail, at)
+    return _trigger(source, kind, detail, at)
 
 
-def _sign(source: str, kind: str, detail: _Fields, at: datetime) -> Sign:
+def _trigger(source: str, kind: str, detail: _Fields, at: datetime) -> Trigger:
     match source, kind:
         case "aws.events", "Scheduled Event":
-            return Sign("tick", at)
+            return Trigger("tick", at)
         case "aws.ec2", "EC2 Instance State-change Notification":
             instance_id = detail.match("instance-id", INSTANCE)
-            return Sign(
+            return Trigger(
                 f"{instance_id} is {detail.one_of('state', _STATES)}", at, ids=frozenset({instance_id})
             )
         case "aws.ec2", "EC2 Spot Instance Interruption Warning":
@@ -107,7 +105,7 @@ def _sign(source: str, kind: str, detail: _Fields, at: datetime) -> Sign:
             raise Ignored(f"of no kind that concerns Mooring: {_shown(source)}: {_shown(kind)}")
 
 
-def _from_auto_scaling(kind: str, detail: _Fields, at: datetime) -> Sign:
+def _from_auto_scaling(kind: str, detail: _Fields, at: datetime) -> Trigger:
     match kind:
         case "EC2 Instance-terminate Lifecycle Action":
             hook = Hook(
@@ -130,12 +128,12 @@ def _from_auto_scaling(kind: str, detail: _Fields, at: datetime) -> Sign:
             instance_id = detail.match("EC2InstanceId", INSTANCE)
             if kind == "EC2 Instance Launch Successful" and detail.get("Destination") in _IN_SERVICE:
                 return _noticed(instance_id, "is in service in its Auto Scaling group", at, kind="in-service")
-            return Sign(f"{instance_id}: {kind}", at, ids=frozenset({instance_id}))
+            return Trigger(f"{instance_id}: {kind}", at, ids=frozenset({instance_id}))
         case _:
             raise Ignored(f"of no kind that concerns Mooring: aws.autoscaling: {_shown(kind)}")
 
 
-def _from_systems_manager(kind: str, detail: _Fields, at: datetime) -> Sign:
+def _from_systems_manager(kind: str, detail: _Fields, at: datetime) -> Trigger:
     match kind:
         case "Parameter Store Change":
             return _declared(detail, at)
@@ -145,7 +143,7 @@ def _from_systems_manager(kind: str, detail: _Fields, at: datetime) -> Sign:
             raise Ignored(f"of no kind that concerns Mooring: aws.ssm: {_shown(kind)}")
 
 
-def _declared(detail: _Fields, at: datetime) -> Sign:
+def _declared(detail: _Fields, at: datetime) -> Trigger:
     """Read a change of a parameter: what was deleted, or got a label, asks for nothing."""
     name, operation = detail.text("name"), detail.text("operation")
     topology, what = name.removeprefix(PARAMETERS), _WRITTEN
@@ -155,20 +153,20 @@ def _declared(detail: _Fields, at: datetime) -> Sign:
         raise Ignored("a parameter that declares no topology")
     if operation not in _WRITTEN:
         raise Ignored(f"{name}: {_shown(operation)} asks for nothing")
-    return Sign(f"{topology} {what[operation]}", at, topology=topology)
+    return Trigger(f"{topology} {what[operation]}", at, topology=topology)
 
 
-def _answered(detail: _Fields, at: datetime) -> Sign:
+def _answered(detail: _Fields, at: datetime) -> Trigger:
     """Read that a command of ours has ended on a machine; what it brought is looked up, not taken from here."""
     document = detail.text("document-name").rpartition("/")[2]
     status = detail.text("status")
     if document not in DOCUMENTS or status not in _ENDED:
         raise Ignored(f"a command that is none of ours, or has not ended: {_shown(status)}")
     instance_id = detail.match("instance-id", INSTANCE)
-    return Sign(f"{instance_id} has answered {document}", at, ids=frozenset({instance_id}))
+    return Trigger(f"{instance_id} has answered {document}", at, ids=frozenset({instance_id}))
 
 
-def _api_call(detail: _Fields, at: datetime) -> Sign:
+def _api_call(detail: _Fields, at: datetime) -> Trigger:
     """Read an API call: whatever its parameters mention, at any depth, may be what it changed."""
     identity = detail.get("userIdentity")
     arn = cast("dict[str, object]", identity).get("arn") if isinstance(identity, dict) else None
@@ -181,7 +179,7 @@ def _api_call(detail: _Fields, at: datetime) -> Sign:
     ids = {one for _, text in texts for one in _ID.findall(text)}
     ids |= {text for name, text in texts if name == "publicip" and _ADDRESS.fullmatch(text)}
     keys = frozenset(text for name, text in texts if name == "key") if call in _TAGGING else None
-    return Sign(f"{call} by {who}", at, ids=frozenset(ids), edit=True, tag_keys=keys)
+    return Trigger(f"{call} by {who}", at, ids=frozenset(ids), edit=True, tag_keys=keys)
 
 
 def _texts(value: object) -> Iterator[tuple[str, str]]:
@@ -204,9 +202,9 @@ def _noticed(
     hook: Hook | None = None,
     *,
     kind: NoticeKind = "interruption",
-) -> Sign:
+) -> Trigger:
     notice = Notice(instance_id, reason, at, hook, kind)
-    return Sign(f"{instance_id} {reason}", at, ids=frozenset({instance_id}), notice=notice)
+    return Trigger(f"{instance_id} {reason}", at, ids=frozenset({instance_id}), notice=notice)
 
 
 class _Fields:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.certificate import RENEW_WITHIN
+from chalicelib.core.network.candidates import chosen
 from chalicelib.core.network.limits import failover_needs
 from chalicelib.core.network.problems import is_ours
 from chalicelib.core.network.topology import DEFAULT_ROUTE
-from chalicelib.core.network.undeclared import own_ranges, refused, unanswered, way_out
+from chalicelib.core.network.undeclared import own_ranges, refused, remedy, unanswered
+from chalicelib.core.once import once
 from chalicelib.core.toml_reader import as_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from chalicelib.core.machines.machine import Inspection
-    from chalicelib.core.network.history import History
     from chalicelib.core.network.observation import Observation, Route, RouteTable, ScheduledEvent
     from chalicelib.core.network.topology import Table, Topology
 
@@ -48,32 +47,6 @@ def advise_on_declaration(topology: Topology, observation: Observation) -> tuple
     return tuple(sorted({*_ranges(topology, observation), *_riders(topology, observation)}))
 
 
-def advise_on_machines(
-    topology: Topology, observation: Observation, history: History, router_id: str
-) -> tuple[str, ...]:
-    """List what the candidates said of themselves, and what is stored for them, that Mooring cannot mend."""
-    at = observation.taken_at
-    words = {m.instance_id: word for m in history.machines if (word := m.fresh(at))}
-    found = list(_tunnel(router_id, words[router_id])) if router_id in words else []
-    ends = [(word.expires, f"the certificate on {i}") for i, word in words.items() if word.expires]
-    if observation.certificate:
-        ends.append((observation.certificate.ends, "the certificate that is stored, or its CA,"))
-    for moment, what in ends:
-        if moment - at <= RENEW_WITHIN:
-            days = (moment - at).days
-            when = f"ends in {days} day{'s' * (days > 1)}" if days > 0 else "has ended, or ends today"
-            found.append(f"{what} {when}: mooring secrets put {topology.name}")
-    return tuple(found)
-
-
-def _tunnel(router_id: str, word: Inspection) -> Iterator[str]:
-    if word.holds_address and word.tunnel != "CONNECTED":
-        state = f"OpenVPN says {word.tunnel}" if word.tunnel else "OpenVPN does not run"
-        yield f"{router_id} is the router and its tunnel is down: {state}; is the office's server up?"
-    if word.tunnel == "CONNECTED" and word.grown == 0:
-        yield f"{router_id} is connected, and nothing comes through the tunnel"
-
-
 def _main_table(observation: Observation) -> Iterator[str]:
     for table in observation.tables:
         extra = [r for r in table.routes if r.target != "local"] if table.main else []
@@ -86,29 +59,27 @@ def _undeclared_routes(topology: Topology, observation: Observation) -> Iterator
     declared = _declared(topology, observation)
     for table in observation.tables:
         entry = declared.get(table.id)
-        pinned = _pinned(topology, entry) if entry else frozenset()
+        pinned = topology.kept(entry) if entry else frozenset()
         for route in table.routes:
             if route.destination in pinned and route.origin == "CreateRoute":
                 continue
             if route.state == "blackhole":
                 yield f"route {table.id} {route.destination} -> {route.target} is a blackhole"
-            if entry and (shadowed := ", ".join(_shadowed(topology, pinned, route))):
+            if entry is None or route.target == "local":
+                continue
+            if shadowed := ", ".join(_shadowed(topology, pinned, route)):
                 yield f"route {table.id} {route.destination} -> {route.target} takes traffic meant for {shadowed}"
 
 
+@once
 def _declared(topology: Topology, observation: Observation) -> dict[str, Table]:
-    """Give each table that a declaration selects, by id, with the declaration."""
+    """Return each table that a declaration selects, by id, with the declaration."""
     return {t.id: entry for entry in topology.tables for t in observation.select(entry.selector)}
-
-
-def _pinned(topology: Topology, entry: Table) -> frozenset[str]:
-    default = {str(DEFAULT_ROUTE)} if entry.kind == "public" else set()
-    return frozenset(default | {str(d) for d in topology.router_destinations(entry)})
 
 
 def _shadowed(topology: Topology, pinned: frozenset[str], route: Route) -> Iterator[str]:
     """Find the office and VPN client networks that an undeclared route takes traffic from: the longest prefix wins."""
-    network = None if route.target == "local" else as_network(route.destination)
+    network = as_network(route.destination)
     if network is None or network == DEFAULT_ROUTE:
         return
     for remote in topology.remote_networks:
@@ -124,11 +95,13 @@ def _prefix_lists(topology: Topology, observation: Observation) -> Iterator[str]
     Those to a gateway endpoint are left out: their lists hold AWS's own public addresses.
     """
     declared = _declared(topology, observation)
-    for table in (t for t in observation.tables if t.id in declared):
+    for table in observation.tables:
+        lists = [route for route in table.routes if route.destination.startswith("pl-")]
+        if not lists or table.id not in declared:
+            continue
         targets = _pinned_targets(topology, table, declared[table.id])
-        for route in table.routes:
-            elsewhere = route.target not in targets and not route.target.startswith("vpce-")
-            if route.destination.startswith("pl-") and elsewhere:
+        for route in lists:
+            if route.target not in targets and not route.target.startswith("vpce-"):
                 yield (
                     f"route {table.id} {route.destination} -> {route.target} may take traffic meant for the office: "
                     "what that prefix list holds is unknown, and its more specific ranges win"
@@ -136,7 +109,7 @@ def _prefix_lists(topology: Topology, observation: Observation) -> Iterator[str]
 
 
 def _pinned_targets(topology: Topology, table: RouteTable, entry: Table) -> set[str]:
-    found = (table.static(str(destination)) for destination in topology.router_destinations(entry))
+    found = map(table.static, topology.pinned(entry))
     return {route.target for route in found if route}
 
 
@@ -147,9 +120,9 @@ def _ranges(topology: Topology, observation: Observation) -> Iterator[str]:
     if missing:
         has = ", ".join(map(str, local))
         yield f"vpc {topology.vpc_id} has {has}, not the declared {', '.join(missing)}"
-    for own in local:
+    for own in (own for own in local if own not in topology.cidrs):
         for remote in topology.remote_networks:
-            if own not in topology.cidrs and own.overlaps(remote):
+            if own.overlaps(remote):
                 part = "it" if remote.subnet_of(own) else "that part of it"
                 yield f"{remote} overlaps {own}, a range of the VPC's own: what is meant for {part} never leaves the VPC"
 
@@ -161,15 +134,16 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
             yield f"{rider}: whether the router forwards for it is not Mooring's to say"
         return
     for rider in unanswered(topology, observation):
-        yield f"{rider}: the office has no way back to it; {way_out(topology, observation, rider)}"
+        yield f"{rider}: the office has no way back to it; {remedy(topology, observation, rider)}"
 
 
 def _associations(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of other subnets' associations with declared tables that are in force no more, or not yet."""
-    settled = {subnet for table in observation.tables for subnet in table.associations}
     declared = _declared(topology, observation)
-    for table in observation.tables:
-        for subnet, state in table.unsettled.items() if table.id in declared else ():
+    unsettled = [table for table in observation.tables if table.unsettled and table.id in declared]
+    settled = {subnet for table in observation.tables for subnet in table.associations} if unsettled else ()
+    for table in unsettled:
+        for subnet, state in table.unsettled.items():
             if subnet not in settled and subnet not in topology.subnets:
                 yield f"the association of {subnet} with {table.id} is {state}"
 
@@ -186,8 +160,9 @@ _MEANS = {
 
 def _scheduled(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell what AWS has scheduled for a candidate, while there is time to replace it."""
-    for instance in observation.instances:
-        for event in instance.events if topology.preference(instance.tags) is not None else ():
+    ours = chosen(topology, observation)
+    for instance in (i for i in observation.instances if i.events and i.id in ours):
+        for event in instance.events:
             means = _MEANS.get(event.code, "it may be away then")
             yield f"{instance.id} has {_when(event)}: {means}; replace it before"
 
@@ -206,9 +181,9 @@ def _left_out(topology: Topology, observation: Observation) -> Iterator[str]:
 
 def _unreachable_instances(topology: Topology, observation: Observation) -> Iterator[str]:
     for instance in observation.instances:
-        subnets = {i.subnet_id for i in instance.interfaces[:1]}
-        public = subnets & topology.public_subnets.keys()
-        if instance.state == "running" and public and instance.public_address is None:
+        if instance.state != "running" or instance.public_address is not None or not instance.interfaces:
+            continue
+        if instance.interfaces[0].subnet_id in topology.public_subnets:
             yield f"{instance.id} sits in a public subnet without a public address: it has no internet"
 
 
@@ -244,5 +219,5 @@ def _untagged(topology: Topology, observation: Observation) -> Iterator[str]:
 
 
 def create_tags(resource_ids: Iterable[str], name: str, tag: str = TAG) -> str:
-    """Give the command that lets the deployed worker write these resources for a topology, or command these instances."""
+    """Return the command that lets the deployed worker write these resources for a topology, or command these instances."""
     return f"aws ec2 create-tags --resources {' '.join(resource_ids)} --tags Key={tag},Value={name}"

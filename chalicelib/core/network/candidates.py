@@ -4,38 +4,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.readiness import pinned_address, router_interface
+from chalicelib.core.network.interface import pinned_on, router_interface
+from chalicelib.core.once import once
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from chalicelib.core.network.observation import Instance, Interface, Observation
     from chalicelib.core.network.topology import Topology
 
 
-def candidates(topology: Topology, observation: Observation, unready: Collection[str] = ()) -> list[Instance]:
+def candidates(
+    topology: Topology, observation: Observation, unready: Collection[str] = ()
+) -> Sequence[Instance]:
     """List the instances that may be elected when eligible, the best first.
 
     By declared order; then without a risk that AWS told of, configured and online (`unready` names those that are not),
     prepared (the source/dest check is off already), oldest launch, id.
     """
-    ranked = []
-    for instance in observation.instances:
-        place = topology.preference(instance.tags)
-        if place is None:
-            continue
+    return _ranked(topology, observation, unready) if unready else _as_seen(topology, observation)
+
+
+@once
+def _as_seen(topology: Topology, observation: Observation) -> Sequence[Instance]:
+    return _ranked(topology, observation, ())
+
+
+def _ranked(topology: Topology, observation: Observation, unready: Collection[str]) -> Sequence[Instance]:
+    def rank(instance: Instance) -> tuple[int, bool, bool, bool, datetime, str]:
         interface = router_interface(topology, instance)
-        later = (
-            instance.risk is not None,
-            instance.id in unready,
-            interface is None or interface.source_dest_check,
-        )
-        ranked.append((place, later, instance.launched_at, instance.id, instance))
-    return [instance for *_, instance in sorted(ranked, key=lambda rank: rank[:-1])]
+        unprepared = interface is None or interface.source_dest_check
+        late, unsure = instance.id in unready, instance.risk is not None
+        return places[instance.id], unsure, late, unprepared, instance.launched_at, instance.id
+
+    places = chosen(topology, observation)
+    return tuple(sorted([i for i in observation.instances if i.id in places], key=rank))
+
+
+@once
+def chosen(topology: Topology, observation: Observation) -> dict[str, int]:
+    """Return the instances that are declared as candidates, by id, each with the place of its selector."""
+    places = ((i.id, topology.preference(i.tags)) for i in observation.instances)
+    return {instance_id: place for instance_id, place in places if place is not None}
 
 
 def ineligible(topology: Topology, observation: Observation, instance: Instance) -> str | None:
-    """Say why a candidate may not be the router, or None when it may.
+    """Return why a candidate may not be the router, or None when it may.
 
     An operator may overrule a notice, and none of the rest.
     """
@@ -43,12 +58,12 @@ def ineligible(topology: Topology, observation: Observation, instance: Instance)
 
 
 def _unlisted(instance: Instance) -> str | None:
-    """Say of a running instance that EC2's other listing does not have it: one of them is old, and which is unknown."""
+    """Name a running instance that EC2's other listing does not have: one of them is old, and which is unknown."""
     return f"{instance.id} is running in one of EC2's listings alone" if instance.listed is False else None
 
 
 def unable(topology: Topology, observation: Observation, instance: Instance) -> str | None:
-    """Say why an instance cannot carry: it does not run, fails its checks, or cannot hold every pin."""
+    """Return why an instance cannot carry: it does not run, fails its checks, or cannot hold every pin."""
     if instance.state != "running":
         return f"{instance.id} is {instance.state}"
     if instance.checks == "impaired":
@@ -57,7 +72,7 @@ def unable(topology: Topology, observation: Observation, instance: Instance) -> 
 
 
 def misplaced(topology: Topology, observation: Observation, instance: Instance) -> str | None:
-    """Say why a running instance cannot hold every pin, however healthy it is."""
+    """Return why a running instance cannot hold every pin, however healthy it is."""
     if topology.preference(instance.tags) is None:
         return f"{instance.id} is no candidate any more"
     interface = router_interface(topology, instance)
@@ -73,29 +88,29 @@ def misplaced(topology: Topology, observation: Observation, instance: Instance) 
 
 
 def noticed(instance: Instance) -> str | None:
-    """Say why AWS is about to take an instance, or None."""
+    """Return why AWS is about to take an instance, or None."""
     return f"{instance.id} {instance.notice}" if instance.notice else None
 
 
 def squatter_on(topology: Topology, observation: Observation, interface: Interface) -> str | None:
     """Find somebody else's Elastic IP where the declared one belongs: associating ours would throw it off."""
-    address = str(pinned_address(topology, interface))
     for elastic_ip in observation.elastic_ips:
-        if elastic_ip.allocation_id == topology.elastic_ip:
+        if elastic_ip.interface_id != interface.id or elastic_ip.allocation_id == topology.elastic_ip:
             continue
-        if (elastic_ip.interface_id, elastic_ip.private_address) == (interface.id, address):
+        if elastic_ip.private_address == pinned_on(topology, interface):
             return f"{elastic_ip.allocation_id} ({elastic_ip.public_address})"
     return None
 
 
+@once
 def follows(topology: Topology, observation: Observation) -> dict[str, int]:
     """Count the pins that lead to each interface: the routes through the router, and the Elastic IP; "" for those missing."""
     held: dict[str, int] = {}
     for declared in topology.tables:
-        destinations = topology.router_destinations(declared)
+        destinations = topology.pinned(declared)
         for table in observation.select(declared.selector):
             for destination in destinations:
-                route = table.static(str(destination))
+                route = table.static(destination)
                 target = route.target if route else ""
                 held[target] = held.get(target, 0) + 1
     elastic_ip = observation.elastic_ip(topology.elastic_ip)

@@ -58,7 +58,7 @@ class AssociateAddress:
 
 @dataclass(frozen=True, slots=True)
 class AssociateRouteTable:
-    """Give a subnet its declared table; `association_id` is the explicit association to replace, if any.
+    """Return a subnet its declared table; `association_id` is the explicit association to replace, if any.
 
     `waits_for` is the subject of the default route that the table has to get first: a subnet keeps its way out.
     """
@@ -73,7 +73,7 @@ class AssociateRouteTable:
 
 @dataclass(frozen=True, slots=True)
 class AssociateDhcpOptions:
-    """Give the VPC its declared DHCP options."""
+    """Return the VPC its declared DHCP options."""
 
     vpc_id: str
     options_id: str
@@ -93,7 +93,7 @@ class RevokeIngress:
 
 @dataclass(frozen=True, slots=True)
 class PushConfig:
-    """Give a candidate its configuration; `was` is the digest in force, `address` its private one, `confirm_within` seconds."""
+    """Return a candidate its configuration; `was` is the digest in force, `address` its private one, `confirm_within` seconds."""
 
     instance_id: str
     address: str
@@ -117,7 +117,7 @@ NetworkChange: TypeAlias = (
 Change: TypeAlias = NetworkChange | PushConfig
 
 
-def subject(change: Change) -> str:
+def resource_key(change: Change) -> str:
     """Name what a change touches: two changes of one subject are about the same thing."""
     match change:
         case DisableSourceDestCheck():
@@ -142,19 +142,19 @@ def line(change: Change) -> str:
     """Print a change without its reason, as in `~ route rtb-a 0.0.0.0/0: eni-old -> eni-new`."""
     match change:
         case DisableSourceDestCheck():
-            return f"~ {subject(change)}: on -> off"
+            return f"~ {resource_key(change)}: on -> off"
         case CreateRoute():
-            return f"+ {subject(change)} -> {change.target}"
+            return f"+ {resource_key(change)} -> {change.target}"
         case ReplaceRoute():
-            return f"~ {subject(change)}: {change.was} -> {change.target}"
+            return f"~ {resource_key(change)}: {change.was} -> {change.target}"
         case AssociateAddress():
-            return f"~ {subject(change)}: {change.was or 'nowhere'} -> {change.interface_id} {change.private_address}"
+            return f"~ {resource_key(change)}: {change.was or 'nowhere'} -> {change.interface_id} {change.private_address}"
         case AssociateRouteTable():
-            return f"~ {subject(change)}: {change.was or 'no table'} -> {change.table_id}"
+            return f"~ {resource_key(change)}: {change.was or 'no table'} -> {change.table_id}"
         case AssociateDhcpOptions():
-            return f"~ {subject(change)}: {change.was or 'none'} -> {change.options_id}"
+            return f"~ {resource_key(change)}: {change.was or 'none'} -> {change.options_id}"
         case RevokeIngress():
-            return f"- {subject(change)}: {change.was}"
+            return f"- {resource_key(change)}: {change.was}"
         case PushConfig():
             was, wanted = short(change.was), short(change.bundle.digest)
             trial = (
@@ -162,7 +162,7 @@ def line(change: Change) -> str:
                 if change.confirm_within
                 else ""
             )
-            return f"~ {subject(change)}: {was} -> {wanted}{trial}"
+            return f"~ {resource_key(change)}: {was} -> {wanted}{trial}"
         case _:
             assert_never(change)
 
@@ -189,7 +189,7 @@ def short(digest: str | None) -> str:
 
 
 def digest(changes: Iterable[Change]) -> str:
-    """Give 32 hex digits that stand for what a plan changes in the network: its lines, whatever their order and reasons.
+    """Return 32 hex digits that stand for what a plan changes in the network: its lines, whatever their order and reasons.
 
     A configuration is no part of it: what is due to a machine changes with every word the machine says.
     """

@@ -11,12 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import NoEligibleRouter, ObservationError
-from chalicelib.core.machines.readiness import router_interface
 from chalicelib.core.network.candidates import candidates, follows, ineligible, misplaced, noticed, unable
 from chalicelib.core.network.history import READ_LAG, Cause, History, Sighting
+from chalicelib.core.network.interface import router_interface
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from chalicelib.core.machines.readiness import Readiness
@@ -109,7 +109,7 @@ def elect(
 
 
 def seat(topology: Topology, observation: Observation, router_id: str | None) -> Election:
-    """Give the election that was decided, as a later look shows it; nothing is judged anew.
+    """Return the election that was decided, as a later look shows it; nothing is judged anew.
 
     Raises:
         ObservationError: the router, or its interface, is not to be seen.
@@ -124,7 +124,7 @@ def seat(topology: Topology, observation: Observation, router_id: str | None) ->
 
 
 def hold(topology: Topology, observation: Observation, history: History, why: str) -> Election | None:
-    """Give the election in which the router stays and is repaired in place; None where it does not run."""
+    """Return the election in which the router stays and is repaired in place; None where it does not run."""
     router = observation.instance(history.router)
     interface = router_interface(topology, router) if router else None
     if router is None or interface is None or not interface.addresses:
@@ -135,7 +135,7 @@ def hold(topology: Topology, observation: Observation, history: History, why: st
 
 
 def _idle(readiness: Readiness, fit: list[Instance]) -> frozenset[str]:
-    """Give those that say they do not forward, where another that is fit says that it does: routes right, no traffic."""
+    """Return those that say they do not forward, where another that is fit says that it does: routes right, no traffic."""
     others = any(c.id in readiness.forwarding for c in fit)
     return readiness.idle if others else frozenset()
 
@@ -144,7 +144,7 @@ def _named(
     topology: Topology,
     observation: Observation,
     history: History,
-    standing: tuple[list[Instance], dict[str, str]],
+    standing: tuple[Sequence[Instance], dict[str, str]],
     to: str,
     *,
     force: bool,
@@ -172,7 +172,7 @@ def _named(
 def _first(
     topology: Topology,
     observation: Observation,
-    found: list[Instance],
+    found: Sequence[Instance],
     eligible: list[Instance],
     against: dict[str, str],
 ) -> Election:
@@ -223,7 +223,7 @@ def _leave(
 
 
 def _contradiction(history: History, router: Instance, at: datetime) -> str:
-    """Say how readings contradict each other, or what is known, about whether the incumbent runs; "" where they do not."""
+    """Return how readings contradict each other, or what is known, about whether the incumbent runs; "" where they do not."""
     if history.outdates(router):
         return f"{router.id} was shown as it was before its last launch"
     if router.state == "pending" and not history.settled(at) and router.launched_at < (history.since or at):
@@ -307,6 +307,6 @@ def _nobody(topology: Topology, against: dict[str, str], why: str = "") -> str:
     return "no eligible router: " + ("; ".join(reasons) or f"no instance is tagged {tags}")
 
 
-def _choices(found: list[Instance], against: dict[str, str]) -> str:
+def _choices(found: Sequence[Instance], against: dict[str, str]) -> str:
     names = ", ".join(c.id for c in found if c.id not in against)
     return f"eligible now: {names}" if names else "no candidate is eligible now; see `mooring status`"

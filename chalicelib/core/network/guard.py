@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import timedelta
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Literal, TypeAlias, assert_never
 
-from chalicelib.core.machines.readiness import router_interface
 from chalicelib.core.network.candidates import candidates
 from chalicelib.core.network.change import (
     AssociateAddress,
@@ -21,9 +19,11 @@ from chalicelib.core.network.change import (
     ReplaceRoute,
     RevokeIngress,
     line,
-    subject,
+    resource_key,
 )
+from chalicelib.core.network.interface import router_interface
 from chalicelib.core.network.topology import DEFAULT_ROUTE
+from chalicelib.core.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ class Refusal:
 
     guard: GuardName
     reason: str
-    way_out: str
+    remedy: str
     forceable: bool = True
 
 
@@ -68,7 +68,7 @@ class Judgement:
 
     def allows(self, change: Change) -> bool:
         """Whether a change may be made."""
-        return subject(change) not in self.refused
+        return resource_key(change) not in self.refused
 
 
 def judge(
@@ -85,7 +85,9 @@ def judge(
     `force` overrides the guard that an operator may overrule here: the blast radius.
     """
     if pause := paused(topology, history, observation.taken_at):
-        return Judgement({subject(change): pause for change in plan.changes})
+        return Judgement({resource_key(change): pause for change in plan.changes})
+    if not plan.changes:
+        return Judgement()
     refused = _foreign(topology, observation, election, plan.changes)
     if not force:
         refused |= _blast_radius(topology, observation, history, plan.changes)
@@ -93,7 +95,7 @@ def judge(
 
 
 def hold_down(topology: Topology, history: History, election: Election, at: datetime) -> Refusal | None:
-    """Say why the router may not be left now, though an election left it.
+    """Return why the router may not be left now, though an election left it.
 
     A router that does not run is never held on to, an operator's own moves neither count nor wait, and leaving one that
     is unfit is only slowed when it happens again and again.
@@ -128,21 +130,22 @@ def _flapping(history: History, election: Election, at: datetime) -> Refusal | N
     return Refusal("flapping", reason, "find out what ails the candidates, then apply with --force, or wait")
 
 
+@once
 def scope(topology: Topology, observation: Observation) -> str:
-    """Give 32 hex digits that stand for what is declared to be pinned, and in which tables it is: what a decision covers."""
+    """Return 32 hex digits that stand for what is declared to be pinned, and in which tables it is: what a decision covers."""
     parts = [topology.elastic_ip, topology.dhcp_options or "", topology.internet_gateway]
     for declared in topology.tables:
         tables = ",".join(table.id for table in observation.select(declared.selector))
-        destinations = ",".join(map(str, topology.router_destinations(declared)))
+        destinations = ",".join(topology.pinned(declared))
         parts.append(f"{declared.kind} {tables} {destinations} {','.join(sorted(declared.subnets))}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def paused(topology: Topology, history: History, at: datetime) -> Refusal | None:
-    """Give the refusal of everything while a pause is in force, be it declared or ordered."""
+    """Return the refusal of everything while a pause is in force, be it declared or ordered."""
     if topology.paused:
-        way_out = "declare it again with paused = false"
-        return Refusal("paused", "the topology is declared paused", way_out, forceable=False)
+        remedy = "declare it again with paused = false"
+        return Refusal("paused", "the topology is declared paused", remedy, forceable=False)
     if pause := history.paused(at):
         return Refusal("paused", str(pause), f"mooring resume {topology.name}", forceable=False)
     return None
@@ -171,8 +174,8 @@ def _blast_radius(
     ):
         if count > limit:
             reason = f"{count} {what} at once; limits.{what} allows {limit}"
-            way_out = f"read the plan, then apply with --force or raise limits.{what}"
-            return {subject(change): Refusal("blast-radius", reason, way_out) for change in taken}
+            remedy = f"read the plan, then apply with --force or raise limits.{what}"
+            return {resource_key(change): Refusal("blast-radius", reason, remedy) for change in taken}
     return {}
 
 
@@ -205,26 +208,36 @@ def _foreign(
     found = candidates(topology, observation)
     owned = {c.id for c in found} | {i.id for c in found if (i := router_interface(topology, c))}
     owned |= {election.interface.id} if election.interface else set()
-    way_out = "this is a fault of Mooring's: report it with this plan"
+    pinned = {str(DEFAULT_ROUTE), *(d for t in topology.tables for d in topology.pinned(t))}
+    remedy = "this is a fault of Mooring's: report it with this plan"
     return {
-        subject(change): Refusal(
-            "foreign", f"{line(change)} touches what {topology.name} does not own", way_out, forceable=False
+        resource_key(change): Refusal(
+            "foreign", f"{line(change)} touches what {topology.name} does not own", remedy, forceable=False
         )
         for change in changes
-        if not _ours(topology, election, change, tables, owned)
+        if not _ours(topology, election, change, tables, owned, pinned)
     }
 
 
-def _ours(topology: Topology, election: Election, change: Change, tables: set[str], owned: set[str]) -> bool:
-    """Say whether a change touches only what is declared; `owned` are the candidates and their interfaces."""
+def _ours(
+    topology: Topology,
+    election: Election,
+    change: Change,
+    tables: set[str],
+    owned: set[str],
+    pinned: set[str],
+) -> bool:
+    """Return whether a change touches only what is declared.
+
+    `owned` are the candidates and their interfaces, `pinned` the declared destinations.
+    """
     match change:
         case DisableSourceDestCheck():
             return change.interface_id in owned
         case CreateRoute() | ReplaceRoute():
-            declared = {d for t in topology.tables for d in topology.router_destinations(t)} | {DEFAULT_ROUTE}
             targets = {election.interface and election.interface.id, topology.internet_gateway}
             ours = change.table_id in tables and change.target in targets
-            return ours and IPv4Network(change.destination) in declared
+            return ours and change.destination in pinned
         case AssociateAddress():
             wanted = (topology.elastic_ip, election.interface and election.interface.id)
             return (change.allocation_id, change.interface_id) == wanted

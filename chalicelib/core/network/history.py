@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from chalicelib.core.machines.machine import Machine
-from chalicelib.core.messages.event import TOO_OLD
+from chalicelib.core.network.notice import TOO_OLD
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
     from datetime import datetime
 
-    from chalicelib.core.messages.message import Hook, Notice
+    from chalicelib.core.network.notice import Hook, Notice
     from chalicelib.core.network.observation import Instance, Observation, ScheduledEvent
 
 READ_LAG = timedelta(minutes=5)
@@ -48,7 +48,7 @@ class Pause:
 
     @property
     def state(self) -> str:
-        """Say that it is paused, and until when, if that is known."""
+        """Return that it is paused, and until when, if that is known."""
         return "paused" + (f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "")
 
 
@@ -92,25 +92,26 @@ class History:
     sighting: Sighting | None = None
 
     def machine(self, instance_id: str) -> Machine:
-        """Give what is known of a candidate's operating system; of one never met, nothing."""
+        """Return what is known of a candidate's operating system; of one never met, nothing."""
         known = (machine for machine in self.machines if machine.instance_id == instance_id)
         return next(known, None) or Machine(instance_id)
 
     def knows(self, machine: Machine) -> History:
-        """Give the history with this word on a machine instead of the one before."""
+        """Return the history with this word on a machine instead of the one before."""
         others = (m for m in self.machines if m.instance_id != machine.instance_id)
         machines = sorted((*others, machine), key=lambda m: m.instance_id)
         return replace(self, machines=tuple(machines))
 
     def learned(self, machines: Iterable[Machine], gone: Container[str] = ()) -> History:
-        """Give the history with these words on machines, and nothing of those that are gone."""
-        known = replace(self, machines=tuple(m for m in self.machines if m.instance_id not in gone))
+        """Return the history with these words on machines, and nothing of those that are gone."""
+        left = tuple(m for m in self.machines if m.instance_id not in gone)
+        known = self if left == self.machines else replace(self, machines=left)
         for machine in machines:
             known = known.knows(machine)
         return known
 
     def paused(self, at: datetime) -> Pause | None:
-        """Give the pause in force at a moment; one that ran out is no pause."""
+        """Return the pause in force at a moment; one that ran out is no pause."""
         if self.pause and (self.pause.until is None or at < self.pause.until):
             return self.pause
         return None
@@ -120,8 +121,9 @@ class History:
         return self.since is None or at - self.since >= READ_LAG
 
     def decided(self, instance: Instance | None, at: datetime, cause: Cause, *, insisted: bool) -> History:
-        """Give the history after a decision; None leaves the router that was, where nobody may follow it."""
+        """Return the history after a decision; None leaves the router that was, where nobody may follow it."""
         recent = at - REMEMBERED
+        stays = instance is None or instance.id == self.router
         after = replace(
             self,
             revision=self.revision + 1,
@@ -129,21 +131,18 @@ class History:
             sighting=None,
             moves=_after(self.moves, recent, at if cause == "unwanted" else None),
             leaves=_after(self.leaves, recent, at if cause == "unfit" else None),
-        )
-        if instance is None:
-            return after
-        stays = instance.id == self.router
-        return replace(
-            after,
-            router=instance.id,
+            router=instance.id if instance else self.router,
             since=self.since if stays else at,
             launched_at=self.launched_at if stays else None,
-            insisted_at=at if insisted else self.insisted_at if stays else None,
-        ).met(instance)
+            insisted_at=at if insisted and instance else self.insisted_at if stays else None,
+        )
+        return after.met(instance) if instance else after
 
     def met(self, router: Instance) -> History:
-        """Give the history with the launch in which the router was seen running."""
+        """Return the history with the launch in which the router was seen running."""
         if router.id != self.router or router.state != "running" or self.outdates(router):
+            return self
+        if router.launched_at == self.launched_at:
             return self
         return replace(self, launched_at=router.launched_at)
 
@@ -160,10 +159,12 @@ class History:
         return instance.launched_at < self.launched_at
 
     def surviving(self, observation: Observation) -> History:
-        """Give the history without notices that have ended, and without what is known of instances that are gone.
+        """Return the history without notices that have ended, and without what is known of instances that are gone.
 
         One that a listing leaves out may be younger than the listing: what is of late about it stays.
         """
+        if not self.notices and not self.machines:
+            return self
         at = observation.taken_at
         alive = {instance.id for instance in observation.instances}
         return replace(
@@ -177,7 +178,7 @@ class History:
         )
 
     def noticed(self, notice: Notice) -> History:
-        """Give the history with AWS's word on an instance: the latest of each kind, and none from before it was in service."""
+        """Return the history with AWS's word on an instance: the latest of each kind, and none from before it was in service."""
         mine = {n.kind: n for n in self.notices if n.instance_id == notice.instance_id}
         known = mine.get(notice.kind)
         if known and known.at >= notice.at:
@@ -190,13 +191,13 @@ class History:
         return self if after == self else after
 
     def completed(self, hook: Hook) -> History:
-        """Give the history in which nothing waits for a hook any more."""
+        """Return the history in which nothing waits for a hook any more."""
         return replace(
             self, notices=tuple(replace(n, hook=None) if n.hook == hook else n for n in self.notices)
         )
 
     def mark(self, observation: Observation) -> Observation:
-        """Give a snapshot in which every instance carries what AWS has said of it, as far as that is in force."""
+        """Return a snapshot in which every instance carries what AWS has said of it, as far as that is in force."""
         said = {notice.instance_id for notice in self.notices}
         if not said and not any(i.events for i in observation.instances):
             return observation

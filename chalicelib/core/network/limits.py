@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.readiness import router_interface
+from chalicelib.core.network.interface import router_interface
 from chalicelib.core.network.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def takeover_needs(topology: Topology, observation: Observation) -> dict[str, in
 
 
 def _tables(observation: Observation, entry: Table) -> list[RouteTable]:
-    """Give the tables that a declaration may write: never the main one."""
+    """Return the tables that a declaration may write: never the main one."""
     return [table for table in observation.select(entry.selector) if not table.main]
 
 

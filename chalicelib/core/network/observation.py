@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.core.once import derived
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from chalicelib.core.machines.certificate import CertificateRecord
     from chalicelib.core.machines.machine import Agent
-    from chalicelib.core.network.topology import TableSelector
+    from chalicelib.core.network.topology import TableSelector, Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Route:
     origin: str = "CreateRoute"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RouteTable:
     """One route table; `associations` maps subnet id to the explicit association's id.
 
@@ -39,8 +42,12 @@ class RouteTable:
 
     def static(self, destination: str) -> Route | None:
         """Find the route somebody created for a destination; a propagated one does not count."""
-        found = (r for r in self.routes if r.destination == destination and r.origin == "CreateRoute")
-        return next(found, None)
+        return self._static.get(destination)
+
+    @derived
+    def _static(self) -> dict[str, Route]:
+        """Those that somebody created, by destination; the first of each, though EC2 lists but one."""
+        return {r.destination: r for r in reversed(self.routes) if r.origin == "CreateRoute"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ class IngressRule:
         return (self.protocol, self.from_port, self.to_port, self.source) == ("tcp", 22, 22, "0.0.0.0/0")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observation:
     """One snapshot of everything a decision may lean on; `taken_at` is when its first call was sent, UTC.
 
@@ -165,26 +172,68 @@ class Observation:
     unread: dict[str, str] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
 
-    def select(self, selector: TableSelector) -> list[RouteTable]:
+    def select(self, selector: TableSelector) -> tuple[RouteTable, ...]:
         """Find the tables an id or tags select, by id: AWS lists in any order; none when they are not in this VPC."""
-        if isinstance(selector, str):
-            return [t for t in self.tables if t.id == selector]
-        return sorted((t for t in self.tables if selector.match(t.tags)), key=lambda table: table.id)
+        found = self._selected.get(selector)
+        if found is None:
+            if isinstance(selector, str):
+                found = tuple(t for t in self._by_id if t.id == selector)
+            else:
+                found = tuple(t for t in self._by_id if selector.match(t.tags))
+            self._selected[selector] = found
+        return found
 
     def instance(self, instance_id: str | None) -> Instance | None:
         """Find an instance by its id."""
-        return next((i for i in self.instances if i.id == instance_id), None)
+        return self._instances.get(instance_id)
 
     def table_of(self, subnet_id: str) -> RouteTable | None:
         """Find the table in force for a subnet: its explicit association, else the main table."""
-        explicit = (t for t in self.tables if subnet_id in t.associations)
-        return next(explicit, None) or next((t for t in self.tables if t.main), None)
+        return self._explicit.get(subnet_id) or self._main
 
     def owner_of(self, interface_id: str) -> Instance | None:
         """Find the instance an interface is attached to."""
-        owners = (i for i in self.instances if any(n.id == interface_id for n in i.interfaces))
-        return next(owners, None)
+        for instance in self.instances:
+            for interface in instance.interfaces:
+                if interface.id == interface_id:
+                    return instance
+        return None
 
     def elastic_ip(self, allocation_id: str) -> ElasticIp | None:
         """Find an Elastic IP by its allocation id."""
-        return next((e for e in self.elastic_ips if e.allocation_id == allocation_id), None)
+        for elastic_ip in self.elastic_ips:
+            if elastic_ip.allocation_id == allocation_id:
+                return elastic_ip
+        return None
+
+    @derived
+    def ranges(self) -> dict[str, str]:
+        """The CIDRs of the subnets that were read, by subnet id."""
+        return {s.id: s.cidr for s in self.subnets or ()}
+
+    # What is looked for is indexed once, by the first who asks; where an id is listed twice, the first counts.
+
+    @derived
+    def _by_id(self) -> list[RouteTable]:
+        return sorted(self.tables, key=lambda table: table.id)
+
+    @derived
+    def _selected(self) -> dict[TableSelector, tuple[RouteTable, ...]]:
+        return {}
+
+    @derived
+    def _instances(self) -> dict[str | None, Instance]:
+        return {i.id: i for i in reversed(self.instances)}
+
+    @derived
+    def _explicit(self) -> dict[str, RouteTable]:
+        return {subnet_id: t for t in reversed(self.tables) for subnet_id in t.associations}
+
+    @derived
+    def _main(self) -> RouteTable | None:
+        return next((t for t in self.tables if t.main), None)
+
+    @derived
+    def answers(self) -> dict[Callable[..., Any], tuple[Topology, Any]]:
+        """What `once` has worked out, by function, and for which declaration."""
+        return {}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
-from chalicelib.core.machines.readiness import pinned_address, router_interface
 from chalicelib.core.network.candidates import candidates, ineligible, squatter_on
 from chalicelib.core.network.change import (
     AssociateAddress,
@@ -18,18 +16,20 @@ from chalicelib.core.network.change import (
     NetworkChange,
     ReplaceRoute,
     RevokeIngress,
-    subject,
+    resource_key,
 )
+from chalicelib.core.network.interface import pinned_on, router_interface
 from chalicelib.core.network.problems import absent_subnets, find_problems
 from chalicelib.core.network.topology import DEFAULT_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from ipaddress import IPv4Network
 
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.observation import Interface, Observation, Route, RouteTable
     from chalicelib.core.network.topology import Table, Topology
+
+_DEFAULT = str(DEFAULT_ROUTE)
 
 GATEWAYS = ("igw-", "eigw-", "cagw-")
 """Targets that carry nothing for who has no public address of its own."""
@@ -51,7 +51,9 @@ class Plan(Generic[Kind_co]):
     waiting: tuple[str, ...] = ()
 
     def __add__(self, other: Plan[Other]) -> Plan[Kind_co | Other]:
-        """Give both plans as one, this one's changes first."""
+        """Return both plans as one, this one's changes first."""
+        if not (other.changes or other.problems or other.waiting):
+            return self
         return Plan(
             (*self.changes, *other.changes),
             (*self.problems, *other.problems),
@@ -105,7 +107,7 @@ def _waiting(election: Election) -> tuple[str, ...]:
 class _Pins:
     """What routes are planned with: `seat` is the interface they lead to, None where they stay as they are.
 
-    `arrives` is whether the Elastic IP is there: yes, with the change of that subject, or not at all.
+    `arrives` is whether the Elastic IP is there: yes, with the change of that resource_key, or not at all.
     """
 
     topology: Topology
@@ -118,8 +120,8 @@ class _Pins:
 def _arrives(
     topology: Topology, observation: Observation, seat: Interface | None, address: list[NetworkChange | str]
 ) -> bool | str:
-    """Say whether the Elastic IP is where packets will leave from: it is, it comes with a change, or it cannot come."""
-    coming = next((subject(step) for step in address if not isinstance(step, str)), None)
+    """Return whether the Elastic IP is where packets will leave from: it is, it comes with a change, or it cannot come."""
+    coming = next((resource_key(step) for step in address if not isinstance(step, str)), None)
     elastic_ip = observation.elastic_ip(topology.elastic_ip)
     return coming or (elastic_ip is not None and seat is not None and elastic_ip.interface_id == seat.id)
 
@@ -134,18 +136,23 @@ def _standbys(topology: Topology, observation: Observation, election: Election) 
     router_id = election.router.id if election.router else None
     for standby in candidates(topology, observation):
         interface = router_interface(topology, standby)
-        if standby.id == router_id or interface is None or ineligible(topology, observation, standby):
+        if standby.id == router_id or interface is None or not interface.source_dest_check:
             continue
-        if interface.source_dest_check:
+        if not ineligible(topology, observation, standby):
             yield DisableSourceDestCheck(interface.id, f"{standby.id} stands by")
 
 
 def _resolve(topology: Topology, observation: Observation) -> tuple[_Declared, list[str]]:
     """Find the tables that each declaration selects and Mooring may write: never the main one, nor one claimed twice."""
     selected = [(declared, observation.select(declared.selector)) for declared in topology.tables]
-    claims = Counter(table.id for _, tables in selected for table in tables)
-    problems = []
+    claims: dict[str, int] = {}
+    for table in (table for _, tables in selected for table in tables):
+        claims[table.id] = claims.get(table.id, 0) + 1
+    writable, problems = [], []
     for declared, tables in selected:
+        writable.append((declared, [t for t in tables if not t.main and claims[t.id] == 1]))
+        if tables and len(writable[-1][1]) == len(tables):
+            continue
         what = f"{declared.kind} table {declared.selector}"
         problems += [] if tables else [f"{what} is not in this VPC"]
         problems += [
@@ -156,7 +163,6 @@ def _resolve(topology: Topology, observation: Observation) -> tuple[_Declared, l
             for t in tables
             if claims[t.id] > 1
         ]
-    writable = [(d, [t for t in tables if not t.main and claims[t.id] == 1]) for d, tables in selected]
     return writable, problems
 
 
@@ -165,24 +171,25 @@ def _routes(pins: _Pins, declared: _Declared, *, defaults: bool) -> Iterator[Net
     for entry, tables in declared:
         if not tables:
             continue
-        wanted: list[tuple[IPv4Network, str]] = []
+        wanted: list[tuple[str, str]] = []
         if entry.kind == "public" and not defaults:
-            wanted = [(DEFAULT_ROUTE, pins.topology.internet_gateway)]
+            wanted = [(_DEFAULT, pins.topology.internet_gateway)]
         if pins.seat:
-            through = pins.topology.router_destinations(entry)
+            through = pins.topology.pinned(entry)
             private = entry.kind == "private"
-            wanted += [(d, pins.seat.id) for d in through if (private and d == DEFAULT_ROUTE) is defaults]
+            wanted += [(d, pins.seat.id) for d in through if (private and d == _DEFAULT) is defaults]
         for table in tables:
             for destination, target in wanted:
-                yield from _route(pins, table, destination, target)
+                present = table.static(destination)
+                if present is None or present.target != target or present.state == "blackhole":
+                    yield from _route(pins, table, destination, target)
 
 
-def _route(
-    pins: _Pins, table: RouteTable, destination: IPv4Network, target: str
-) -> Iterator[NetworkChange | str]:
-    present = table.static(str(destination))
+def _route(pins: _Pins, table: RouteTable, destination: str, target: str) -> Iterator[NetworkChange | str]:
+    """Mend a route that is not as it should be, or say what keeps it so."""
+    present = table.static(destination)
     if present is None:
-        yield CreateRoute(table.id, str(destination), target, "it is missing")
+        yield CreateRoute(table.id, destination, target, "it is missing")
     elif present.target != target:
         reason = f"{present.target} is not the declared target"
         waits_for = None
@@ -194,12 +201,12 @@ def _route(
                     yield f"what leads to {present.target} stays there until the elastic ip can come to the router"
                     return
                 waits_for = str(pins.arrives)
-        yield ReplaceRoute(table.id, str(destination), target, present.target, reason, waits_for)
-    elif present.state == "blackhole":
+        yield ReplaceRoute(table.id, destination, target, present.target, reason, waits_for)
+    else:
         yield f"route {table.id} {destination} leads to {target} as declared, but AWS calls it a blackhole"
 
 
-def _carries(pins: _Pins, destination: IPv4Network, present: Route) -> bool:
+def _carries(pins: _Pins, destination: str, present: Route) -> bool:
     """Whether a route leads to something alive that is no candidate of ours and may carry there, such as a NAT gateway.
 
     An interface of no instance here is a dead router's, whatever an old listing calls its route; no gateway carries for
@@ -208,7 +215,7 @@ def _carries(pins: _Pins, destination: IPv4Network, present: Route) -> bool:
     if present.state == "blackhole" or present.target.startswith(GATEWAYS):
         return False
     if present.target.startswith("nat-"):
-        return destination == DEFAULT_ROUTE
+        return destination == _DEFAULT
     owner = pins.observation.owner_of(present.target)
     if owner is None:
         return not present.target.startswith("eni-")
@@ -224,7 +231,7 @@ def _elastic_ip(
         return
     if seat is None:
         return
-    address = str(pinned_address(topology, seat))
+    address = pinned_on(topology, seat)
     if (elastic_ip.interface_id, elastic_ip.private_address) == (seat.id, address):
         return
     if squatter_on(
@@ -247,12 +254,12 @@ def _elastic_ip(
 def _associations(
     topology: Topology, observation: Observation, declared: _Declared, steps: Iterable[NetworkChange | str]
 ) -> Iterator[NetworkChange | str]:
-    """Give subnets their declared tables, as soon as those have a way out."""
+    """Return subnets their declared tables, as soon as those have a way out."""
     absent = absent_subnets(topology, observation)
     made = {
         step.table_id: step
         for step in steps
-        if isinstance(step, CreateRoute | ReplaceRoute) and step.destination == str(DEFAULT_ROUTE)
+        if isinstance(step, CreateRoute | ReplaceRoute) and step.destination == _DEFAULT
     }
     for entry, tables in declared:
         if entry.subnets and len(tables) > 1:
@@ -264,7 +271,7 @@ def _associations(
             if subnet_id in absent or (current and current.id == tables[0].id):
                 continue
             default = made.get(tables[0].id)
-            if default is None and tables[0].static(str(DEFAULT_ROUTE)) is None:
+            if default is None and tables[0].static(_DEFAULT) is None:
                 yield f"subnet {subnet_id} waits for {tables[0].id}, which has no default route yet"
                 continue
             was = current.id if current else None
@@ -272,7 +279,7 @@ def _associations(
             carries = (
                 isinstance(default, ReplaceRoute) and default.waits_for
             )  # what it leads to now stays a way out
-            waits_for = subject(default) if default and not carries else None
+            waits_for = resource_key(default) if default and not carries else None
             reason = f"{was or 'no table'} is not its declared table"
             yield AssociateRouteTable(subnet_id, tables[0].id, association, was, reason, waits_for)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.core.machines.readiness import pinned_address, router_interface
+from chalicelib.core.network.candidates import chosen
+from chalicelib.core.network.interface import pinned_on, router_interface
 from chalicelib.core.network.topology import Tags
-from chalicelib.core.network.undeclared import refused, way_out
+from chalicelib.core.network.undeclared import refused, remedy
+from chalicelib.core.once import once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,16 +55,17 @@ def find_problems(topology: Topology, observation: Observation) -> tuple[str, ..
     return tuple(dict.fromkeys(found))
 
 
+@once
 def absent_subnets(topology: Topology, observation: Observation) -> frozenset[str]:
-    """Give the declared subnets that are not in this VPC, and so cannot be associated; none when subnets were not read."""
+    """Return the declared subnets that are not in this VPC, and so cannot be associated; none when subnets were not read."""
     if observation.subnets is None:
         return frozenset()
-    there = {s.id for s in observation.subnets} | {s.id for s in observation.skipped}
+    there = observation.ranges.keys() | {s.id for s in observation.skipped}
     return frozenset(topology.subnets.keys() - there)
 
 
 def is_ours(topology: Topology, skipped: Skipped) -> bool:
-    """Say whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate.
+    """Return whether something that could not be understood is declared: by its id, or by the tags of a table or a candidate.
 
     Of rules only those of the declared security group are read.
     """
@@ -85,7 +88,7 @@ def is_ours(topology: Topology, skipped: Skipped) -> bool:
 
 
 def _prefix(skipped: Skipped) -> str:
-    """Give what its id begins with, or would begin with if it had one."""
+    """Return what its id begins with, or would begin with if it had one."""
     return skipped.id.partition("-")[0] or _PREFIXES.get(skipped.kind, "")
 
 
@@ -103,7 +106,7 @@ def _not_understood(topology: Topology, observation: Observation) -> Iterator[st
 
 def _subnets(topology: Topology, observation: Observation) -> Iterator[str]:
     absent = absent_subnets(topology, observation)
-    seen = {s.id: s.cidr for s in observation.subnets or ()}
+    seen = observation.ranges
     for entry in topology.tables:
         for subnet_id, cidr in entry.subnets.items():
             if subnet_id in absent:
@@ -120,8 +123,9 @@ def _subnets(topology: Topology, observation: Observation) -> Iterator[str]:
 
 def _unsettled(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of declared subnets whose association is in force no more, or not yet, and that have no other."""
-    settled = {subnet_id for table in observation.tables for subnet_id in table.associations}
-    for table in observation.tables:
+    unsettled = [table for table in observation.tables if table.unsettled]
+    settled = {s for table in observation.tables for s in table.associations} if unsettled else set()
+    for table in unsettled:
         for subnet_id, state in sorted(table.unsettled.items()):
             if subnet_id in topology.subnets and subnet_id not in settled:
                 yield (
@@ -134,14 +138,15 @@ def _riders(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of subnets that the routes lead to a router which refuses them; without a tunnel its rules are not ours."""
     for rider in refused(topology, observation) if topology.tunnel else ():
         yield (
-            f"{rider}: the router refuses its packets (MOORING-REFUSED); {way_out(topology, observation, rider)}"
+            f"{rider}: the router refuses its packets (MOORING-REFUSED); {remedy(topology, observation, rider)}"
         )
 
 
 def _candidates(topology: Topology, observation: Observation) -> Iterator[str]:
     """Tell of candidates that could not take over, before one of them must; those that come or go are left out."""
     there = ("running", "stopped")
-    found = [i for i in observation.instances if i.state in there and topology.preference(i.tags) is not None]
+    ours = chosen(topology, observation)
+    found = [i for i in observation.instances if i.state in there and i.id in ours]
     for instance in sorted(found, key=lambda i: i.id):
         if why := _useless(topology, observation, instance):
             yield f"{instance.id} could not take over: {why}"
@@ -162,10 +167,11 @@ def _useless(topology: Topology, observation: Observation, instance: Instance) -
         return (
             f"{interface.id} has no IPv4 address, which the Elastic IP needs; assign one, or launch it anew"
         )
-    address = str(pinned_address(topology, interface))
+    address = pinned_on(topology, interface)
     for other in observation.elastic_ips:
-        here = (other.interface_id, other.private_address) == (interface.id, address)
-        if here and other.allocation_id != topology.elastic_ip:
+        if other.interface_id != interface.id or other.private_address != address:
+            continue
+        if other.allocation_id != topology.elastic_ip:
             return (
                 f"elastic ip {other.allocation_id} ({other.public_address}), which is not declared, "
                 f"sits on {interface.id} {address}; disassociate it so that the declared one can come"
@@ -182,9 +188,11 @@ def _held_elsewhere(topology: Topology, observation: Observation) -> Iterator[st
     if elastic_ip is None or elastic_ip.interface_id is None:
         return
     holder = elastic_ip.interface_id
+    if observation.owner_of(holder):
+        return
     routed = any(route.target == holder for table in observation.tables for route in table.routes)
     unclear = any(_prefix(skipped) == "i" for skipped in observation.skipped)
-    if observation.owner_of(holder) is None and not routed and not unclear:
+    if not routed and not unclear:
         yield (
             f"elastic ip {elastic_ip.allocation_id} ({elastic_ip.public_address}) sits on {holder}, which belongs to no "
             f"instance in {topology.vpc_id}; if that is a NAT gateway's or a load balancer's, EC2 gives it up only when "

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from chalicelib.core.network.change import line, subject
+from chalicelib.core.errors import Expired, NoEligibleRouter, UnsafePlan
+from chalicelib.core.network.change import line, resource_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from chalicelib.core.errors import ControllerError
     from chalicelib.core.machines.machine import Machine
-    from chalicelib.core.messages.message import Notice
     from chalicelib.core.network.change import Change
     from chalicelib.core.network.election import Election
     from chalicelib.core.network.guard import Refusal
     from chalicelib.core.network.history import Pause
+    from chalicelib.core.network.notice import Notice
 
 SCHEMA = 1
 """The version of `as_json`: grows when a key changes its meaning or goes."""
@@ -48,6 +48,15 @@ class Failure:
     code: str
     message: str
     retryable: bool
+
+
+class Blocked(Failure):
+    """A change that was not attempted: it depends on one that is not as declared, or is not this process's to make."""
+
+    __slots__ = ()
+
+    def __init__(self, message: str) -> None:
+        super().__init__("Held", message, retryable=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,24 +118,43 @@ class Report:
         return any(failures) or (self.error is not None and self.error.retryable)
 
 
-def verdict_of(
-    outcomes: Iterable[Outcome], *, nobody: bool, refusal: Refusal | None, drifting: bool, waiting: bool
-) -> Verdict:
-    """Sum a run up in one word: the first that holds, what needs a person before what does not.
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a run's verdict follows from.
 
-    `nobody` says that there is no router, `drifting` that something is not as declared, `waiting` that a machine's answer
-    or another look is awaited.
+    Attributes:
+        ended: what ended the run before it had a plan; None where it looked.
+        nobody: whether there is no router.
+        refusal: the refusal to tell.
+        drifting: whether something is not as declared.
+        waiting: whether a machine's answer or another look is awaited.
+        results: what became of its changes.
     """
-    results = {outcome.result for outcome in outcomes}
+
+    ended: ControllerError | None = None
+    nobody: bool = False
+    refusal: Refusal | None = None
+    drifting: bool = False
+    waiting: bool = False
+    results: frozenset[Result] = frozenset()
+
+
+def verdict_of(run: Standing) -> Verdict:
+    """Sum a run up in one word: the first that holds, what needs a person before what does not."""
+    if run.ended:
+        if isinstance(run.ended, Expired):
+            return "expired"
+        return "refused" if isinstance(run.ended, UnsafePlan | NoEligibleRouter) else "blind"
+    refusal, results = run.refusal, run.results
     if refusal and refusal.guard == "paused":
         return "paused"
-    if nobody:
+    if run.nobody:
         return "no-router"
     if refusal:
         return "refused"
-    if drifting:
+    if run.drifting:
         return "drifting"
-    if waiting or "sent" in results:
+    if run.waiting or "sent" in results:
         return "pending"
     return "repaired" if results & {"verified", "unneeded"} else "converged"
 
@@ -193,7 +221,7 @@ def _counted(report: Report) -> list[str]:
 
 
 def pause_json(pause: Pause) -> dict[str, str | None]:
-    """Give a pause as JSON values."""
+    """Return a pause as JSON values."""
     return {"reason": pause.reason, "until": pause.until.isoformat() if pause.until else None}
 
 
@@ -211,7 +239,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def as_json(report: Report) -> dict[str, object]:
-    """Give the report as JSON values; times are UTC in ISO 8601, seconds are floats."""
+    """Return the report as JSON values; times are UTC in ISO 8601, seconds are floats."""
     refusal, error = report.refusal, report.error
     return {
         "schema": SCHEMA,
@@ -229,7 +257,7 @@ def as_json(report: Report) -> dict[str, object]:
         "certificate_ends": report.certificate_ends and report.certificate_ends.isoformat(),
         "machines": [_machine_json(machine) for machine in report.machines],
         "pause": report.pause and pause_json(report.pause),
-        "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.way_out},
+        "refusal": refusal and {"guard": refusal.guard, "reason": refusal.reason, "way_out": refusal.remedy},
         "error": error
         and {
             "code": error.code,
@@ -257,7 +285,7 @@ def _router_json(report: Report) -> dict[str, object] | None:
 def _outcome_json(outcome: Outcome) -> dict[str, object]:
     failure = outcome.failure
     return {
-        "subject": subject(outcome.change),
+        "subject": resource_key(outcome.change),
         "line": line(outcome.change),
         "because": outcome.change.reason,
         "result": outcome.result,
@@ -267,8 +295,9 @@ def _outcome_json(outcome: Outcome) -> dict[str, object]:
 
 
 def _machine_json(machine: Machine) -> dict[str, object]:
-    """Give what is known of a candidate's operating system; its digests are those of whole configurations."""
-    word, command, setback, trial = machine.inspection, machine.command, machine.setback, machine.trial
+    """Return what is known of a candidate's operating system; its digests are those of whole configurations."""
+    word, command, failed = machine.inspection, machine.command, machine.failed
+    provisional = machine.provisional
     return {
         "instance_id": machine.instance_id,
         "said": word
@@ -285,12 +314,12 @@ def _machine_json(machine: Machine) -> dict[str, object]:
         },
         "command": command
         and {"id": command.id, "kind": command.kind, "sent_at": command.sent_at.isoformat()},
-        "setback": setback
+        "setback": failed
         and {
-            "digest": setback.digest,
-            "reason": setback.reason,
-            "tries": setback.tries,
-            "again_at": setback.again_at and setback.again_at.isoformat(),
+            "digest": failed.digest,
+            "reason": failed.reason,
+            "tries": failed.tries,
+            "again_at": failed.again_at and failed.again_at.isoformat(),
         },
-        "trial": trial and {"digest": trial.digest, "until": trial.until.isoformat()},
+        "trial": provisional and {"digest": provisional.digest, "until": provisional.until.isoformat()},
     }

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from chalicelib.core.once import derived
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chalicelib.core.machines.window import Window
 
 
 class Network(IPv4Network):
     """A declared network, which knows how it is written: a run prints each of them many times."""
 
-    @cached_property
+    @derived
     def _written(self) -> str:
         return super().__str__()
 
@@ -33,8 +36,11 @@ class Tags:
     pairs: tuple[tuple[str, str], ...]
 
     def match(self, tags: dict[str, str]) -> bool:
-        """Say whether a resource's tags carry all of these."""
-        return all(tags.get(key) == value for key, value in self.pairs)
+        """Return whether a resource's tags carry all of these."""
+        for key, value in self.pairs:  # noqa: SIM110 - a run asks this more often than anything else
+            if tags.get(key) != value:
+                return False
+        return True
 
     def __str__(self) -> str:
         """`key=value`, comma-separated."""
@@ -98,9 +104,12 @@ class Tunnel:
     change_window: Window | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Topology:
-    """One declared network, whole and valid; `declaration.parse` is the only way to make one from text."""
+    """One declared network, whole and valid; `declaration.parse` is the only way to make one from text.
+
+    What follows from what is declared is worked out once: a run asks for it many times.
+    """
 
     name: str
     vpc_id: str
@@ -120,34 +129,34 @@ class Topology:
     tunnel: Tunnel | None = None
     secondary_cidrs: tuple[IPv4Network, ...] = ()
 
-    @property
+    @derived
     def cidrs(self) -> tuple[IPv4Network, ...]:
         """Every declared range of the VPC, the primary first."""
         return (self.cidr, *self.secondary_cidrs)
 
-    @property
-    def subnets(self) -> dict[str, IPv4Network]:
+    @derived
+    def subnets(self) -> Mapping[str, IPv4Network]:
         """Every declared subnet, id to CIDR."""
         return {k: v for t in self.tables for k, v in t.subnets.items()}
 
-    @property
+    @derived
     def remote_networks(self) -> tuple[IPv4Network, ...]:
         """Everything that is reached through the tunnel: the office networks and the VPN clients'."""
         return (*self.office_networks, self.vpn_clients)
 
-    @property
-    def public_subnets(self) -> dict[str, IPv4Network]:
+    @derived
+    def public_subnets(self) -> Mapping[str, IPv4Network]:
         """The subnets a router may sit in, id to CIDR."""
         return {k: v for t in self.tables if t.kind == "public" for k, v in t.subnets.items()}
 
-    @property
+    @derived
     def vpc_networks(self) -> tuple[IPv4Network, ...]:
         """What the office must route into the tunnel: every declared subnet, or the VPC when some are not listed."""
         if any(table.open_ended for table in self.tables):
             return self.cidrs
         return tuple(sorted(set(self.subnets.values())))
 
-    @property
+    @derived
     def private_networks(self) -> tuple[IPv4Network, ...]:
         """What leaves for the internet through the router: the private subnets.
 
@@ -161,14 +170,48 @@ class Topology:
             left = [part for network in left for part in _without(network, public)]
         return tuple(sorted(left))
 
+    @derived
+    def router_address(self) -> str | None:
+        """The declared private address as it is written."""
+        return None if self.private_address is None else str(self.private_address)
+
     def preference(self, tags: dict[str, str]) -> int | None:
-        """Give the place of the first selector of candidates that an instance's tags match; None when none does."""
-        return next((n for n, wanted in enumerate(self.candidates) if wanted.match(tags)), None)
+        """Return the place of the first selector of candidates that an instance's tags match; None when none does."""
+        for place, wanted in enumerate(self.candidates):
+            if wanted.match(tags):
+                return place
+        return None
 
     def router_destinations(self, table: Table) -> tuple[IPv4Network, ...]:
-        """Give the destinations that a table must route to the router's interface."""
-        remote = self.remote_networks if table.office_routes else ()
-        return remote if table.kind == "public" else (DEFAULT_ROUTE, *remote)
+        """Return the destinations that a table must route to the router's interface."""
+        return self._through[table.kind, table.office_routes]
+
+    def pinned(self, table: Table) -> tuple[str, ...]:
+        """Return the same destinations as they are written."""
+        return self._pinned[table.kind, table.office_routes]
+
+    def kept(self, table: Table) -> frozenset[str]:
+        """Give, as they are written, all destinations that a table must have, a public one's way to the internet among them."""
+        return self._kept[table.kind, table.office_routes]
+
+    @derived
+    def _kept(self) -> dict[tuple[str, bool], frozenset[str]]:
+        return {key: frozenset((str(DEFAULT_ROUTE), *pinned)) for key, pinned in self._pinned.items()}
+
+    @derived
+    def _through(self) -> dict[tuple[str, bool], tuple[IPv4Network, ...]]:
+        """The destinations by a table's kind, and by whether it carries the office's."""
+        remote = self.remote_networks
+        return {
+            ("public", True): remote,
+            ("public", False): (),
+            ("private", True): (DEFAULT_ROUTE, *remote),
+            ("private", False): (DEFAULT_ROUTE,),
+        }
+
+    @derived
+    def _pinned(self) -> dict[tuple[str, bool], tuple[str, ...]]:
+        return {key: tuple(map(str, destinations)) for key, destinations in self._through.items()}
 
 
 def _without(network: IPv4Network, taken: IPv4Network) -> list[IPv4Network]:

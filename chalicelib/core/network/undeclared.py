@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Rider:
+class UndeclaredSubnet:
     """A subnet that is associated with a declared table and that no declaration names; `cidr` is None when it was not seen."""
 
     subnet_id: str
@@ -32,22 +32,22 @@ class Rider:
         )
 
 
-def refused(topology: Topology, observation: Observation) -> list[Rider]:
+def refused(topology: Topology, observation: Observation) -> list[UndeclaredSubnet]:
     """List those on private tables that the router has no rule for: the routes lead to it, and it refuses them."""
     riders = list(_riders(topology, observation, "private"))
     carried = topology.private_networks if riders else ()
     return [rider for rider in riders if not _within(rider.cidr, carried)]
 
 
-def unanswered(topology: Topology, observation: Observation) -> list[Rider]:
+def unanswered(topology: Topology, observation: Observation) -> list[UndeclaredSubnet]:
     """List those on public tables that the office routes nothing to: what they ask there is never answered."""
     riders = list(_riders(topology, observation, "public"))
     routed = topology.vpc_networks if riders else ()
     return [rider for rider in riders if not _within(rider.cidr, routed)]
 
 
-def way_out(topology: Topology, observation: Observation, rider: Rider) -> str:
-    """Say what to declare, so that a subnet is carried."""
+def remedy(topology: Topology, observation: Observation, rider: UndeclaredSubnet) -> str:
+    """Return what to declare, so that a subnet is carried."""
     listed = f"list it under the subnets of {rider.entry.selector}"
     follow = ", or declare follow = true there" if rider.entry.kind == "private" else ""
     if rider.cidr is None or _within(rider.cidr, topology.cidrs):
@@ -62,15 +62,17 @@ def own_ranges(observation: Observation) -> list[IPv4Network]:
     return sorted(network for network in map(as_network, local) if network)
 
 
-def _riders(topology: Topology, observation: Observation, kind: str) -> Iterator[Rider]:
+def _riders(topology: Topology, observation: Observation, kind: str) -> Iterator[UndeclaredSubnet]:
     """Walk them in order; one that was not seen among the subnets read has no IPv4 range, and so no such packets."""
     declared = topology.subnets
-    seen = None if observation.subnets is None else {s.id: s.cidr for s in observation.subnets}
+    seen = None if observation.subnets is None else observation.ranges
     for entry in topology.tables:
         for table in observation.select(entry.selector) if entry.kind == kind else ():
-            for subnet_id in sorted(table.associations):
-                if subnet_id not in declared and (seen is None or subnet_id in seen):
-                    yield Rider(subnet_id, as_network(seen[subnet_id]) if seen else None, table.id, entry)
+            for subnet_id in sorted(table.associations.keys() - declared.keys()):
+                if seen is None or subnet_id in seen:
+                    yield UndeclaredSubnet(
+                        subnet_id, as_network(seen[subnet_id]) if seen else None, table.id, entry
+                    )
 
 
 def _within(cidr: IPv4Network | None, networks: tuple[IPv4Network, ...]) -> bool:

@@ -51,7 +51,7 @@ def seal(canonical: bytes, *, probe: IPv4Address | None, confirm_within: int | N
 
 @cache
 def dictionary() -> bytes:
-    """Give what every bundle holds word for word: the programs and units in `chalicelib/on_router/files`, as JSON spells them.
+    """Return what every bundle holds word for word: the programs and units in `chalicelib/on_router/files`, as JSON spells them.
 
     Both ends deflate with it (RFC 1950, preset dictionary), and so a parameter carries only what is a topology's own.
     The documents bring it to the router, and they and the worker are deployed together.

@@ -13,7 +13,7 @@ _JUMP = re.compile(r" -[jg] MOORING-[\w-]+")
 
 
 def ours() -> list[str]:
-    """Give our chains, their rules and the jumps into them as `table line`, in the kernel's order.
+    """Return our chains, their rules and the jumps into them as `table line`, in the kernel's order.
 
     Raises:
         Broken: iptables does not answer.
@@ -33,13 +33,13 @@ def ours() -> list[str]:
 
 
 def listed(loader: str, name: str) -> list[str]:
-    """Give the networks that a loader's text lists under a name."""
+    """Return the networks that a loader's text lists under a name."""
     found = re.search(rf"^{name}=\((.*)\)$", loader, re.MULTILINE)
     return found[1].split() if found else []
 
 
 def differences(meant: list[str], seen: list[str]) -> list[str]:
-    """Say in one line each what is missing, what is there besides, and whether the order is another."""
+    """Describe in one line each what is missing, what is there besides, and whether the order is another."""
     missing = [f"rule missing: {line}" for line in (Counter(meant) - Counter(seen))]
     besides = [f"rule added: {line}" for line in (Counter(seen) - Counter(meant))]
     found = missing + besides
@@ -68,7 +68,7 @@ def clear(keep: list[str]) -> None:
 
 
 def unreachable_routes() -> list[str]:
-    """Give the unreachable routes of the main table, as `ip route` says them."""
+    """Return the unreachable routes of the main table, as `ip route` says them."""
     lines = run("ip", "-4", "route", "show", "type", "unreachable").stdout.splitlines()
     return sorted(" ".join(line.split()) for line in lines if line.strip())
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import chains, hooks, inspection, pull, swap, trial, tunnel
+from . import chains, hooks, inspection, pull, sandbox, transaction, tunnel
 from .shell import Broken, Refused
 
 # Seconds after the start. The agent kills the script at 60 (the document's timeoutSeconds).
@@ -45,7 +45,7 @@ def configure(started: float) -> dict[str, Any]:
     """
     asked = pull.asked(os.environ)
     _end_what_was_cut_off(asked[2])
-    pending = swap.journal()
+    pending = transaction.journal()
     if pending is not None:
         return {"result": "pending", "wanted": asked[2], "changed": [], "reason": _until(pending)}
     wanted = pull.wanted(*asked)
@@ -55,22 +55,22 @@ def configure(started: float) -> dict[str, Any]:
     standing = hooks.judge()
     if not files and not drift:
         return {**report, "result": "unchanged", **_told(standing)}
-    meant = trial.hold({**wanted.bundle.files, **wanted.secrets})
+    meant = sandbox.hold({**wanted.bundle.files, **wanted.secrets})
     before = Before.look(wanted.probe)
-    loads = swap.effects(files) | ({"firewall"} if _rules_drift(meant) else set())
+    loads = transaction.effects(files) | ({"firewall"} if _rules_drift(meant) else set())
     if time.monotonic() - started > _ARMED_BY:
         raise Refused(f"after {_ARMED_BY} s there was no time left to try the bundle and go back")
-    content = swap.prepare(files, loads, {"wanted": wanted.bundle.digest}, _UNDO_AFTER)
+    content = transaction.prepare(files, loads, {"wanted": wanted.bundle.digest}, _UNDO_AFTER)
     try:
-        swap.replace(content, files)
-        swap.load(loads, meant)
+        transaction.replace(content, files)
+        transaction.load(loads, meant)
         stops = _passable(standing)
         until = min(started + _HOME_BY, time.monotonic() + _HOME_WITHIN)
         _hold_on(wanted, before, meant, until, steady=_steady(loads))
         if wanted.confirm_within is not None:
-            swap.keep(wanted.confirm_within)
-            return {**report, "result": "pending", **_told(stops, _until(swap.journal() or {}))}
-        swap.confirm()
+            transaction.keep(wanted.confirm_within)
+            return {**report, "result": "pending", **_told(stops, _until(transaction.journal() or {}))}
+        transaction.confirm()
     except (Broken, OSError) as error:
         return {**report, **undone(str(error))}
     return {**report, "result": "applied", **_told(stops, *drift[:3])}
@@ -85,9 +85,9 @@ def confirm() -> dict[str, Any]:
     digest = os.environ.get("SSM_Digest", "")  # noqa: SIM112 - the agent's own spelling
     if not pull.DIGEST.fullmatch(digest):
         raise Refused(f"parameter Digest is not {pull.DIGEST.pattern}")
-    waiting = swap.journal()
+    waiting = transaction.journal()
     if waiting is not None and waiting["pending_until"] is not None and waiting["wanted"] == digest:
-        swap.confirm()
+        transaction.confirm()
         return {"result": "applied", "wanted": digest, "changed": []}
     if waiting is None and inspection.digest() == digest:
         return {"result": "unchanged", "wanted": digest, "changed": []}
@@ -99,7 +99,7 @@ def confirm() -> dict[str, Any]:
 def undone(reason: str) -> dict[str, Any]:
     """Undo the push that is under way, and report it; the timer goes on where this fails."""
     try:
-        swap.undo(reason)
+        transaction.undo(reason)
     except (Broken, OSError) as error:
         return {
             "result": "failed",
@@ -114,12 +114,12 @@ def _end_what_was_cut_off(digest: str) -> None:
     Raises:
         Refused: what waits is another push than this, or the old set does not load.
     """
-    waiting = swap.journal()
+    waiting = transaction.journal()
     if waiting is None:
         return
     if waiting["pending_until"] is None:
         try:
-            swap.undo("the push was cut off")
+            transaction.undo("the push was cut off")
         except (Broken, OSError) as error:
             raise Refused(f"an earlier push was cut off, and going back failed: {error}") from None
     elif waiting["wanted"] != digest:
@@ -132,7 +132,7 @@ def _until(waiting: dict[str, Any]) -> str:
 
 
 def _changed(wanted: pull.Wanted) -> dict[str, dict[str, Any] | None]:
-    """Give what is to be written, the record among it, and None for what is to go."""
+    """Return what is to be written, the record among it, and None for what is to go."""
     told = inspection.record()
     files: dict[str, dict[str, Any] | None] = {**wanted.bundle.files, **wanted.secrets}
     files[str(inspection.RECORD)] = {
@@ -171,7 +171,7 @@ def _told(stops: hooks.Verdict, *reasons: str) -> dict[str, Any]:
 
 
 def _steady(loads: set[str]) -> float:
-    """Say for how many seconds the way home must go on working: two looks of a role that is new, which may close it."""
+    """Return for how many seconds the way home must go on working: two looks of a role that is new, which may close it."""
     return min(2.0 * float(tunnel.settings().get("poll_seconds", 1)) + 1, 8.0) if "role" in loads else 0.0
 
 
@@ -194,7 +194,7 @@ def _hold_on(wanted: pull.Wanted, before: Before, meant: list[str], until: float
 
 
 def _wrong(wanted: pull.Wanted, before: Before, meant: list[str]) -> str | None:
-    """Say what is wrong with the way home, the quickest looks first."""
+    """Return what is wrong with the way home, the quickest looks first."""
     if not inspection.forwarding():
         return "the kernel does not forward"
     if chains.ours() != meant:

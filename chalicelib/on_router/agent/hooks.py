@@ -22,7 +22,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from . import replica, trial, tunnel
+from . import replica, sandbox, tunnel
 from .chains import listed
 from .shell import Broken, Refused, apart, run
 from .wires import SYN, Packet, Wires
@@ -63,13 +63,13 @@ class Verdict:
 
     @property
     def lines(self) -> list[str]:
-        """Say all of it, a line each."""
+        """Return all of it, a line each."""
         found = [self.line(rule) for rule in self.stops]
         unclear = f"whether other people's rules stop anything could not be found out: {self.unclear}"
         return found + ([unclear] if self.unclear else [])
 
     def line(self, rule: str) -> str:
-        """Say what a rule stops."""
+        """Return what a rule stops."""
         first, *more = self.stops[rule]
         others = f" and {len(more)} more flow{'s' if len(more) > 1 else ''}" if more else ""
         return f"{rule} stops {first}{others}"
@@ -89,7 +89,7 @@ class Flow:
 def judge() -> Verdict:
     """Judge the rules that are in force on this router beside the ones that its files hold."""
     try:
-        loader = Path(trial.FIREWALL).read_text()
+        loader = Path(sandbox.FIREWALL).read_text()
         private = str(tunnel.settings().get("private_address"))
         told = {
             "inside": listed(loader, "PRIVATE"),
@@ -119,7 +119,7 @@ def main(_: str) -> None:
 
 
 def _stopped(told: dict[str, Any]) -> dict[str, list[str]]:
-    """Give what the copy stops of all that passes without it.
+    """Return what the copy stops of all that passes without it.
 
     Raises:
         Broken: that cannot be tried here.
@@ -146,7 +146,7 @@ def _stopped(told: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _flows(inside: list[str], outside: list[str], uplink: str) -> Iterator[Flow]:
-    """Give every private network to the internet, and each network at an end of the tunnel with one at the other end."""
+    """Return every private network to the internet, and each network at an end of the tunnel with one at the other end."""
     for network in inside:
         yield Flow(f"{network} to the internet", _host(network), INTERNET, uplink, uplink)
     pairs = [(one, outside[0]) for one in inside if outside] + [
@@ -158,7 +158,7 @@ def _flows(inside: list[str], outside: list[str], uplink: str) -> Iterator[Flow]
 
 
 def _host(network: str) -> str:
-    """Give an address in a network that a host may have."""
+    """Return an address in a network that a host may have."""
     addresses = IPv4Network(network)
     return str(addresses[max(0, min(77, addresses.num_addresses - 2))])
 
@@ -194,7 +194,7 @@ def _be_the_router(private: str, uplink: str, outside: list[str]) -> None:
 
 def _load() -> None:
     """Load the router's own rules."""
-    loaded = run(trial.FIREWALL)
+    loaded = run(sandbox.FIREWALL)
     if loaded.returncode:
         raise Broken(f"our own rules do not load: {loaded.stderr.strip()[:200]}")
 
@@ -206,7 +206,7 @@ class _Probe:
         self._wires, self._ids = wires, itertools.count(1)
 
     def carried(self, flows: list[Flow]) -> set[Flow]:
-        """Give the flows of which a first packet and its answer get through, by whichever port."""
+        """Return the flows of which a first packet and its answer get through, by whichever port."""
         passed = self.send(flows, PORTS[:1])[0]
         return passed | self.send([flow for flow in flows if flow not in passed], PORTS[1:])[0]
 

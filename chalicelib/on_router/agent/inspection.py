@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import trial, tunnel
+from . import sandbox, tunnel
 from .chains import differences, listed, ours, unreachable_routes
 from .pull import KEYS, SECRETS, Bundle, canonicalize
 from .shell import Broken, Refused, run
@@ -73,12 +73,12 @@ def digest() -> str | None:
 
 
 def forwarding() -> bool:
-    """Say whether the kernel forwards."""
+    """Return whether the kernel forwards."""
     return _FORWARD.read_text().strip() == "1"
 
 
 def drift() -> list[str]:
-    """Say in one line each what is not as the last push left it; never what a changed line holds."""
+    """Describe in one line each what is not as the last push left it; never what a changed line holds."""
     told = record()
     if told is None:
         return (
@@ -91,16 +91,16 @@ def drift() -> list[str]:
     )
     found += _units() + _files(told)
     try:
-        found += differences(trial.meant(), ours())
+        found += differences(sandbox.meant(), ours())
     except (Refused, Broken) as error:
         found.append(str(error))
     return found
 
 
 def routed() -> bool:
-    """Say whether every office network has the unreachable route that keeps it off the internet."""
+    """Return whether every office network has the unreachable route that keeps it off the internet."""
     told = record()
-    loader = told.bundle.files.get(trial.FIREWALL, {}).get("text", "") if told else ""
+    loader = told.bundle.files.get(sandbox.FIREWALL, {}).get("text", "") if told else ""
     shown = (line.split()[1] for line in unreachable_routes())
     there = {network if "/" in network else f"{network}/32" for network in shown}
     return set(listed(loader, "REMOTE")) <= there
@@ -126,7 +126,7 @@ def _units() -> list[str]:
 
 
 def same(path: Path, one: dict[str, Any]) -> bool:
-    """Say whether a file is there with this text and mode."""
+    """Return whether a file is there with this text and mode."""
     try:
         return path.read_bytes() == str(one["text"]).encode() and _mode(path) == str(one["mode"])
     except OSError:
@@ -168,7 +168,7 @@ def _mode(path: Path) -> str:
 
 
 def certificate_expires() -> str | None:
-    """Give the end of the certificate's life in ISO 8601; None without one."""
+    """Return the end of the certificate's life in ISO 8601; None without one."""
     said = run("openssl", "x509", "-in", f"{KEYS}/{SECRETS['cert']}", "-noout", "-enddate").stdout
     found = re.match(r"notAfter=(.+) GMT", said)
     if not found:
@@ -189,7 +189,7 @@ def versions() -> dict[str, str]:
 
 
 def running() -> dict[str, Any]:
-    """Say what a push and an inspection both tell: forwarding, the tunnel, the Elastic IP, versions, the last failure."""
+    """Return what a push and an inspection both tell: forwarding, the tunnel, the Elastic IP, versions, the last failure."""
     return {
         "forwarding": forwarding(),
         "tunnel": tunnel.state(),

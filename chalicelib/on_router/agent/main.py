@@ -13,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Callable
 
-from . import configure, hooks, inspection, swap, trial
+from . import configure, hooks, inspection, sandbox, transaction
 from .shell import Broken, Refused
 
 MOST = 2400
@@ -57,7 +57,7 @@ def _act(action: str, started: float, push: str | None) -> dict[str, Any]:
         }
     if action in ("undo", "undo-at-boot"):
         return _undo(push, booting=action == "undo-at-boot")
-    trial.wipe()
+    sandbox.wipe()
     tried: Callable[[], dict[str, Any]] = {
         "configure": lambda: configure.configure(started),
         "confirm": configure.confirm,
@@ -69,7 +69,7 @@ def _act(action: str, started: float, push: str | None) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - a push that is under way must not stay half done
         traceback.print_exc()
         why = error.strerror if isinstance(error, OSError) else type(error).__name__
-        if swap.journal() is not None:
+        if transaction.journal() is not None:
             report = configure.undone(f"{why} while pushing")
         else:
             report = {"result": "refused", "reason": f"{why} before anything was touched", "changed": []}
@@ -78,15 +78,15 @@ def _act(action: str, started: float, push: str | None) -> dict[str, Any]:
 
 def _undo(push: str | None, *, booting: bool) -> dict[str, Any]:
     """Undo the push that this timer was armed for, and no later one."""
-    waiting = swap.journal()
+    waiting = transaction.journal()
     if waiting is not None and not booting and waiting["id"] != push:
         return {"result": "unchanged"}
     why = "the router was started anew" if booting else "the push was cut off, or nobody confirmed it in time"
-    return {"result": "unchanged" if swap.undo(why, booting=booting) is None else "rolled-back"}
+    return {"result": "unchanged" if transaction.undo(why, booting=booting) is None else "rolled-back"}
 
 
 def _pending() -> dict[str, Any]:
-    waiting = swap.journal()
+    waiting = transaction.journal()
     return {"pending": waiting["wanted"] if waiting else None}
 
 

@@ -61,7 +61,7 @@ def put(copy: Copy) -> None:
 
 
 def counted() -> list[tuple[str, str]]:
-    """Give iptables' rules and policies with their counters, each with its backend's table: for who compares two times."""
+    """Return iptables' rules and policies with their counters, each with its backend's table: for who compares two times."""
     lines = []
     for name, nft in _backends():
         table = ""
@@ -74,13 +74,13 @@ def counted() -> list[tuple[str, str]]:
 
 
 def _backends() -> list[tuple[str, bool]]:
-    """Give iptables' programs here, and whether their rules are nftables' own."""
+    """Return iptables' programs here, and whether their rules are nftables' own."""
     named = [(name, name == "iptables-nft") for name in _BACKENDS if shutil.which(f"{name}-save")]
     return named or [("iptables", "nf_tables" in run("iptables", "-V").stdout)]
 
 
 def _tables() -> list[tuple[str, str]]:
-    """Give nftables' tables that IPv4 packets meet, by family and name, as `nft` lists them."""
+    """Return nftables' tables that IPv4 packets meet, by family and name, as `nft` lists them."""
     tables = _TABLE.finditer(_read("nft", "list", "ruleset"))
     return [(one["name"], one[0]) for one in tables if one["name"].split()[0] in _FAMILIES]
 

@@ -89,7 +89,7 @@ def apart(module: str, argument: str = "", *, text: str = "", seconds: float) ->
 
 
 def last_words(ended: subprocess.CompletedProcess[str], most: int = 240) -> str:
-    """Give the last line that a command said, its errors first, cut short."""
+    """Return the last line that a command said, its errors first, cut short."""
     lines = [line.strip() for line in (ended.stderr + "\n" + ended.stdout).splitlines() if line.strip()]
     errors = [line.strip() for line in ended.stderr.splitlines() if line.strip()]
     return ((errors or lines or [f"exit code {ended.returncode}"])[-1])[:most]

@@ -29,7 +29,7 @@ def settings() -> dict[str, Any]:
 
 
 def holds_address() -> bool | None:
-    """Say whether the metadata service puts the declared Elastic IP on this box; None when it does not say.
+    """Return whether the metadata service puts the declared Elastic IP on this box; None when it does not say.
 
     IMDSv2: EC2 user guide, "Instance metadata categories", network/interfaces/macs/<mac>/ipv4-associations/<address>.
     """
@@ -114,7 +114,7 @@ def _count(text: str | None) -> int:
 
 
 def answers(address: str, tries: int = 1) -> bool:
-    """Say whether an office address answers one of a few pings, a second each."""
+    """Return whether an office address answers one of a few pings, a second each."""
     return (
         run(
             "ping", "-n", "-q", "-c", str(tries), "-W", "1", "-i", "0.2", address, seconds=tries + 2

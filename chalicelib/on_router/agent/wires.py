@@ -44,7 +44,7 @@ class Packet:
     leaves: str
 
     def answer(self, seen: bytes, id_: int) -> Packet:
-        """Give what its receiver answers, by what the receiver saw of it; it is to reach the first sender."""
+        """Return what its receiver answers, by what the receiver saw of it; it is to reach the first sender."""
         source, destination = (socket.inet_ntoa(seen[at : at + 4]) for at in (12, 16))
         sport, dport = struct.unpack_from("!HH", seen, _length(seen))
         return Packet(id_, destination, source, dport, sport, SYN_ACK, self.leaves, self.enters)
@@ -134,17 +134,17 @@ class Wires:
 
 
 def _id(packet: bytes) -> int:
-    """Give the identification of an IPv4 packet."""
+    """Return the identification of an IPv4 packet."""
     return int.from_bytes(packet[4:6], "big")
 
 
 def _length(packet: bytes) -> int:
-    """Give the length of an IPv4 header."""
+    """Return the length of an IPv4 header."""
     return (packet[0] & 15) * 4
 
 
 def _checksum(content: bytes) -> int:
-    """Give the internet checksum (RFC 1071) of an even number of bytes."""
+    """Return the internet checksum (RFC 1071) of an even number of bytes."""
     total: int = sum(struct.unpack(f"!{len(content) // 2}H", content))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)

@@ -62,7 +62,7 @@ class Metadata:
 
 
 def holds(metadata: Metadata, private: str, elastic: str) -> bool:
-    """Say whether the Elastic IP leads to the private address, on whichever interface that is. Raises Blind."""
+    """Return whether the Elastic IP leads to the private address, on whichever interface that is. Raises Blind."""
     macs = metadata.get(MACS)
     if not macs:
         raise Blind("metadata lists no interface")

@@ -17,7 +17,7 @@ from chalicelib.core.messages.concern import (
     minding,
     to_locate,
 )
-from chalicelib.core.messages.event import Sign
+from chalicelib.core.messages.event import Trigger
 from chalicelib.core.network.topology import Table, Tags
 from tests.builders import (
     EIP,
@@ -49,8 +49,8 @@ KNOWN: dict[str, Topology | None] = {
 }
 
 
-def _edit(*ids: str) -> Sign:
-    return Sign("an edit", NOON, ids=frozenset(ids), edit=True)
+def _edit(*ids: str) -> Trigger:
+    return Trigger("an edit", NOON, ids=frozenset(ids), edit=True)
 
 
 def _whom(surely: str = "", perhaps: str = "") -> Concerned:
@@ -182,8 +182,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_whom_an_event_concerns_is_what_is_found_or_else_might_be(case: str) -> None:
     """What is found decides; what is not found, in the VPC that is known, or anywhere."""
-    sign, of, places, expected = CASES[case]
-    assert concerned(KNOWN, sign, {one: places[one] for one in of}) == expected
+    trigger, of, places, expected = CASES[case]
+    assert concerned(KNOWN, trigger, {one: places[one] for one in of}) == expected
 
 
 def test_what_is_surely_concerned_is_not_guessed_at_besides() -> None:
@@ -206,5 +206,5 @@ def test_what_is_surely_concerned_is_not_guessed_at_besides() -> None:
 def test_tags_concern_who_selects_by_them(keys: set[str] | None, expected: set[str]) -> None:
     """Tags are set all day long; those that select no candidate and no table, and allow no write, concern nobody."""
     by_tag = replace(topology(), tables=(Table("private", Tags((("role", "private"),))),))
-    sign = Sign("an edit", NOON, edit=True, tag_keys=None if keys is None else frozenset(keys))
-    assert minding(KNOWN | {"by-tag": by_tag}, sign).keys() == expected
+    trigger = Trigger("an edit", NOON, edit=True, tag_keys=None if keys is None else frozenset(keys))
+    assert minding(KNOWN | {"by-tag": by_tag}, trigger).keys() == expected

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.messages.event import TOO_OLD, Ignored, Sign, interpret
-from chalicelib.core.messages.message import Hook, Notice
+from chalicelib.core.messages.event import Ignored, Trigger, interpret
+from chalicelib.core.network.notice import TOO_OLD, Hook, Notice
 from tests.builders import NOON
 from tests.core.anything import JSON
 from tests.fake_aws.events import state_change
@@ -21,7 +21,7 @@ from tests.fake_aws.events import state_change
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chalicelib.core.messages.message import NoticeKind
+    from chalicelib.core.network.notice import NoticeKind
 
 # JSON, walked by paths that are known to be there.
 Event: TypeAlias = Any
@@ -36,24 +36,24 @@ CANARY = "c4nary/Wj8-AKIAIOSFODNN7EXAMPLE"
 SAMPLES = {path.stem: json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json"))}
 
 
-def _read(event: object, now: datetime = NOON) -> Sign:
+def _read(event: object, now: datetime = NOON) -> Trigger:
     return interpret(event, now, ACCOUNT, REGION)
 
 
-def _about(what: str, *ids: str, notice: Notice | None = None) -> Sign:
-    return Sign(what, NOON, ids=frozenset(ids), notice=notice)
+def _about(what: str, *ids: str, notice: Notice | None = None) -> Trigger:
+    return Trigger(what, NOON, ids=frozenset(ids), notice=notice)
 
 
-def _edit(call: str, *ids: str, tag_keys: frozenset[str] | None = None) -> Sign:
-    return Sign(f"{call} by {ANNA}", NOON, ids=frozenset(ids), edit=True, tag_keys=tag_keys)
+def _edit(call: str, *ids: str, tag_keys: frozenset[str] | None = None) -> Trigger:
+    return Trigger(f"{call} by {ANNA}", NOON, ids=frozenset(ids), edit=True, tag_keys=tag_keys)
 
 
-def _noticed(kind: NoticeKind, reason: str, hook: Hook | None = None) -> Sign:
+def _noticed(kind: NoticeKind, reason: str, hook: Hook | None = None) -> Trigger:
     return _about(f"{ROUTER} {reason}", ROUTER, notice=Notice(ROUTER, reason, NOON, hook, kind))
 
 
 MEANINGS = {
-    "scheduled": Sign("tick", NOON),
+    "scheduled": Trigger("tick", NOON),
     "ec2-state-change": _about(f"{ROUTER} is terminated", ROUTER),
     "spot-interruption": _noticed("interruption", "gets a Spot terminate in two minutes"),
     "spot-rebalance": _noticed("rebalance", "has a Spot rebalance recommendation"),
@@ -67,7 +67,7 @@ MEANINGS = {
     "asg-launch-unsuccessful": _about(f"{ROUTER}: EC2 Instance Launch Unsuccessful", ROUTER),
     "asg-terminate-successful": _about(f"{ROUTER}: EC2 Instance Terminate Successful", ROUTER),
     "asg-terminate-unsuccessful": _about(f"{ROUTER}: EC2 Instance Terminate Unsuccessful", ROUTER),
-    "parameter-change": Sign("office was declared anew", NOON, topology="office"),
+    "parameter-change": Trigger("office was declared anew", NOON, topology="office"),
     "ssm-command-invocation": _about(
         "i-0123456789abcdef0 has answered Mooring-ConfigureRouter", "i-0123456789abcdef0"
     ),
@@ -107,7 +107,7 @@ def test_call_by_nobody_known_is_by_somebody() -> None:
 
 # The shapes of requestParameters are CloudTrail's for EC2: small first letters, lists as *Set.items; calls of EC2's newer
 # kind are wrapped and keep their capitals.
-EDITS: dict[str, tuple[Event, Sign]] = {
+EDITS: dict[str, tuple[Event, Trigger]] = {
     "TerminateInstances": (
         {"instancesSet": {"items": [{"instanceId": ROUTER}, {"instanceId": "i-00000000000000009"}]}},
         _edit("TerminateInstances", ROUTER, "i-00000000000000009"),
@@ -174,8 +174,8 @@ def test_event_of_another_time_is_ignored(late: timedelta) -> None:
 def test_time_of_another_zone_is_the_same_moment() -> None:
     """Whatever zone it is written in, it is kept in UTC."""
     there = NOON.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
-    sign = _read(SAMPLES["scheduled"] | {"time": there})
-    assert (sign.at, sign.at.tzinfo) == (NOON, UTC)
+    trigger = _read(SAMPLES["scheduled"] | {"time": there})
+    assert (trigger.at, trigger.at.tzinfo) == (NOON, UTC)
 
 
 @pytest.mark.parametrize("token", ["", "short", TOKEN + "0", "g" * 36])

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import declaration
-from chalicelib.core.machines.machine import Order
-from chalicelib.core.messages.message import NAME, Hook, Notice, NoticeKind, Wake, loads
+from chalicelib.core.fields import NAME
+from chalicelib.core.messages.message import Message, loads
+from chalicelib.core.network.notice import Hook, Notice, NoticeKind
+from chalicelib.core.request import Request
 from tests.builders import NOON
 from tests.core.anything import JSON
 
@@ -27,36 +29,36 @@ MOMENTS = st.datetimes(timezones=st.just(UTC))
 HOOKS = st.builds(Hook, LINES, LINES, st.uuids().map(str))
 KINDS: tuple[NoticeKind, ...] = ("interruption", "rebalance", "termination", "in-service")
 NOTICES = st.builds(Notice, st.just(ROUTER), LINES, MOMENTS, st.none() | HOOKS, kind=st.sampled_from(KINDS))
-WAKES = st.builds(
-    Wake,
+ROUTERS = st.just(ROUTER)
+AGREED = st.none() | st.from_regex(r"[0-9a-f]{32}", fullmatch=True)
+WITHIN = st.none() | st.integers(60, 3600)
+REQUESTS = st.one_of(
+    st.builds(Request, LINES, force=st.booleans(), agreed=AGREED),
+    st.builds(Request, LINES, st.just("switchover"), ROUTERS, force=st.booleans(), agreed=AGREED),
+    st.builds(
+        Request, LINES, st.sampled_from(["push", "confirm"]), st.none() | ROUTERS, confirm_within=WITHIN
+    ),
+)
+MESSAGES = st.builds(
+    Message,
     topology=st.from_regex(NAME, fullmatch=True),
-    woken_by=LINES,
     at=MOMENTS,
-    to=st.none() | st.just(ROUTER),
-    force=st.booleans(),
+    request=REQUESTS,
     request_id=st.none() | st.uuids().map(str),
     notice=st.none() | NOTICES,
-    agreed=st.none() | st.from_regex(r"[0-9a-f]{32}", fullmatch=True),
-    order=st.none()
-    | st.builds(
-        Order,
-        st.sampled_from(["push", "confirm"]),
-        st.none() | st.just(ROUTER),
-        st.none() | st.integers(60, 3600),
-    ),
 )
 
 
-@given(wake=WAKES)
-def test_message_comes_back_as_it_was_sent(wake: Wake) -> None:
+@given(message=MESSAGES)
+def test_message_comes_back_as_it_was_sent(message: Message) -> None:
     """What is put on the queue is what the worker reads."""
-    assert loads(wake.dumps()) == wake
+    assert loads(message.dumps()) == message
 
 
 def test_message_of_another_version_is_read() -> None:
     """During a deployment both versions read the queue: a field more or less is no poison."""
     body = {"topology": "office", "woken_by": "tick", "at": NOON.isoformat(), "colour": "blue"}
-    assert loads(json.dumps(body)) == Wake("office", "tick", NOON)
+    assert loads(json.dumps(body)) == Message("office", NOON, Request("tick"))
 
 
 @pytest.mark.parametrize(
@@ -64,16 +66,20 @@ def test_message_of_another_version_is_read() -> None:
 )
 def test_notice_of_a_version_that_had_no_kinds_gets_one(hook: Hook | None, kind: NoticeKind) -> None:
     """Of a notice on its way during a deployment, its hook tells what it was."""
-    wake = Wake("office", "tick", NOON, notice=Notice(ROUTER, "is taken", NOON, hook, "rebalance"))
-    body = json.loads(wake.dumps())
+    message = Message(
+        "office", NOON, Request("tick"), notice=Notice(ROUTER, "is taken", NOON, hook, "rebalance")
+    )
+    body = json.loads(message.dumps())
     del body["notice"]["kind"]
-    assert loads(json.dumps(body)) == replace(wake, notice=Notice(ROUTER, "is taken", NOON, hook, kind))
+    assert loads(json.dumps(body)) == replace(message, notice=Notice(ROUTER, "is taken", NOON, hook, kind))
 
 
 @pytest.mark.parametrize("kind", ["retirement", "", None, 7, ["rebalance"]])
 def test_notice_of_a_kind_that_is_none_is_no_message(kind: object) -> None:
     """What decides who may be the router is not guessed at."""
-    body = json.loads(Wake("office", "tick", NOON, notice=Notice(ROUTER, "is taken", NOON)).dumps())
+    body = json.loads(
+        Message("office", NOON, Request("tick"), notice=Notice(ROUTER, "is taken", NOON)).dumps()
+    )
     body["notice"]["kind"] = kind
     with pytest.raises(ValueError, match="no message of Mooring's"):
         loads(json.dumps(body))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chalicelib.core.machines.advice import advise_on_machines
 from chalicelib.core.machines.machine import FRESH, Inspection, Machine
-from chalicelib.core.network.advice import advise, advise_on_machines
+from chalicelib.core.network.advice import advise
 from chalicelib.core.network.history import History
 from chalicelib.core.network.observation import (
     IngressRule,

@@ -19,7 +19,7 @@ from chalicelib.core.network.change import (
     PushConfig,
     ReplaceRoute,
     RevokeIngress,
-    subject,
+    resource_key,
 )
 from chalicelib.core.network.election import elect
 from chalicelib.core.network.guard import Judgement, Refusal, judge, scope
@@ -105,14 +105,14 @@ def unmoored() -> Observation:
 @pytest.mark.parametrize("force", [False, True])
 def test_pause_refuses_every_change_and_cannot_be_forced(*, force: bool) -> None:
     """Paused means look and do not touch, whoever asks (invariant 13)."""
-    for declared, history, way_out in (
+    for declared, history, remedy in (
         (topology(paused=True), remembered(), "declare it again with paused = false"),
         (topology(), remembered(pause=Pause("maintenance")), "mooring resume office"),
     ):
         judgement = judged(failover(), declared, history, force=force)
         assert len(judgement.refused) == 6
-        assert {(r.guard, r.way_out, r.forceable) for r in judgement.refused.values()} == {
-            ("paused", way_out, False)
+        assert {(r.guard, r.remedy, r.forceable) for r in judgement.refused.values()} == {
+            ("paused", remedy, False)
         }
 
 
@@ -244,7 +244,7 @@ def test_only_what_moves_packets_is_a_take_over(change: Change, *, counts: bool)
     declared = topology(limits=Limits(changes=0), dhcp_options=OPTIONS)
     judgement = judged(seen(declared), declared, remembered(kept=ANEW), plan=Plan((change,)))
 
-    assert (subject(change) in judgement.refused) is counts
+    assert (resource_key(change) in judgement.refused) is counts
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_change_of_what_is_not_declared_is_refused_alone_and_cannot_be_forced(ch
 
     judgement = judged(seen(None, instance(), standby(), stranger), plan=plan, force=True)
 
-    assert list(judgement.refused) == [subject(change)]
+    assert list(judgement.refused) == [resource_key(change)]
     assert judgement.first
     assert (judgement.first.guard, judgement.first.forceable) == ("foreign", False)
     assert judgement.allows(GOOD)

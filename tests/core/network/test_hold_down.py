@@ -67,7 +67,7 @@ def test_router_that_nothing_is_wrong_with_is_left_at_most_so_often_an_hour(
         assert (refusal.guard, refusal.forceable) == ("hold-down", True)
         assert "limits.moves_per_hour allows 2" in refusal.reason
         assert WHY in refusal.reason
-        assert "--force" in refusal.way_out
+        assert "--force" in refusal.remedy
     assert timedelta(hours=1) == HOLD_DOWN
 
 

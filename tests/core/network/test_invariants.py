@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chalicelib.core.machines.readiness import Readiness
 from chalicelib.core.network.advice import advise
 from chalicelib.core.network.candidates import squatter_on
-from chalicelib.core.network.change import CreateRoute, NetworkChange, ReplaceRoute, depends_on, subject
+from chalicelib.core.network.change import CreateRoute, NetworkChange, ReplaceRoute, depends_on, resource_key
 from chalicelib.core.network.election import Election, elect
 from chalicelib.core.network.guard import judge as guard
 from chalicelib.core.network.history import READ_LAG, History
@@ -261,7 +261,9 @@ def test_what_was_not_read_is_told_and_not_written_and_stops_nothing_else(
     lesser = make_plan(topology, partly, again)
 
     assert (again.router and again.router.id) == (election.router and election.router.id)
-    assert lesser.changes == tuple(c for c in plan.changes if not subject(c).startswith(lacking or ("-",)))
+    assert lesser.changes == tuple(
+        c for c in plan.changes if not resource_key(c).startswith(lacking or ("-",))
+    )
     for part in parts:
         assert any(UNREAD[part][1] in problem for problem in lesser.problems)
     assert len(lesser.problems) == len(plan.problems) + len(parts)
@@ -283,7 +285,7 @@ def test_source_dest_check_of_the_router_precedes_every_route_to_it(
     """In a plan's order, whatever a change depends on comes before it; an address may come later, and is waited for (3)."""
     topology, model = world
     _, _, plan = _decide(topology, model, history)
-    places = {subject(change): place for place, change in enumerate(plan.changes)}
+    places = {resource_key(change): place for place, change in enumerate(plan.changes)}
 
     for place, change in enumerate(plan.changes):
         for dependency in depends_on(change):

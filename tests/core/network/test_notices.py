@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib.core.machines.rollout import relevant
-from chalicelib.core.messages.event import TOO_OLD
-from chalicelib.core.messages.message import Hook, Notice
 from chalicelib.core.network.history import NOTICED, SCHEDULED, History
+from chalicelib.core.network.notice import TOO_OLD, Hook, Notice
 from chalicelib.core.network.observation import Instance, ScheduledEvent
 from tests.builders import NOON, ROUTER, STANDBY, TUNNEL, instance, seen, standby, topology
 from tests.histories import lately, remembered
 
 if TYPE_CHECKING:
-    from chalicelib.core.messages.message import NoticeKind
+    from chalicelib.core.network.notice import NoticeKind
     from chalicelib.core.network.topology import Topology
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

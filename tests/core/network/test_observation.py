@@ -38,8 +38,8 @@ def test_tags_select_the_tables_that_carry_all_of_them() -> None:
     observation = with_table(seen(), RouteTable(FOREIGN, tags={"a": "1", "b": "2", "c": "3"}))
 
     assert [t.id for t in observation.select(Tags((("a", "1"), ("b", "2"))))] == [FOREIGN]
-    assert observation.select(Tags((("a", "1"), ("d", "4")))) == []
-    assert observation.select("rtb-not-in-this-vpc") == []
+    assert observation.select(Tags((("a", "1"), ("d", "4")))) == ()
+    assert observation.select("rtb-not-in-this-vpc") == ()
 
 
 def test_static_route_is_told_from_a_propagated_one() -> None:

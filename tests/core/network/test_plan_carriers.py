@@ -15,7 +15,7 @@ from chalicelib.core.network.change import (
     ReplaceRoute,
     depends_on,
     line,
-    subject,
+    resource_key,
 )
 from chalicelib.core.network.election import elect
 from chalicelib.core.network.history import History
@@ -138,7 +138,7 @@ def test_route_leaves_at_once_what_carries_nothing() -> None:
     for observation in (black, ours):
         plan = plan_for(nowhere(observation))
         assert waits(plan) == {PRIVATE_A: None}
-        assert ADDRESS in map(subject, plan.changes)
+        assert ADDRESS in map(resource_key, plan.changes)
 
 
 def test_missing_route_waits_for_nothing() -> None:
@@ -282,7 +282,7 @@ def test_running_router_is_repaired_in_place_where_nobody_is_better(incumbent: I
 
     plan = plan_for(observation)
 
-    assert [subject(c) for c in plan.changes] == [
+    assert [resource_key(c) for c in plan.changes] == [
         f"source/dest check {ROUTER_ENI}",
         f"route {PRIVATE_A} {DEFAULT}",
         ADDRESS,

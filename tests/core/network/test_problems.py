@@ -90,7 +90,7 @@ def test_network_that_is_as_declared_has_no_problem() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cidr", "told", "way_out"),
+    ("cidr", "told", "remedy"),
     [
         pytest.param(
             "10.0.7.0/24",
@@ -114,13 +114,13 @@ def test_network_that_is_as_declared_has_no_problem() -> None:
     ],
 )
 def test_undeclared_subnet_on_a_private_table_is_told_with_what_to_declare(
-    cidr: str | None, told: str, way_out: str
+    cidr: str | None, told: str, remedy: str
 ) -> None:
     """The routes lead it to a router that refuses it, in silence for whoever looks at routes alone."""
     assert find_problems(TUNNELLED, riding(seen(TUNNELLED), cidr)) == (
         (
             f"{told} rides on private table {PRIVATE_A} without being declared: "
-            f"the router refuses its packets (MOORING-REFUSED); {way_out}"
+            f"the router refuses its packets (MOORING-REFUSED); {remedy}"
         ),
     )
 

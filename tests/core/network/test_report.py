@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 
 from chalicelib.core.errors import ApplyError, Expired, NoEligibleRouter, ObservationError, UnsafePlan
-from chalicelib.core.machines.machine import Command, Inspection, Machine, Setback, Trial
+from chalicelib.core.machines.machine import Command, FailedPush, Inspection, Machine, Provisional
 from chalicelib.core.network.change import (
     AssociateAddress,
     AssociateDhcpOptions,
@@ -307,8 +307,8 @@ def full() -> Report:
             grown=10,
             expires=NOON,
         ),
-        Setback("c" * 64, "refused it: bad", NOON, 2),
-        Trial("a" * 64, NOON + timedelta(minutes=5)),
+        FailedPush("c" * 64, "refused it: bad", NOON, 2),
+        Provisional("a" * 64, NOON + timedelta(minutes=5)),
     )
     return Report(
         topology="office",

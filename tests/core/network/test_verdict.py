@@ -7,12 +7,10 @@ from typing import Any, get_args
 
 import pytest
 
-from chalicelib.core.network.change import CreateRoute
+from chalicelib.core.errors import ControllerError, Expired, NoEligibleRouter, ObservationError, UnsafePlan
 from chalicelib.core.network.guard import Refusal
-from chalicelib.core.network.report import Outcome, Verdict, verdict_of
-from tests.builders import PRIVATE_A, ROUTER_ENI
+from chalicelib.core.network.report import Standing, Verdict, verdict_of
 
-CHANGE = CreateRoute(PRIVATE_A, "0.0.0.0/0", ROUTER_ENI, "it is missing")
 BLAST = Refusal("blast-radius", "9 changes at once", "--force")
 HELD_MOVE = Refusal("flapping", "left too often", "wait")
 PAUSED = Refusal("paused", "paused: maintenance", "resume it")
@@ -32,6 +30,14 @@ ROWS: tuple[tuple[Verdict, dict[str, object]], ...] = (
 )
 """The verdicts, from what needs a person to what needs nobody: a row holds for every case that it names a part of."""
 
+ENDED: tuple[tuple[ControllerError, Verdict], ...] = (
+    (Expired("asked too long ago"), "expired"),
+    (UnsafePlan("not the plan agreed to"), "refused"),
+    (NoEligibleRouter("it may not be the router"), "refused"),
+    (ObservationError("not read"), "blind"),
+)
+"""What ends a run before it has a plan; then nothing else counts."""
+
 CASES = [
     {"refusal": refusal, "nobody": nobody, "drifting": drifting, "waiting": waiting, "results": results}
     for refusal, nobody, drifting, waiting, results in product(
@@ -48,9 +54,9 @@ CASES = [
 def test_verdict_is_the_first_that_holds(case: dict[str, Any]) -> None:
     """Every combination there is has its row in the table."""
     row = next(verdict for verdict, named in ROWS if named.items() <= case.items())
-    told = {key: value for key, value in case.items() if key != "results"}
 
-    assert verdict_of(tuple(Outcome(CHANGE, result) for result in case["results"]), **told) == row
+    assert verdict_of(Standing(**case | {"results": frozenset(case["results"])})) == row
+    assert all(verdict_of(Standing(error, **case)) == ended for error, ended in ENDED)
 
 
 def test_every_row_of_the_table_decides_a_case() -> None:
@@ -58,4 +64,6 @@ def test_every_row_of_the_table_decides_a_case() -> None:
     rows = [next(n for n, (_, named) in enumerate(ROWS) if named.items() <= case.items()) for case in CASES]
 
     assert set(rows) == set(range(len(ROWS)))
-    assert {verdict for verdict, _ in ROWS} == set(get_args(Verdict)) - {"blind", "expired"}
+    assert {verdict for verdict, _ in ROWS} == set(get_args(Verdict)) - {
+        verdict for _, verdict in ENDED if verdict != "refused"
+    }

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import chains, trial
+from . import chains, sandbox
 from .inspection import ENABLED, LAST, STATE, forwarding
 from .shell import PROGRAM, Broken, Refused, last_words, run
 from .tunnel import UNIT
@@ -148,7 +148,7 @@ def replace(content: dict[str, Any], files: dict[str, dict[str, Any] | None]) ->
 
 
 def effects(paths: dict[str, dict[str, Any] | None]) -> set[str]:
-    """Say what must be loaded for these files: the least that makes each of them count."""
+    """Return what must be loaded for these files: the least that makes each of them count."""
     found: set[str] = set()
     for path in paths:
         name = Path(path).name
@@ -268,7 +268,7 @@ def _reload(content: dict[str, Any]) -> None:
     if not bare:
         disabled = [unit for unit in ENABLED if not content["units"][unit]["enabled"]]
         try:
-            load(set(content["loads"]) - {"units"}, trial.meant())
+            load(set(content["loads"]) - {"units"}, sandbox.meant())
         except Refused as error:
             raise Broken(str(error)) from None
         for unit in disabled:

@@ -24,8 +24,8 @@ from .pull import KEYS
 from .shell import Broken, Refused, apart, last_words, run
 from .tunnel import CONFIGURATION, UNIT
 
-SCRATCH = Path("/run/mooring/trial")
-"""On tmpfs: secrets lie here for as long as the trial lasts."""
+SCRATCH = Path("/run/mooring/sandbox")
+"""On tmpfs: secrets lie here for as long as the sandbox is there."""
 FIREWALL = "/usr/local/lib/mooring/firewall"
 RULES = "/etc/mooring/rules.v4"
 
@@ -53,7 +53,7 @@ def hold(files: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def meant() -> list[str]:
-    """Give what our chains would be if the box's own rules were loaded now.
+    """Return what our chains would be if the box's own rules were loaded now.
 
     Raises:
         Refused: the box's rules do not load.
@@ -62,13 +62,13 @@ def meant() -> list[str]:
 
 
 def wipe() -> None:
-    """Remove what a trial left behind."""
+    """Remove what one left behind."""
     run("rm", "-rf", str(SCRATCH))
 
 
 def _within(scratch: str, seconds: float) -> list[str]:
     """Run this module's other half in its namespaces."""
-    verdict = apart("trial", scratch, seconds=seconds)
+    verdict = apart("sandbox", scratch, seconds=seconds)
     if verdict["problems"]:
         raise Refused("; ".join(verdict["problems"]))
     return list(verdict["chains"])
@@ -96,13 +96,13 @@ def _lay_over(scratch: Path) -> None:
         upper.mkdir(parents=True, exist_ok=True)
         work.mkdir(parents=True)
         options = f"lowerdir={place},upperdir={upper},workdir={work}"
-        mounted = run("mount", "-t", "overlay", "mooring-trial", "-o", options, place)
+        mounted = run("mount", "-t", "overlay", "mooring-sandbox", "-o", options, place)
         if mounted.returncode:
-            raise Broken(f"the trial cannot lay files over {place}: {last_words(mounted)}")
+            raise Broken(f"the sandbox cannot lay files over {place}: {last_words(mounted)}")
 
 
 def _new(scratch: Path) -> list[Path]:
-    """Give the files that are tried, where they would lie."""
+    """Return the files that are tried, where they would lie."""
     upper = scratch / "upper"
     return sorted(Path("/") / path.relative_to(upper) for path in upper.rglob("*") if path.is_file())
 
@@ -154,7 +154,7 @@ def _openvpn(scratch: Path) -> list[str]:
         for place in ("/run/openvpn-client", "/run/openvpn"):
             Path(place).mkdir(exist_ok=True)
         run(
-            "mount", "-t", "tmpfs", "mooring-trial", "/run/openvpn-client"
+            "mount", "-t", "tmpfs", "mooring-sandbox", "/run/openvpn-client"
         )  # the running client's socket stays its own
         client = subprocess.Popen(  # noqa: S603 - our own words
             (  # noqa: S607 - the PATH is the document's
