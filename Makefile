@@ -13,10 +13,10 @@ CODE := app.py chalicelib tests tools
 # Nothing here may ever dial a real AWS: fake credentials, no instance metadata.
 export AWS_EC2_METADATA_DISABLED := true
 
-.PHONY: help demo test lab routers tools lint check format bench simulate mutants package deploy undeploy audit sbom lock clean
+.PHONY: help demo test lab routers tools lint check check-fast format bench simulate mutants package deploy undeploy audit sbom lock clean
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
@@ -60,6 +60,10 @@ lint: $(READY)  ## format, lint, types, import rules
 
 check: lint  ## lint, and every test with coverage
 	$(BIN)/pytest --cov
+
+check-fast: $(READY)  ## in a minute: core, controller, CLI and import rules; no namespaces, no nspawn, no package
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports
+	@$(BIN)/pytest -n $$(nproc) tests/controller tests/cli tests/core
 
 format: $(READY)  ## format and mend what the linter can
 	$(BIN)/ruff format $(CODE)

@@ -5,33 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import Phase, settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.fake_aws.fixtures import embedded, world
 
-    from tests.fake_aws import World
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["embedded", "world"]
 
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
 settings.register_profile("mutants", settings.get_profile("steady"), max_examples=30, phases=[Phase.generate])
 settings.load_profile("steady")
-
-
-@pytest.fixture(scope="session")
-def embedded() -> Iterator[World]:
-    """One AWS for all files of a worker: a process has room for one, and starting it costs more than all else."""
-    from tests.fake_aws import World  # noqa: PLC0415 - loading moto takes a second, and most tests need none
-
-    with World() as world:
-        yield world
-
-
-@pytest.fixture
-def world(embedded: World) -> World:
-    """An empty AWS."""
-    embedded.reset()
-    return embedded
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -67,13 +67,8 @@ def plan_lines(report: Report) -> Iterator[Text]:
     yield from _ending(run)
 
 
-def outcome_lines(report: Report) -> Iterator[Text]:
-    """Print what became of each change, and the report's sentence."""
-    return run_lines(as_json(report))
-
-
 def run_lines(run: Run) -> Iterator[Text]:
-    """Print a run as `outcome_lines` does, from the report's JSON: so it comes from the journal and the API."""
+    """Print what became of each change, and the report's sentence; a report's JSON is what journal and API have, too."""
     yield from map(_outcome, run["changes"])
     yield from _ending(run)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,9 +48,11 @@ class Office(DeployedOffice):
         self.world.forget_calls()
 
     def impair_router(self) -> None:
-        """Let the router fail its status checks, as it runs."""
+        """Let the router fail its status checks, in a later second than it became the router: AWS tells whole ones."""
+        became = self.edge.journal.read(self.name).since
+        now = datetime.now(UTC)
         self.impaired.append(self.router)
-        self.world.impair(self.router)
+        self.world.impair(self.router, since=max(now, became + timedelta(seconds=1)) if became else now)
 
     @property
     def writes(self) -> list[str]:

@@ -13,8 +13,8 @@ from chalicelib.cli.render import (
     error_lines,
     exit_code,
     now_lines,
-    outcome_lines,
     plan_lines,
+    run_lines,
     status_line,
     status_lines,
     story_lines,
@@ -107,7 +107,7 @@ def test_status_without_a_router_tells_the_error_and_the_hint() -> None:
 )
 def test_each_outcome_is_one_line_with_its_reason(outcome: Outcome, words: tuple[str, str]) -> None:
     """Done and seen, done but not yet seen, not needed, failed with AWS's code, held back."""
-    first, *_ = outcome_lines(replace(_DRIFTING, outcomes=(outcome,)))
+    first, *_ = run_lines(as_json(replace(_DRIFTING, outcomes=(outcome,))))
     start, end = words
     assert first.plain.startswith(start)
     assert first.plain.endswith(end)

@@ -20,13 +20,13 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tests.fake_aws.reality import aws
+from .reality import aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fake_aws.commands import Invocation
-    from tests.fake_aws.nodes import Node
+    from .commands import Invocation
+    from .nodes import Node
 
 
 @dataclass(frozen=True)

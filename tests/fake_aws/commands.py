@@ -1,6 +1,6 @@
 """A command's life, as Systems Manager keeps it: the command, its invocation on each node, and their steps.
 
-Sources: `tests.fake_aws.nodes` names them.
+Sources: `fake_aws.nodes` names them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.fake_aws import events
-from tests.fake_aws.reality import aws
+from . import events
+from .reality import aws
 
 if TYPE_CHECKING:
-    from tests.fake_aws.nodes import Node
+    from .nodes import Node
 
 STDOUT, STDERR = 24_000, 8_000
 """Characters of output that GetCommandInvocation gives."""

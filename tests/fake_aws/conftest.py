@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fake_aws import Client, World
+    from . import Client, World
 
 
 @pytest.fixture

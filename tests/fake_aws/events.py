@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from moto.autoscaling.models import FakeAutoScalingGroup
     from moto.ec2.models.instances import Instance
 
-    from tests.fake_aws.commands import Command, Invocation
+    from .commands import Command, Invocation
 
 Event: TypeAlias = "dict[str, Any]"
 ACCOUNT = "123456789012"

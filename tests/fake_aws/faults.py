@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.fake_aws.wire import Protocol, Reply, Request, refusal
+from .wire import Protocol, Reply, Request, refusal
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend

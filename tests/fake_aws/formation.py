@@ -24,13 +24,13 @@ from moto.ec2.models.vpcs import VPC
 from moto.ec2.utils import random_eip_association_id
 from moto.iam.models import Role
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.truth_hooks import LifecycleHookOfStack
+from .patches import truth
+from .truth_hooks import LifecycleHookOfStack
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 # -- templates ---------------------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from tests.fake_aws import truth_groups, truth_hooks
-from tests.fake_aws.faults import Faults
-from tests.fake_aws.past import answering
-from tests.fake_aws.reality import aws
-from tests.fake_aws.server import ask
-from tests.fake_aws.wire import Call, Reply, Request, error_code, refusal, understand
+from . import truth_groups, truth_hooks
+from .faults import Faults
+from .past import answering
+from .reality import aws
+from .server import ask
+from .wire import Call, Reply, Request, error_code, refusal, understand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

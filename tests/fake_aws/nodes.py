@@ -2,7 +2,7 @@
 
 An instance is no node until somebody registers it. Two kinds of agent can stand behind a node:
 
-* a scripted one, `world.agent(instance_id)` (`tests.fake_aws.agent`): it answers by itself, as the test told it;
+* a scripted one, `world.agent(instance_id)` (`fake_aws.agent`): it answers by itself, as the test told it;
 * a stand-in of yours, for a real operating system or anything else. It registers, pulls and reports::
 
       node = world.register(instance_id, agent_version="3.3.2746.0")   # Online from now on
@@ -36,14 +36,14 @@ from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models import ec2_backends
 
-from tests.fake_aws.commands import Command, Invocation, Step, now
-from tests.fake_aws.reality import aws
+from .commands import Command, Invocation, Step, now
+from .reality import aws
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Iterator
 
-    from tests.fake_aws.agent import Agent
+    from .agent import Agent
 
 
 @dataclass(eq=False)

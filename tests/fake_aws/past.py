@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from moto.ec2.models import ec2_backends
 
-from tests.fake_aws.reality import aws
+from .reality import aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from moto.ec2.models import EC2Backend
 
-    from tests.fake_aws.patches import Moto
+    from .patches import Moto
 
 
 def snapshot() -> EC2Backend:

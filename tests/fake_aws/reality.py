@@ -11,15 +11,15 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.fake_aws.events import ACCOUNT, Bus
-from tests.fake_aws.transitions import Transitions
+from .events import ACCOUNT, Bus
+from .transitions import Transitions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from tests.fake_aws.nodes import Fleet
-    from tests.fake_aws.truth_hooks import Wait
+    from .nodes import Fleet
+    from .truth_hooks import Wait
 
 
 def _addresses(network: str) -> Iterator[str]:
@@ -64,7 +64,7 @@ class Reality:
     @functools.cached_property
     def fleet(self) -> Fleet:
         """The nodes of Systems Manager and their commands."""
-        from tests.fake_aws.nodes import Fleet  # noqa: PLC0415 - its module looks at this one
+        from .nodes import Fleet  # noqa: PLC0415 - its module looks at this one
 
         return Fleet()
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from werkzeug.test import run_wsgi_app
 
-from tests.fake_aws.wire import Reply
+from .wire import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

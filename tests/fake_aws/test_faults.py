@@ -9,11 +9,11 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from tests.fake_aws.conftest import code
+from .conftest import code
 
 if TYPE_CHECKING:
-    from tests.fake_aws import Client, World
-    from tests.fake_aws.conftest import Network
+    from . import Client, World
+    from .conftest import Network
 
 ONCE = Config(retries={"total_max_attempts": 1})
 

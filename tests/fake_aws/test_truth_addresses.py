@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fake_aws.conftest import code
+from .conftest import code
 
 if TYPE_CHECKING:
-    from tests.fake_aws import World
-    from tests.fake_aws.conftest import Network
+    from . import World
+    from .conftest import Network
 
 
 def _associate(network: Network, eni_id: str, **asked: object) -> str:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fake_aws.agent import FAILS, NEVER_ENDS, NEVER_TAKEN, TOO_LONG, UNDELIVERABLE, Answer
-from tests.fake_aws.conftest import code
+from .agent import FAILS, NEVER_ENDS, NEVER_TAKEN, TOO_LONG, UNDELIVERABLE, Answer
+from .conftest import code
 
 if TYPE_CHECKING:
-    from tests.fake_aws import Client, World
-    from tests.fake_aws.agent import Agent
-    from tests.fake_aws.conftest import Network
+    from . import Client, World
+    from .agent import Agent
+    from .conftest import Network
 
 DOCUMENT = "Mooring-Try"
 CONTENT: dict[str, Any] = {

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.fake_aws import Client, World
-    from tests.fake_aws.conftest import Network
+    from . import Client, World
+    from .conftest import Network
 
 PROPAGATED = [{"Key": "Role", "Value": "router", "PropagateAtLaunch": True, "ResourceId": "routers"}]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.fake_aws.conftest import code
+from .conftest import code
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tests.fake_aws import World
-    from tests.fake_aws.conftest import Network
+    from . import World
+    from .conftest import Network
 
 UNKNOWN = "i-0123456789abcdef0"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.fake_aws.conftest import code
+from .conftest import code
 
 if TYPE_CHECKING:
-    from tests.fake_aws.conftest import Network
+    from .conftest import Network
 
 
 def _prepared(network: Network, address: str = "10.0.0.8") -> str:

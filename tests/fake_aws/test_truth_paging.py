@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.config import Config
 
-from tests.fake_aws.conftest import code
+from .conftest import code
 
 if TYPE_CHECKING:
-    from tests.fake_aws import Client, World
-    from tests.fake_aws.conftest import Network
+    from . import Client, World
+    from .conftest import Network
 
 LISTINGS = [
     ("describe_route_tables", "RouteTables"),

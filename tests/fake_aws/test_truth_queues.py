@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from tests.fake_aws import Client, World
+    from . import Client, World
 
 TRIES = 2
 

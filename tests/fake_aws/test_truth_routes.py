@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fake_aws.conftest import code
+from .conftest import code
 
 if TYPE_CHECKING:
-    from tests.fake_aws import World
-    from tests.fake_aws.conftest import Network
+    from . import World
+    from .conftest import Network
 
 
 def test_route_to_a_running_instance_is_active_and_names_both(network: Network) -> None:

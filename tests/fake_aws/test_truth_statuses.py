@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from tests.fake_aws import World
-    from tests.fake_aws.conftest import Network
+    from . import World
+    from .conftest import Network
 
 SOON = datetime(2026, 12, 1, 8, tzinfo=UTC)
 

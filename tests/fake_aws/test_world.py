@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fake_aws import Client, World
-from tests.fake_aws.conftest import code
-from tests.fake_aws.patches import truth
+from . import Client, World
+from .conftest import code
+from .patches import truth
 
 if TYPE_CHECKING:
-    from tests.fake_aws.conftest import Network
+    from .conftest import Network
 
 
 AS_IN_THE_BEGINNING: tuple[int | None, float | None] = (None, 0.0)

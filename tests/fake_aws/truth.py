@@ -5,7 +5,7 @@ import functools
 from moto import backends, settings
 from moto.core import responses
 
-from tests.fake_aws import (  # noqa: F401 - each import adds its patches to `truth`
+from . import (  # noqa: F401 - each import adds its patches to `truth`
     formation,
     truth_addresses,
     truth_associations,
@@ -25,7 +25,7 @@ from tests.fake_aws import (  # noqa: F401 - each import adds its patches to `tr
     truth_statuses,
     truth_tables,
 )
-from tests.fake_aws.patches import truth
+from .patches import truth
 
 __all__ = ["truth"]
 

@@ -14,14 +14,14 @@ from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.responses.elastic_ip_addresses import ElasticIPAddresses
 from moto.ec2.utils import random_eip_association_id
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.instances import Instance
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 # moto's 127.x and 54.214.x are somebody's addresses; these are nobody's (RFC 5737).
 truth.attribute(elastic_ip_addresses, "random_ip", lambda: next(aws.elastic_addresses))

@@ -8,13 +8,13 @@ from moto.ec2 import utils
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.route_tables import RouteBackend, RouteTable
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 _associations = RouteTable.associations.fget

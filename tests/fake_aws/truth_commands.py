@@ -1,6 +1,6 @@
 """Run Command as AWS answers it: who may be sent what, what becomes of it, and what can be seen of it.
 
-The life cycle itself, and the hook for agents, are in `tests.fake_aws.nodes`. Sources: API reference of each operation
+The life cycle itself, and the hook for agents, are in `fake_aws.nodes`. Sources: API reference of each operation
 (botocore's model of ssm), Systems Manager user guide "Understanding command statuses"; aws.md 3.1, 3.2. Two things are
 assumed, since no source says them: a hash that does not fit is InvalidDocument, and Undeliverable is a detail of Failed.
 """
@@ -15,10 +15,10 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.ssm.exceptions import InvalidDocument, SSMException
 from moto.ssm.responses import SimpleSystemManagerResponse as Response
 
-from tests.fake_aws.commands import Command, Invocation
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
-from tests.fake_aws.truth_nodes import called, constraint, page
+from .commands import Command, Invocation
+from .patches import truth
+from .reality import aws
+from .truth_nodes import called, constraint, page
 
 if TYPE_CHECKING:
     from moto.ssm.models import Document

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from moto.ssm.exceptions import InvalidDocumentContent, InvalidDocumentVersion, SSMException
 from moto.ssm.models import Document, Documents, SimpleSystemManagerBackend, ssm_backends
 
-from tests.fake_aws.patches import truth
+from .patches import truth
 
 if TYPE_CHECKING:
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 LARGEST = 64 * 1024
 PARAMETER_TYPES = {"String", "StringList", "Integer", "Boolean", "MapList", "StringMap"}

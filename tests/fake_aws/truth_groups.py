@@ -15,12 +15,12 @@ from moto.autoscaling.models import (
 )
 from moto.core.exceptions import ServiceException
 
-from tests.fake_aws import events, truth_hooks
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from . import events, truth_hooks
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 def look() -> None:

@@ -18,16 +18,16 @@ from moto.autoscaling.models import AutoScalingBackend, autoscaling_backends
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import EmptyResult
 
-from tests.fake_aws import events
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from . import events
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from typing import Self
 
     from moto.autoscaling.models import FakeAutoScalingGroup, InstanceState, LifecycleHook
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
 

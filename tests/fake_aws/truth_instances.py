@@ -13,14 +13,14 @@ from moto.ec2.exceptions import EC2ClientError, InvalidInstanceIdError
 from moto.ec2.models.instances import Instance, InstanceState
 from moto.ec2.responses.instances import InstanceResponse
 
-from tests.fake_aws import events
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from . import events
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 

@@ -10,7 +10,7 @@ from moto.ec2.models.elastic_network_interfaces import NetworkInterface, Network
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.responses.elastic_network_interfaces import ElasticNetworkInterfaces
 
-from tests.fake_aws.patches import truth
+from .patches import truth
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from moto.ec2.models.instances import Instance
     from moto.ec2.models.subnets import Subnet
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 @truth.around(NetworkInterfaceBackend, "create_network_interface")

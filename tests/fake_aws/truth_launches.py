@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.models.instances import Instance, InstanceBackend
 
-from tests.fake_aws.patches import truth
+from .patches import truth
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.instances import Reservation
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 def _is(value: object) -> bool:

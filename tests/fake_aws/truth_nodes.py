@@ -12,13 +12,13 @@ from moto.core.responses import ActionResult
 from moto.ssm.exceptions import SSMException, ValidationException
 from moto.ssm.responses import SimpleSystemManagerResponse as Response
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.fake_aws.nodes import Node
+    from .nodes import Node
 
 INSTANCE_ID = re.compile(r"i-(\w{8}|\w{17})")
 

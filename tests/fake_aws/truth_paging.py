@@ -17,13 +17,13 @@ from moto.ec2.responses.security_groups import SecurityGroups
 from moto.ec2.responses.subnets import Subnets
 from moto.ec2.responses.vpcs import VPCs
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from moto.ec2.responses._base_response import EC2BaseResponse
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 def _page(

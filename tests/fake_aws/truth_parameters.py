@@ -19,12 +19,12 @@ from moto.ssm.exceptions import SSMException, ValidationException
 from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 from moto.ssm.responses import SimpleSystemManagerResponse
 
-from tests.fake_aws import events
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from . import events
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 STANDARD, ADVANCED = 4096, 8192
 

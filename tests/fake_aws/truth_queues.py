@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from moto.sqs import models
 from moto.sqs.models import Message, Queue
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 REMEMBERED = 300_000
 """Milliseconds for which a message of the same deduplication id is dropped."""

@@ -12,15 +12,15 @@ from moto.ec2.models.route_tables import Route, RouteBackend, RouteTable
 from moto.ec2.models.vpn_gateway import VpnGateway
 from moto.ec2.responses.route_tables import RouteTables
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.elastic_network_interfaces import NetworkInterface
     from moto.ec2.models.instances import Instance
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 ALIVE = ("pending", "running")
 

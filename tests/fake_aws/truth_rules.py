@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from moto.ec2.exceptions import InvalidSecurityGroupRuleIdNotFoundError
 from moto.ec2.models.security_groups import SecurityGroupBackend
 
-from tests.fake_aws.patches import truth
+from .patches import truth
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 @truth.around(SecurityGroupBackend, "revoke_security_group_ingress")

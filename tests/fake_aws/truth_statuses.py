@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from moto.ec2.models.instances import Instance, InstanceBackend
 
-from tests.fake_aws.patches import truth
-from tests.fake_aws.reality import aws
+from .patches import truth
+from .reality import aws
 
 if TYPE_CHECKING:
     from moto.ec2.models import EC2Backend
 
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 _DETAILS = {"ok": "passed", "impaired": "failed"}
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from moto.dynamodb.exceptions import DynamodbException
 from moto.dynamodb.responses import DynamoHandler
 
-from tests.fake_aws.patches import truth
+from .patches import truth
 
 if TYPE_CHECKING:
-    from tests.fake_aws.patches import Moto, Original
+    from .patches import Moto, Original
 
 
 @truth.around(DynamoHandler, "transact_write_items")

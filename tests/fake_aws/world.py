@@ -10,25 +10,25 @@ import boto3
 from botocore.config import Config
 from moto.core.base_backend import BackendDict
 
-from tests.fake_aws import truth_routes
-from tests.fake_aws.agent import Agent
-from tests.fake_aws.faults import Bucket, Delay, Fault, Lose, Refuse, Stale, denied, throttled
-from tests.fake_aws.front import Front
-from tests.fake_aws.past import snapshot
-from tests.fake_aws.reality import Check, aws
-from tests.fake_aws.server import Server
-from tests.fake_aws.truth import truth
-from tests.fake_aws.wire import HAND, refusal
+from . import truth_routes
+from .agent import Agent
+from .faults import Bucket, Delay, Fault, Lose, Refuse, Stale, denied, throttled
+from .front import Front
+from .past import snapshot
+from .reality import Check, aws
+from .server import Server
+from .truth import truth
+from .wire import HAND, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
-    from tests.fake_aws.events import Event
-    from tests.fake_aws.faults import Refusal, When
-    from tests.fake_aws.nodes import Node
-    from tests.fake_aws.wire import Call
+    from .events import Event
+    from .faults import Refusal, When
+    from .nodes import Node
+    from .wire import Call
 
 # A boto3 client, or what makes one: they are made at run time, so no type knows them.
 Client: TypeAlias = Any
@@ -173,12 +173,12 @@ class World:
     # -- Systems Manager's agents --------------------------------------------------------------------
 
     def register(self, instance_id: str, agent_version: str = "3.3.2746.0") -> Node:
-        """Register a running instance's SSM agent, which you play: see `tests.fake_aws.nodes`."""
+        """Register a running instance's SSM agent, which you play: see `fake_aws.nodes`."""
         with aws.lock:
             return aws.fleet.register(instance_id, agent_version)
 
     def agent(self, instance_id: str, agent_version: str = "3.3.2746.0") -> Agent:
-        """Register a running instance with a scripted agent, or give the one it has: see `tests.fake_aws.agent`."""
+        """Register a running instance with a scripted agent, or give the one it has: see `fake_aws.agent`."""
         node = self.register(instance_id, agent_version)
         return node.agent or Agent(node)
 

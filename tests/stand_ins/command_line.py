@@ -9,8 +9,8 @@ import os
 import pty
 import select
 import signal
-import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -19,15 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 from unittest import mock
 
-import botocore.session
-from botocore.loaders import Loader, create_loader
-
 from chalicelib import bootstrap
 from chalicelib.aws.threads import Threads
 from chalicelib.cli.main import main
+from tests.stand_ins.forked import fork
+from tests.stand_ins.made_once import made_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.stand_ins.forked import Forked
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -66,8 +67,8 @@ class Ran:
 class Mooring:
     """`mooring` in a folder and an environment of its own; no traceback ever leaves it.
 
-    It runs in this process, which is ten times as quick, unless `apart`: others that work in this process meanwhile, such
-    as the functions, must not see an operator's environment.
+    It runs in this process, unless `apart`: others that work in this process meanwhile, such as the functions, must not see
+    an operator's environment.
     """
 
     environment: dict[str, str]
@@ -76,7 +77,7 @@ class Mooring:
 
     def __call__(self, *arguments: str, stdin: bytes = b"", **more: str) -> Ran:
         """Run it without a terminal."""
-        run = self._as_a_process if self.apart else self._here
+        run = self._forked if self.apart else self._here
         ran = run(arguments, stdin, self._environment() | more)
         assert "Traceback" not in ran.out + ran.err, ran
         return ran
@@ -87,47 +88,40 @@ class Mooring:
             mock.patch.multiple(sys, argv=["mooring", *arguments], stdin=taken, stdout=out, stderr=err),
             mock.patch.dict(os.environ, environment, clear=True),
             contextlib.chdir(self.folder),
-            _made_once(),
+            mock.patch.object(bootstrap, "Threads", _threads),
+            made_once(),
         ):
             code = main()
             out.flush()
             err.flush()
+            _threads().rest()
         return Ran(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
-    def _as_a_process(self, arguments: tuple[str, ...], stdin: bytes, environment: dict[str, str]) -> Ran:
-        done = subprocess.run(  # noqa: S603 - our own command
-            [*COMMAND, *arguments],
-            input=stdin,
-            capture_output=True,
-            cwd=self.folder,
-            env=environment,
-            timeout=60,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+    def _forked(self, arguments: tuple[str, ...], stdin: bytes, environment: dict[str, str]) -> Ran:
+        with contextlib.ExitStack() as stack:
+            taken, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            taken.write(stdin)
+            taken.seek(0)
+            process = fork(arguments, (taken.fileno(), out.fileno(), err.fileno()), environment, self.folder)
+            with contextlib.closing(process):
+                code = process.wait(60)
+            for stream in (out, err):
+                stream.seek(0)
+            return Ran(code, out.read().decode(), err.read().decode())
 
     @contextlib.contextmanager
     def at_terminal(self, *arguments: str, **more: str) -> Iterator[Dialogue]:
         """Run it at a terminal of 80 columns."""
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what runs in the background
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # and no child would hear Control-C
         ours, theirs = pty.openpty()
-        with subprocess.Popen(  # noqa: S603 - our own command
-            [*COMMAND, *arguments],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            cwd=self.folder,
-            env=self._environment() | {"TERM": "xterm", "COLUMNS": "80"} | more,
-            start_new_session=True,
-        ) as process:
-            os.close(theirs)
-            dialogue = Dialogue(process, ours)
-            try:
-                yield dialogue
-            finally:
-                process.kill()
-                os.close(ours)
+        environment = self._environment() | {"TERM": "xterm", "COLUMNS": "80"} | more
+        process = fork(arguments, (theirs, theirs, theirs), environment, self.folder)
+        os.close(theirs)
+        dialogue = Dialogue(process, ours)
+        try:
+            yield dialogue
+        finally:
+            process.close()
+            os.close(ours)
         assert "Traceback" not in dialogue.heard, dialogue.heard
 
     def _environment(self) -> dict[str, str]:
@@ -138,7 +132,7 @@ class Mooring:
 class Dialogue:
     """What is heard of, and answered to, a process at a terminal."""
 
-    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+    def __init__(self, process: Forked, terminal: int) -> None:
         self._process, self._terminal = process, terminal
         self.heard = ""
 
@@ -176,38 +170,23 @@ class Dialogue:
         return bool(said)
 
 
-@contextlib.contextmanager
-def _made_once() -> Iterator[None]:
-    """Let one run after the other have what takes long to make and remembers nothing: AWS's models, and idle threads.
-
-    What a process would take along when it ends must not reach into the next run, so it is waited for.
-    """
-    with (
-        mock.patch.object(botocore.session, "create_loader", _loader),
-        mock.patch.object(bootstrap, "Threads", _threads),
-    ):
-        yield
-    wait(_threads().given)
-    _threads().given.clear()
-
-
 class _Threads(Threads):
-    """Threads that know what they were given."""
+    """Threads for one run after the other."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.given: list[Future[Any]] = []
+        self._given: list[Future[Any]] = []
 
     def submit(self, fn: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> Future[_T]:
         """Start it."""
         future = super().submit(fn, *args, **kwargs)
-        self.given.append(future)
+        self._given.append(future)
         return future
 
-
-@cache
-def _loader(path: str | None = None) -> Loader:
-    return create_loader(path)
+    def rest(self) -> None:
+        """Wait until nothing is under way: what a process would take along must not reach into the next run."""
+        wait(self._given)
+        self._given.clear()
 
 
 @cache

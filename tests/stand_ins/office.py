@@ -63,7 +63,8 @@ class DeployedOffice:
 
     def declare(self, after: str = "", before: str = "") -> None:
         """Declare it, with more TOML after all sections or before them."""
-        declare(self.world, self.name, f"{before}\n{self.document.decode()}\n{after}".encode())
+        parts = (before.encode(), self.document, after.encode())
+        declare(self.world, self.name, b"\n".join(part for part in parts if part))
 
     # -- as it is ------------------------------------------------------------------------------------
 

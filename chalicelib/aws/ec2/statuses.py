@@ -30,9 +30,6 @@ class Status:
     events: tuple[ScheduledEvent, ...] = ()
 
 
-UNKNOWN = Status()
-
-
 @dataclass(frozen=True, slots=True)
 class Statuses:
     """The region's statuses by instance; `whole` says that an instance that is not among them was not listed."""
