@@ -1,4 +1,4 @@
-"""Runs errands to machines: asks what became of commands, sends pushes and inspections, and never waits for a machine."""
+"""Speaks to machines by Run Command: asks what became of commands, sends pushes and inspections, and never waits for a machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The API: reads look for themselves, wishes are put on the queue, and mistakes are the caller's to mend."""
+"""The API: reads look for themselves, requests are put on the queue, and mistakes are the caller's to mend."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ class Surroundings:
 UNREADABLE = ObservationError("ssm:GetParameter failed: ThrottlingException")
 
 
-# -- wishes that are too old ----------------------------------------------------------------------------------
+# -- requests that are too old --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

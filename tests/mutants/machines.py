@@ -139,7 +139,7 @@ MACHINES = (
     ),
     Mutant(
         "core/machines/lifecycle.py",
-        "keeps a setback though the machine has what it did not take",
+        "keeps a failed push though the machine has what it did not take",
         "    return failed is not None and word is not None and word.digest == failed.digest and not word.drift\n",
         "    return failed is not None and word is None\n",
     ),

@@ -169,7 +169,7 @@ def test_rule_of_somebody_else_is_a_problem_until_it_is_gone_and_no_push_is_sent
     assert keeper.run().problems == ()
 
 
-def test_declared_change_reaches_the_box_and_what_the_box_cannot_take_is_a_setback(keeper: Keeper) -> None:
+def test_declared_change_reaches_the_box_and_what_the_box_cannot_take_fails(keeper: Keeper) -> None:
     """Another office network is pushed; a server that is nobody's breaks the way home, and the box goes back by itself."""
     more = parse(keeper.document.replace("'10.100.30.0/24'", "'10.100.30.0/24', '10.100.77.0/24'").encode())
     reasons = keeper.until_converged(more)
@@ -185,9 +185,9 @@ def test_declared_change_reaches_the_box_and_what_the_box_cannot_take_is_a_setba
         time.sleep(0.5)
     assert any("went back to what it had" in problem for problem in report.problems)
     assert keeper.router.reaches()
-    setback = keeper.machine.failed
-    assert setback
-    assert setback.final
+    failed = keeper.machine.failed
+    assert failed
+    assert failed.final
     before = len(keeper.router.world.calls)
     assert keeper.run(nowhere).verdict == "drifting"
     assert "SendCommand" not in {call.operation for call in keeper.router.world.calls[before:]}

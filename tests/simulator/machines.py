@@ -64,7 +64,7 @@ class Box:
 
 
 class SimulatedMachines:
-    """Implements `errands.Machines`; the rules of when a machine may be sent what are judged."""
+    """Implements `ports.Machines`; the rules of when a machine may be sent what are judged."""
 
     def __init__(self, course: Course, judge: Judge) -> None:
         self._course, self._judge = course, judge

@@ -39,7 +39,7 @@ class _Pin(NamedTuple):
 
 
 class SystemsManager:
-    """Implements `errands.Machines`. `fingerprints` are those of our documents, by name (`core.document.fingerprint`)."""
+    """Implements `ports.Machines`. `fingerprints` are those of our documents, by name (`core.tunnel.documents.fingerprint`)."""
 
     def __init__(self, ssm: SSMClient, fingerprints: Mapping[str, str]) -> None:
         self._ssm, self._fingerprints = ssm, fingerprints

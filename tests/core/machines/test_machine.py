@@ -56,7 +56,7 @@ def test_a_push_that_was_applied_is_the_configuration_in_force() -> None:
     "invocation", [None, Invocation("Pending"), Invocation("InProgress"), Invocation("Delayed")]
 )
 def test_a_command_without_an_answer_is_waited_for_until_patience_ends(invocation: Invocation | None) -> None:
-    """Just after sending, SSM knows no invocation; one that never answers is given up, and a push is a setback."""
+    """Just after sending, SSM knows no invocation; one that never answers is given up, and a push has failed."""
     machine = waiting()
     assert hear(machine, invocation, NOON + PATIENCE) == machine
     after = hear(machine, invocation, NOON + PATIENCE + timedelta(seconds=1))
@@ -209,7 +209,7 @@ def test_output_that_is_none_of_ours_is_no_word(output: str) -> None:
     assert find(output) is None or '"mooring"' in output
 
 
-def test_a_setback_ends_when_the_machine_has_what_it_did_not_take() -> None:
+def test_a_failed_push_ends_when_the_machine_has_what_it_did_not_take() -> None:
     """An answer was lost and the push was not: once the machine says so itself, nothing has failed any more."""
     failed = hear(waiting(), Invocation("ExecutionTimedOut"), LATER)
     assert failed.failed
