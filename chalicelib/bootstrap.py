@@ -113,7 +113,7 @@ class Edge:
 
     @cached_property
     def query(self) -> Ec2Query:
-        """EC2, for writing; `aws.writes` retries, since a retry in here would jump its queue."""
+        """EC2, for writing; `aws.ec2.writes` retries, since a retry in here would jump its queue."""
         return Ec2Query(self.ec2, self.session.get_credentials, self.wire)
 
     @cached_property

@@ -67,7 +67,7 @@ class Refused(Exception):  # noqa: N818 - what AWS did
 
 
 class SimulatedNetwork:
-    """Implements `controller.Network` over the truth; every write is judged."""
+    """Implements `ports.Network` over the truth; every write is judged."""
 
     def __init__(self, course: Course, judge: Judge) -> None:
         self._course, self._judge, self._vpc = course, judge, course.vpc

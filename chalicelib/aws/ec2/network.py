@@ -50,7 +50,7 @@ _RULES, _VPCS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"
 
 
 class Ec2Network:
-    """The controller's network port on EC2; implements `controller.Network`.
+    """The controller's network port on EC2; implements `ports.Network`.
 
     `reads` retries by itself; `writes` does not, since the order of retried writes is decided here. Without `writes` it
     is there to be looked at. `beside` must start at once what it is given, whatever else still hangs: see

@@ -24,7 +24,7 @@ def seal(canonical: bytes, *, probe: IPv4Address | None, confirm_within: int | N
     """Write the parameter's value: equal input gives equal text, so an unchanged bundle makes no new version.
 
     Args:
-        canonical: the bundle as `core.router.Bundle.canonical` gives it; no secret is in it.
+        canonical: the bundle as `render.Bundle.canonical` gives it; no secret is in it.
         probe: an address in an office network that answers pings; it must answer after a push if it did before.
         confirm_within: seconds after which the router undoes the push unless it is confirmed, 3600 at most.
 

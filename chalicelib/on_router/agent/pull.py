@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DICTIONARY = "dictionary"
-"""What every bundle holds word for word (`core.envelope.dictionary`); it lies beside this module in the document's zip."""
+"""What every bundle holds word for word (`core.tunnel.bundle.dictionary`); it lies beside this module in the document's zip."""
 
 PATH = re.compile(r"/mooring/[a-z0-9][a-z0-9-]{0,39}/router/[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 VERSION = re.compile(r"[1-9][0-9]{0,9}")
