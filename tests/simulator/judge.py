@@ -6,6 +6,7 @@ It knows what is declared, and nothing of elections, plans or guards. A verdict 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,7 @@ class Judge:
         self.past: set[str] = set()
         self.lag_seen = False
         self.forgetful = False
+        self.drifted: dict[str, float] = {}
         self.noted = 0
         self._launch: datetime | None = None
         self._was: str | None = None
@@ -303,6 +305,13 @@ class Judge:
         self._course.running[-1].heard = True
         if '"forwarding": false' in word:
             self.truth.denied[instance_id] = self._course.vpc.now
+        said = json.loads(word.strip().splitlines()[-1]) if word else {}
+        if said and "result" not in said:
+            self.drifted.pop(instance_id, None)
+            if said["drift"] and said["digest"]:
+                self.drifted[instance_id] = self._course.vpc.now
+        elif said.get("result") in ("applied", "unchanged", "pending"):
+            self.drifted.pop(instance_id, None)
 
     def completed(self, instance_id: str) -> None:
         """Judge that a terminating instance was let go."""

@@ -59,6 +59,9 @@ TOUCHES = {
 }
 """What may be left as it is where an API fails."""
 
+SPOKEN = 300.0
+"""Seconds after which a command that was sent has been heard, late as it may be."""
+
 LOOKS = 8
 """How often one run may look."""
 
@@ -144,6 +147,7 @@ class Liveness:
             return
         if "PutItem" in run.failed:  # what was seen could not be noted down
             self._whole, moved = None, True
+        self._drifted(run, declared, verdict)
         excused = tuple(kind for api in sorted(run.failed) for kind in TOUCHES.get(api, ()))
         held = self._too_much(declared, router) if self._held_back(declared) else set()
         left = {
@@ -157,6 +161,19 @@ class Liveness:
             judge.blame(
                 f"I15 {_kind(subject)} is not repaired (verdict {verdict}{beside})", f"{subject} {what}"
             )
+
+    def _drifted(self, run: Run, declared: Topology, verdict: str) -> None:
+        """Judge that nothing is called well while a machine that may be pushed to has told of drift, in its present life."""
+        judge, vpc = self._judge, self._truth.vpc
+        if verdict not in ("converged", "repaired") or run.failed or run.kind != "worker" or judge.forgetful:
+            return
+        for instance_id, told in judge.drifted.items():
+            machine = vpc.instances.get(instance_id)
+            running = machine and machine.state == "running" and is_candidate(machine, declared)
+            if machine and running and seconds(machine.launched_at) < told - SPOKEN:
+                judge.blame(
+                    "I10 a verdict that is not so", f"{verdict}, but {instance_id} has drifted, and said so"
+                )
 
     def _moved_by_hand(self, run: Run, declared: Topology) -> bool:
         """Say whether somebody has moved the network whole to one that is fit: it takes several looks to believe that."""
