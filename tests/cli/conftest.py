@@ -12,7 +12,6 @@ import pytest
 from chalicelib.aws.ssm.topologies import Topologies
 from chalicelib.bootstrap import Edge
 from chalicelib.controller.reconcile import reconcile
-from chalicelib.core.declaration import parse
 from chalicelib.core.request import Request
 from tests.fake_aws import World
 from tests.network import declaration, deploy, deploy_journal
