@@ -41,8 +41,8 @@ def rooms() -> Iterator[str]:
         yield f"  {a.replace('.', '_')}[{a}] -->|{count}| {b.replace('.', '_')}[{b}]"
     yield "```"
     yield ""
-    yield f"{len(graph.modules)} modules in {len({_room(m) for m in graph.modules})} rooms; {len(arrows)} imports, "
-    yield f"{sum(between.values())} of them from room to room, along {len(between)} arrows."
+    told = f"{len(graph.modules)} modules in {len({_room(m) for m in graph.modules})} rooms; {len(arrows)} imports"
+    yield f"{told}, {sum(between.values())} of them from room to room, along {len(between)} arrows."
 
 
 def _room(module: str) -> str:
