@@ -62,7 +62,7 @@ check: lint  ## lint, and every test with coverage
 	$(BIN)/pytest --cov
 
 check-fast: $(READY)  ## in a minute: core, controller, CLI and import rules; no namespaces, no nspawn, no package
-	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports
 	@$(BIN)/pytest -n $$(nproc) tests/controller tests/cli tests/core
 
 format: $(READY)  ## format and mend what the linter can
