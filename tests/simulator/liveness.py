@@ -253,9 +253,12 @@ class Liveness:
         status = self._truth.vpc.statuses.get(router.id)
         if status and status.checks == "impaired":
             return "impaired"
-        notices = self._journal.history("office").notices
-        known = any(n.instance_id == router.id and n.kind in ("interruption", "termination") for n in notices)
-        return "notified" if known and self._truth.notice_in_force(router, self._judge.chosen) else ""
+        chosen = (
+            self._judge.chosen
+        )  # of what was said before, who chose it had heard; the word since may have been lost
+        noted = [n for n in self._journal.history("office").notices if n.instance_id == router.id]
+        known = any(n.kind in ("interruption", "termination") and seconds(n.at) >= chosen for n in noted)
+        return "notified" if known and self._truth.notice_in_force(router, chosen) else ""
 
     def _waits(self, router: Instance | None, why: str) -> bool:
         """Say whether Mooring may wait: undated evidence just after a decision, or a pause that bounds flapping."""
