@@ -370,8 +370,6 @@ def test_fault_of_our_own_is_worded_and_says_no_more(
         def topologies(self) -> object:
             raise RuntimeError("a s3cr3t")
 
-        complain = functions.app.edge.complain
-
     monkeypatch.setattr(functions.app, "edge", Faulty())
     reply = functions.call("GET", "/topologies")
     assert _problem(reply) == (500, "InternalError")

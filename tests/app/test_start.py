@@ -57,11 +57,9 @@ def test_deployed_function_does_without_boto3_and_the_tools(embedded: World) -> 
     assert done.stdout == "[]\n"
 
 
-def test_queue_that_nobody_named_is_an_error_with_a_hint(
-    embedded: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A function that was deployed otherwise says which variable is missing."""
+def test_queue_that_is_nowhere_is_an_error_with_a_hint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the variable it is looked for by its name; where nothing is deployed, that is said."""
     monkeypatch.delenv("MOORING_QUEUE_URL", raising=False)
-    with pytest.raises(ControllerError, match="no queue is named") as error:
-        _ = Edge(embedded.session, embedded.endpoint_url).queue
-    assert "MOORING_QUEUE_URL" in error.value.hint
+    with pytest.raises(ControllerError, match="no Mooring is deployed here") as error:
+        _ = Edge(world.session, world.endpoint_url).queue
+    assert "make deploy" in error.value.hint

@@ -248,11 +248,11 @@ def test_run_is_over_before_its_function_is(
     """At most 45 seconds from now, and 12 before Lambda's timeout, however much of that a start has taken."""
     told: list[datetime] = []
 
-    def take_nothing(*_: object, deadline: datetime) -> list[str]:
+    def take_nothing(_worker: object, _records: object, deadline: datetime) -> list[str]:
         told.append(deadline)
         return []
 
-    monkeypatch.setattr(functions.app, "take", take_nothing)
+    monkeypatch.setattr(type(functions.app.worker), "handle_batch", take_nothing)
     before = datetime.now(UTC)
     context = Context("mooring-reconcile", milliseconds_left=left * 1000)
     assert functions.app.reconcile({"Records": []}, context) == {"batchItemFailures": []}

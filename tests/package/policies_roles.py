@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped] # it has no types
 
 from chalicelib.bootstrap import Edge
+from chalicelib.controller.worker import Worker
 from chalicelib.core.errors import ControllerError
 from tests.fake_aws.events import event as enveloped
 from tests.network import JOURNAL, deploy_documents, deploy_journal
@@ -85,6 +86,7 @@ class FunctionsByRole(Functions):
         self.running = ""
         self._patch = patch
         self._edges = {name: Edge(world.session, world.endpoint_url) for name in POLICIES}
+        self._workers = {name: Worker(edge) for name, edge in self._edges.items()}
         self._sqs: Client = world.client("sqs", by="product")
         self._logs: Client = world.client("logs", by="product")
         self._events: list[Event] = []
@@ -179,6 +181,7 @@ class FunctionsByRole(Functions):
         """Give the function its own edge, and begin its log."""
         self.running = function
         self._patch.setattr(self.app, "edge", self._edges[function])
+        self._patch.setattr(self.app, "worker", self._workers[function])
         stream = {"logGroupName": self._log_groups[function], "logStreamName": str(uuid.uuid4())}
         try:
             self._logs.create_log_stream(**stream)
