@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def an_id(kind: str, number: int) -> str:
-    """Give an id as AWS writes them: `an_id("rtb", 10)` is `rtb-0000000000000000a`."""
+    """Return an id as AWS writes them: `an_id("rtb", 10)` is `rtb-0000000000000000a`."""
     return f"{kind}-{number:017x}"
 
 
@@ -111,7 +111,7 @@ def interface(
     *,
     check: bool = False,
 ) -> Interface:
-    """Give an interface that may forward."""
+    """Return an interface that may forward."""
     return Interface(eni, subnet, (address,), source_dest_check=check)
 
 
@@ -125,7 +125,7 @@ def instance(  # noqa: PLR0913 - each is one thing an election looks at
     tags: dict[str, str] | None = None,
     launched: datetime = NOON - timedelta(days=1),
 ) -> Instance:
-    """Give a healthy candidate; the router, unless told otherwise. Both of EC2's readings agree whether it runs."""
+    """Return a healthy candidate; the router, unless told otherwise. Both of EC2's readings agree whether it runs."""
     return Instance(
         id=instance_id,
         state=state,
@@ -140,23 +140,23 @@ def instance(  # noqa: PLR0913 - each is one thing an election looks at
 
 
 def standby(instance_id: str = STANDBY, eni: str = STANDBY_ENI, *, check: bool = False) -> Instance:
-    """Give a second candidate in the second public subnet, younger than the router."""
+    """Return a second candidate in the second public subnet, younger than the router."""
     card = interface(eni, "10.0.10.9", SECOND_PUBLIC_SUBNET, check=check)
     return instance(instance_id, card, launched=NOON - timedelta(hours=1))
 
 
 def local() -> Route:
-    """Give the route every table of the VPC has."""
+    """Return the route every table of the VPC has."""
     return Route("10.0.0.0/16", "local", origin="CreateRouteTable")
 
 
 def propagated(destination: str, gateway: str = "vgw-00000000000000001") -> Route:
-    """Give a route that a virtual private gateway propagated."""
+    """Return a route that a virtual private gateway propagated."""
     return Route(destination, gateway, origin="EnableVgwRoutePropagation")
 
 
 def pinned(declared: Topology, table: Table, eni: str = ROUTER_ENI) -> tuple[Route, ...]:
-    """Give the routes of a table that is as declared, with a router's interface."""
+    """Return the routes of a table that is as declared, with a router's interface."""
     default = [Route(str(DEFAULT_ROUTE), declared.internet_gateway)] if table.kind == "public" else []
     return (local(), *default, *(Route(str(d), eni) for d in declared.router_destinations(table)))
 
@@ -164,7 +164,7 @@ def pinned(declared: Topology, table: Table, eni: str = ROUTER_ENI) -> tuple[Rou
 def seen(
     declared: Topology | None = None, *instances: Instance, eni: str = ROUTER_ENI, at: datetime = NOON
 ) -> Observation:
-    """Give the network converged on an interface; with the router alone unless instances are given."""
+    """Return the network converged on an interface; with the router alone unless instances are given."""
     declared = declared or topology()
     tables = [RouteTable(MAIN, main=True, routes=(local(),))]
     for number, table in enumerate(declared.tables, start=1):
@@ -181,14 +181,14 @@ def seen(
 
 
 def routed(observation: Observation, table_id: str, *routes: Route) -> Observation:
-    """Give the same network with these routes in a table instead of those for the same destinations."""
+    """Return the same network with these routes in a table instead of those for the same destinations."""
     changed = {r.destination for r in routes}
     kept = (r for r in table_in(observation, table_id).routes if r.destination not in changed)
     return with_table(observation, replace(table_in(observation, table_id), routes=(*kept, *routes)))
 
 
 def unrouted(observation: Observation, table_id: str, destination: str) -> Observation:
-    """Give the same network without a table's routes for a destination."""
+    """Return the same network without a table's routes for a destination."""
     kept = (r for r in table_in(observation, table_id).routes if r.destination != destination)
     return with_table(observation, replace(table_in(observation, table_id), routes=tuple(kept)))
 
@@ -199,23 +199,23 @@ def table_in(observation: Observation, table_id: str) -> RouteTable:
 
 
 def with_table(observation: Observation, table: RouteTable) -> Observation:
-    """Give the same network with a table added, or in the place of the one with its id."""
+    """Return the same network with a table added, or in the place of the one with its id."""
     others = (t for t in observation.tables if t.id != table.id)
     return replace(observation, tables=(*others, table))
 
 
 def with_elastic_ip(observation: Observation, *elastic_ips: ElasticIp) -> Observation:
-    """Give the same network with these Elastic IPs and no others."""
+    """Return the same network with these Elastic IPs and no others."""
     return replace(observation, elastic_ips=elastic_ips)
 
 
 def elastic_ip(eni: str | None = ROUTER_ENI, address: str | None = "10.0.0.8") -> ElasticIp:
-    """Give the declared Elastic IP."""
+    """Return the declared Elastic IP."""
     return ElasticIp(EIP, "203.0.113.8", eni, address, TAGGED)
 
 
 def ssh_rule(
     rule_id: str = BOOTSTRAP, source: str = "0.0.0.0/0", ports: tuple[int, int] = (22, 22)
 ) -> IngressRule:
-    """Give the bootstrap rule, or one like it."""
+    """Return the bootstrap rule, or one like it."""
     return IngressRule(rule_id, "tcp", *ports, source)

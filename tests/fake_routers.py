@@ -52,7 +52,7 @@ class Box:
         return self._says(result="applied", wanted=asked.parameters["Digest"][0])
 
     def inspect(self, _: Invocation) -> Answer:
-        """Say how it stands."""
+        """Return how it stands."""
         return self._says()
 
     def _says(self, code: int = 0, **more: object) -> Answer:

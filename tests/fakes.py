@@ -147,7 +147,7 @@ class FakeClock:
         self.time = now
 
     def now(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self.time
 
     def sleep(self, seconds: float) -> None:
@@ -299,7 +299,7 @@ class FakeJournal:
     outcomes: list[Report] = field(default_factory=list)
 
     def read(self, name: str) -> History:
-        """Give a topology's history."""
+        """Return a topology's history."""
         met = self.script.at("read")
         _cut(met, "cut-before")
         if "refuse" in met or "lose" in met:
@@ -362,7 +362,7 @@ class FakeMachines:
     slow: Callable[[], None] | None = None
 
     def agents(self, topology: Topology) -> dict[str, Agent]:
-        """Give the agents, unless Systems Manager is deaf; `slow` is what each call waits for."""
+        """Return the agents, unless Systems Manager is deaf; `slow` is what each call waits for."""
         if self.slow:
             self.slow()
         if self.deaf:
@@ -370,11 +370,11 @@ class FakeMachines:
         return dict(self.online)
 
     def certificate(self, topology: Topology) -> CertificateRecord | None:
-        """Give the record of the stored secrets."""
+        """Return the record of the stored secrets."""
         return self.stored
 
     def answer(self, command_id: str, instance_id: str) -> Invocation | None:
-        """Give what a command brought."""
+        """Return what a command brought."""
         self.asked.append(command_id)
         if self.deaf:
             raise ObservationError("ssm:GetCommandInvocation failed: InternalServerError")
@@ -457,7 +457,7 @@ class Scene:
 
     @property
     def ports(self) -> RunPorts:
-        """Give the ports a run needs."""
+        """Return the ports a run needs."""
         return RunPorts(self.network, self.journal, self.clock, self.machines, self.executor)
 
     @property

@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 def remembered(declared: Topology | None = None, **other: Any) -> History:  # noqa: ANN401 - of History's fields
-    """Give the history of a router that was decided on a day ago for all that is declared, and seen running since."""
+    """Return the history of a router that was decided on a day ago for all that is declared, and seen running since."""
     declared, at = declared or topology(), NOON - DAY
     kept = scope(declared, seen(declared))
     known = History(1, ROUTER, since=at, decided_at=at, launched_at=at, kept=kept)
@@ -25,6 +25,6 @@ def remembered(declared: Topology | None = None, **other: Any) -> History:  # no
 
 
 def lately(minutes: float, declared: Topology | None = None, **other: Any) -> History:  # noqa: ANN401 - see above
-    """Give the history of a router that was decided on only some minutes ago."""
+    """Return the history of a router that was decided on only some minutes ago."""
     at = NOON - timedelta(minutes=minutes)
     return remembered(declared, **{"since": at, "decided_at": at, **other})

@@ -94,7 +94,7 @@ class Folder:
         return os.environ.get(_MARK) == str(self.path)
 
     def mine(self, item: pytest.Item | None) -> bool:
-        """Say whether a test is to run apart; hooks hear of every folder's tests."""
+        """Return whether a test is to run apart; hooks hear of every folder's tests."""
         return item is not None and self.path in item.path.parents and item.path.name not in self.outside
 
     def protocol(self, item: pytest.Item, following: pytest.Item | None) -> bool | None:

@@ -55,7 +55,7 @@ def deploy_queue(world: World) -> str:
 
 @cache
 def documents() -> dict[str, dict[str, Any]]:
-    """Give the contents of the Command documents as `make package` fills them in."""
+    """Return the contents of the Command documents as `make package` fills them in."""
     template = copy.deepcopy(_around())
     template["Resources"]["Reconcile"]["Properties"]["Environment"] = {"Variables": {}}
     made = (one for one in fill(template)["Resources"].values() if one.get("Type") == "AWS::SSM::Document")
@@ -63,7 +63,7 @@ def documents() -> dict[str, dict[str, Any]]:
 
 
 def fingerprints() -> str:
-    """Give what the worker's MOORING_DOCUMENTS says of the Command documents."""
+    """Return what the worker's MOORING_DOCUMENTS says of the Command documents."""
     return json.dumps({name: fingerprint(content) for name, content in documents().items()})
 
 

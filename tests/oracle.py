@@ -89,7 +89,7 @@ class Facts:
 
 
 def judge(topology: Topology, facts: Facts) -> list[str]:
-    """Say everything that is not as declared; an empty list is a network that works."""
+    """Return everything that is not as declared; an empty list is a network that works."""
     targets = set(leads(topology, facts).values())
     return [
         *(f"no table is {t.selector}" for t in topology.tables if not _selected(facts, t.selector)),
@@ -104,7 +104,7 @@ def judge(topology: Topology, facts: Facts) -> list[str]:
 
 
 def leads(topology: Topology, facts: Facts) -> dict[str, str]:
-    """Give where each thing leads that must lead to the router."""
+    """Return where each thing leads that must lead to the router."""
     address = facts.addresses.get(topology.elastic_ip)
     found = {topology.elastic_ip: (address and address.interface_id) or "nowhere"}
     for declared, table_id in _claims(topology, facts):
@@ -155,7 +155,7 @@ def _wrong_options(topology: Topology, facts: Facts) -> Iterator[str]:
 
 
 def unfit(topology: Topology, facts: Facts, interface_id: str) -> list[str]:
-    """Say why nothing may lead to an interface; an empty list is a router's."""
+    """Return why nothing may lead to an interface; an empty list is a router's."""
     interface = facts.interfaces.get(interface_id)
     if interface is None:
         return [f"{interface_id} does not exist"]
@@ -174,7 +174,7 @@ def unfit(topology: Topology, facts: Facts, interface_id: str) -> list[str]:
 
 
 def untouched(topology: Topology, before: Facts, after: Facts) -> list[str]:
-    """Say what changed that is not ours, and which declared route went missing."""
+    """Return what changed that is not ours, and which declared route went missing."""
     complaints = _changed_tables(topology, before, after)
     complaints += _changed_associations(topology, before, after)
     for allocation_id in _keys(before.addresses, after.addresses):
@@ -198,7 +198,7 @@ def untouched(topology: Topology, before: Facts, after: Facts) -> list[str]:
 
 
 def writable_tables(topology: Topology, facts: Facts) -> dict[str, frozenset[str]]:
-    """Give the tables that may be written, each with its declared destinations: never the main one, nor one claimed twice."""
+    """Return the tables that may be written, each with its declared destinations: never the main one, nor one claimed twice."""
     claims: dict[str, list[Table]] = {}
     for declared, table_id in _claims(topology, facts):
         claims.setdefault(table_id, []).append(declared)
@@ -243,7 +243,7 @@ def _associations(facts: Facts) -> dict[str, str]:
 
 
 def _foreign_routes(table: TableFact, declared: frozenset[str]) -> set[tuple[str, str, str]]:
-    """Give every route that is not ours; its state is AWS's word on the target, not a part of the route."""
+    """Return every route that is not ours; its state is AWS's word on the target, not a part of the route."""
     return {
         (r.destination, r.target, r.origin)
         for r in table.routes
@@ -252,7 +252,7 @@ def _foreign_routes(table: TableFact, declared: frozenset[str]) -> set[tuple[str
 
 
 def _claims(topology: Topology, facts: Facts) -> list[tuple[Table, str]]:
-    """Give every declaration with every table it selects."""
+    """Return every declaration with every table it selects."""
     return [(t, table_id) for t in topology.tables for table_id in _selected(facts, t.selector)]
 
 

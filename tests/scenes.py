@@ -19,7 +19,7 @@ DEFAULT = "0.0.0.0/0"
 
 
 def moored(*instances: Instance, declared: Topology | None = None, faults: tuple[Fault, ...] = ()) -> Scene:
-    """Give a converged network with the router, a standby unless told otherwise, and a journal that knows since a day."""
+    """Return a converged network with the router, a standby unless told otherwise, and a journal that knows since a day."""
     declared = declared or topology()
     scene = Scene(declared, Model.of(seen(declared, *(instances or (instance(), standby())))), faults)
     scene.journal.histories[declared.name] = remembered(declared)
@@ -27,10 +27,10 @@ def moored(*instances: Instance, declared: Topology | None = None, faults: tuple
 
 
 def results(report: Report) -> dict[str, str]:
-    """Give what became of each change of a run."""
+    """Return what became of each change of a run."""
     return {resource_key(outcome.change): outcome.result for outcome in report.outcomes}
 
 
 def router(report: Report) -> str | None:
-    """Give who is the router by a report."""
+    """Return who is the router by a report."""
     return report.router_id

@@ -13,11 +13,11 @@ def metrics_in(printed: str) -> list[dict[str, Any]]:
 
 
 def directive_of(emitted: dict[str, Any]) -> dict[str, Any]:
-    """Give what says which of its values are metrics."""
+    """Return what says which of its values are metrics."""
     (directive,) = emitted["_aws"]["CloudWatchMetrics"]
     return dict(directive)
 
 
 def values_of(emitted: dict[str, Any]) -> dict[str, float]:
-    """Give the one value of each metric."""
+    """Return the one value of each metric."""
     return {m["Name"]: value for m in directive_of(emitted)["Metrics"] for value in emitted[m["Name"]]}

@@ -75,7 +75,7 @@ def open_front_door(app: ModuleType) -> Iterator[FrontDoor]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Return nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     door = FrontDoor(f"http://127.0.0.1:{server.server_port}/v1/")

@@ -65,7 +65,7 @@ class Managed(Office):
         declare(self.functions, self.name, document)
 
     def machines(self) -> dict[str, dict[str, Any]]:
-        """Give what Mooring knows of the routers, by the API, from a look there and then."""
+        """Return what Mooring knows of the routers, by the API, from a look there and then."""
         now = self.functions.call("GET", f"/topologies/{self.name}").body["now"]
         return {machine["instance_id"]: machine for machine in now["machines"]}
 

@@ -19,7 +19,7 @@ WHO = "arn:aws:sts::123456789012:user/moto"
 
 
 def operator(functions: Functions, folder: Path) -> Mooring:
-    """Give the command, on the same AWS, with nothing set that the functions have set."""
+    """Return the command, on the same AWS, with nothing set that the functions have set."""
     return Mooring(functions.world.environment(), folder, apart=True)
 
 

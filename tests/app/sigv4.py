@@ -42,7 +42,7 @@ def refuse(  # noqa: PLR0913 - all that a signature is about
     *,
     service: str = "execute-api",
 ) -> str | None:
-    """Give API Gateway's words for what is wrong with a request's signature; None when nothing is.
+    """Return API Gateway's words for what is wrong with a request's signature; None when nothing is.
 
     `target` is as it came over the wire, headers are by lower-case name.
     """

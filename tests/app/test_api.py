@@ -23,7 +23,7 @@ NOBODY = "i-0123456789abcdef0"
 
 
 def _problem(reply: Reply) -> tuple[int, str]:
-    """Give a refusal's status and code; it is always worded, and always says what to do."""
+    """Return a refusal's status and code; it is always worded, and always says what to do."""
     assert reply.body.keys() == {"code", "message", "hint"}
     assert all(isinstance(value, str) and value for value in reply.body.values()), reply.body
     return reply.status, reply.body["code"]

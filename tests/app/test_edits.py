@@ -292,7 +292,7 @@ def test_storm_of_what_cannot_be_found_is_one_look_each_while_it_lasts(
 
 
 def _groups(functions: Functions) -> list[str]:
-    """Take the waiting messages and serve them; gives whose they were."""
+    """Take the waiting messages and serve them; returns whose they were."""
     records = functions.waiting()
     for record in records:
         functions.world.client("sqs").delete_message(

@@ -99,7 +99,7 @@ def test_request_about_what_cannot_be_read_counts_as_long_as_any(error: Exceptio
 
 
 def _asked(functions: Functions, ago: timedelta, state: str = "queued") -> str:
-    """Have a request noted as of some time ago; gives its id."""
+    """Have a request noted as of some time ago; returns its id."""
     request_id = str(uuid.uuid4())
     functions.app.edge.journal.answer(request_id, "office", state)
     dynamodb = functions.world.client("dynamodb")

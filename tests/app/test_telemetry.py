@@ -57,7 +57,7 @@ def _report(
     refusal: Refusal | None = None,
     error: ControllerError | None = None,
 ) -> Report:
-    """Give the report of a run that took two seconds."""
+    """Return the report of a run that took two seconds."""
     outcomes = [
         Outcome(CreateRoute(PRIVATE_A, f"10.9.{n}.0/24", ROUTER_ENI, "it is missing"), result)
         for n, result in enumerate(results)

@@ -60,7 +60,7 @@ def _launch(ec2: Client, subnet_id: str, router_of: str | None = None) -> str:
 
 
 def _woken(functions: Functions) -> list[str]:
-    """Give the topologies whose wake-ups wait."""
+    """Return the topologies whose wake-ups wait."""
     return [loads(record["body"]).topology for record in functions.waiting()]
 
 

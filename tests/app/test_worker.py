@@ -32,7 +32,7 @@ def _message(number: int, group: str, body: str | None = None) -> Event:
 
 
 def _terminating(functions: Functions, instance_id: str) -> Event:
-    """Have the group end an instance; gives the event that it waits for its hook."""
+    """Have the group end an instance; returns the event that it waits for its hook."""
     functions.world.client("autoscaling").terminate_instance_in_auto_scaling_group(
         InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
     )

@@ -36,7 +36,7 @@ def _model(service: str) -> ServiceModel:
 
 
 def whole(service: str, operation: str, told: Told, *numbers: int) -> Answer:
-    """Give an answer with every member that the model has; each of its outermost listings has an item per number."""
+    """Return an answer with every member that the model has; each of its outermost listings has an item per number."""
     output = _model(service).operation_model(operation).output_shape
     assert isinstance(output, StructureShape)
     answer: Answer = {}
@@ -83,7 +83,7 @@ def paths(answer: object, above: Path = ()) -> Iterator[Path]:
 
 
 def at(answer: Answer, path: Path) -> Any:  # noqa: ANN401 - whatever is there
-    """Give what is at a path."""
+    """Return what is at a path."""
     found: Any = answer
     for step in path:
         found = found[step]
@@ -120,7 +120,7 @@ def grown(answer: object) -> object:
 
 
 def canned(service: str, given: Mapping[str, Answer]) -> Client:
-    """Give a client that gets these answers, by operation, without a wire; all else of it is botocore's.
+    """Return a client that gets these answers, by operation, without a wire; all else of it is botocore's.
 
     Making one takes long, so there is one for each service: it gets the answers that were last given.
     """
@@ -144,7 +144,7 @@ def _canned(service: str) -> tuple[Client, dict[str, Answer]]:
 
 @cache
 def garbled(service: str) -> tuple[Client, list[bytes]]:
-    """Give a client that gets the last of these bodies, with a success's status, whatever it asks."""
+    """Return a client that gets the last of these bodies, with a success's status, whatever it asks."""
     client, bodies = _client(service), [b""]
     client.meta.events.register(
         "before-send", lambda request, **_: AWSResponse(request.url, 200, HTTPHeaders(), _Body(bodies[-1]))

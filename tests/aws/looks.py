@@ -50,7 +50,7 @@ TOLD: Told = {
 
 @cache
 def answers() -> dict[str, Answer]:
-    """Give an answer of every member to each call; of every kind of item there are two."""
+    """Return an answer of every member to each call; of every kind of item there are two."""
     return {operation: whole("ec2", operation, TOLD, 1, 2) for operation in READS}
 
 

@@ -52,7 +52,7 @@ class Office(DeployedOffice):
         return self.outputs["InternetGatewayId"]
 
     def subnet(self, output: str) -> str:
-        """Give the first subnet that an output lists."""
+        """Return the first subnet that an output lists."""
         return self.outputs[output].split("=")[0]
 
     def observe(self) -> Observation:

@@ -71,7 +71,7 @@ class Stage(Protocol):
         ...
 
     def use_other_options(self) -> None:
-        """Give the VPC other DHCP options than declared."""
+        """Return the VPC other DHCP options than declared."""
         ...
 
     def terminate(self, instance_id: str) -> None:
@@ -180,7 +180,7 @@ class FakeStage:
         self.model.start(instance_id, self._scene.clock.now())
 
     def unsettle(self, subnet_id: str, state: str) -> None:
-        """Say so in the model."""
+        """Return so in the model."""
         self.model.unsettle(subnet_id, state)
 
     def subnets(self) -> dict[str, str]:

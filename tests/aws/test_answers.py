@@ -60,7 +60,7 @@ class Reader:
 
     @property
     def answers(self) -> dict[str, Answer]:
-        """Give a whole answer to each call."""
+        """Return a whole answer to each call."""
         return {o: whole(self.service, o, self.told, 1, 2) for o in self.operations} | self.given
 
     def outcome(self, given: dict[str, Answer]) -> object:

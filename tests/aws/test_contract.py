@@ -41,7 +41,7 @@ def _observe(stage: Stage) -> Observation:
 
 
 def _shown(stage: Stage) -> Facts:
-    """Give the network as the port shows it, in the oracle's words."""
+    """Return the network as the port shows it, in the oracle's words."""
     return Model.of(_observe(stage)).facts()
 
 
@@ -54,7 +54,7 @@ def _codes(failures: Sequence[Failure | None]) -> list[str | None]:
 
 
 def _table(stage: Stage, place: int = 0) -> tuple[Table, str]:
-    """Give a declared private table and its id."""
+    """Return a declared private table and its id."""
     declared = [t for t in stage.topology.tables if t.kind == "private"][place]
     return declared, str(declared.selector)
 
@@ -63,7 +63,7 @@ def _instance(stage: Stage, interface_id: str) -> str:
     return str(stage.facts().interfaces[interface_id].instance_id)
 
 
-# -- what can break: each breaks one thing and gives the change that mends it -----------------------------
+# -- what can break: each breaks one thing and returns the change that mends it -----------------------------
 
 
 def deleted_route(stage: Stage) -> NetworkChange:
@@ -116,7 +116,7 @@ def removed_association(stage: Stage) -> NetworkChange:
 
 
 def other_options(stage: Stage) -> NetworkChange:
-    """Give the VPC other DHCP options."""
+    """Return the VPC other DHCP options."""
     stage.use_other_options()
     return AssociateDhcpOptions(stage.topology.vpc_id, str(stage.topology.dhcp_options), None, WHY)
 
@@ -193,7 +193,7 @@ def test_route_to_a_dead_router_is_refused(stage: Stage) -> None:
 
 
 def _refused(stage: Stage) -> dict[str, tuple[NetworkChange, str]]:
-    """Give changes that AWS refuses, and its code."""
+    """Return changes that AWS refuses, and its code."""
     topology, router = stage.topology, stage.router
     declared, table_id = _table(stage)
     subnet_id, no_table = next(iter(declared.subnets)), an_id("rtb", 0xDEAD)

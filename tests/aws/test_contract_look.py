@@ -24,12 +24,12 @@ def _observe(stage: Stage) -> Observation:
 
 
 def _shown(stage: Stage) -> Facts:
-    """Give the network as the port shows it, in the oracle's words."""
+    """Return the network as the port shows it, in the oracle's words."""
     return Model.of(_observe(stage)).facts()
 
 
 def _table(stage: Stage, place: int = 0) -> tuple[Table, str]:
-    """Give a declared private table and its id."""
+    """Return a declared private table and its id."""
     declared = [t for t in stage.topology.tables if t.kind == "private"][place]
     return declared, str(declared.selector)
 

@@ -97,7 +97,7 @@ UNKNOWN = {
 
 
 def _others(seen: Observation) -> dict[str, object]:
-    """Give the second item of every kind, as far as it is seen."""
+    """Return the second item of every kind, as far as it is seen."""
     kinds = {
         "tables": seen.tables,
         "instances": seen.instances,

@@ -60,7 +60,7 @@ def _whole(operation: str) -> ET.Element:
 
 
 def _agree(operation: str, answer: ET.Element) -> object:
-    """Parse an answer in both ways; gives what both say."""
+    """Parse an answer in both ways; returns what both say."""
     response = {"status_code": 200, "headers": {}, "body": ET.tostring(answer)}
     shape = _output(operation)
     ours = Parsers().create_parser("ec2").parse(response, shape)

@@ -59,7 +59,7 @@ def _route(office: Office, table_id: str, destination: str = DEFAULT) -> Route |
 
 
 def _each(office: Office) -> dict[str, tuple[NetworkChange, str, dict[str, str]]]:
-    """Give a change of each kind, and the call that makes it."""
+    """Return a change of each kind, and the call that makes it."""
     router, (table_id, other) = _router(office), office.add_tables(2, LAN)
     eni, address, subnet_id = router.id, router.addresses[0], office.subnet("PrivateSubnetsA")
     association = office.table(office.private_table).associations[subnet_id]

@@ -72,7 +72,7 @@ def measure(functions: Mapping[str, Settings], rounds: int) -> dict[str, Start]:
 
 
 def ratio(starts: Mapping[str, Start], name: str, clock: str) -> float:
-    """Give what a function's start costs beyond the interpreter's, as a multiple of the reference's."""
+    """Return what a function's start costs beyond the interpreter's, as a multiple of the reference's."""
     own, bare, reference = (median(getattr(starts[n], clock)) for n in (name, BARE, REFERENCE))
     return float((own - bare) / (reference - bare))
 

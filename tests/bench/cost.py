@@ -48,7 +48,7 @@ class Price:
     free: float = 0.0
 
     def of(self, quantity: float, *, free: bool) -> float:
-        """Say what a quantity costs."""
+        """Return what a quantity costs."""
         return self.unit * max(0.0, quantity - (self.free if free else 0.0))
 
 
@@ -79,7 +79,7 @@ NOW = datetime.now(UTC)
 
 
 def quiet_report(*, tunnels: bool) -> Report:
-    """Give the report of a quiet run: with a tunnel, its router says that all is well."""
+    """Return the report of a quiet run: with a tunnel, its router says that all is well."""
     router = Instance("i-00000000000000001", "running", NOW)
     election = Election(router, Interface("eni-00000000000000001", "subnet-1", ("10.0.0.8",)), "it stays")
     word = Inspection(NOW, "0" * 64, forwarding=True, holds_address=True, tunnel="CONNECTED", grown=1000)
@@ -88,7 +88,7 @@ def quiet_report(*, tunnels: bool) -> Report:
 
 
 def quantities(template: Template, topologies: int, *, tunnels: bool = True) -> dict[str, float]:
-    """Give what a quiet month takes, in the units of `PRICES`; without tunnels, `RouterAlarms` is no."""
+    """Return what a quiet month takes, in the units of `PRICES`; without tunnels, `RouterAlarms` is no."""
     functions = of_type(template, "AWS::Lambda::Function")
     tick, run = (functions[name]["Properties"]["MemorySize"] / 1024 for name in ("OnEvent", "Reconcile"))
     alarms = [
@@ -111,7 +111,7 @@ def quantities(template: Template, topologies: int, *, tunnels: bool = True) -> 
 
 
 def total(template: Template, topologies: int, *, free: bool, tunnels: bool = True) -> float:
-    """Give a month's dollars, with what an account gets for nothing, or where others have used that up."""
+    """Return a month's dollars, with what an account gets for nothing, or where others have used that up."""
     taken = quantities(template, topologies, tunnels=tunnels)
     return sum(price.of(taken[name], free=free) for name, price in PRICES.items())
 

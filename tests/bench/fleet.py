@@ -103,7 +103,7 @@ def fleet() -> Iterator[Grid | str]:
 
 
 def bucket(calls: list[Call]) -> Bucket:
-    """Say which bucket the calls of one EC2 API take from: the smallest that any of them does."""
+    """Return which bucket the calls of one EC2 API take from: the smallest that any of them does."""
     operation = calls[0].operation
     if operation == "ModifyNetworkInterfaceAttribute":
         return MODIFY
@@ -231,7 +231,7 @@ def _narrowest(taken: dict[str, Use]) -> Use:
 
 
 def _words(taken: dict[str, Use], tick: Tick, seconds: float) -> Iterator[str]:
-    """Say what the table means: when to shard, and how long a tick over the fleet and one look took."""
+    """Return what the table means: when to shard, and how long a tick over the fleet and one look took."""
     most = _narrowest(taken).looks_a_minute
     names = ", ".join(name for name, use in taken.items() if use.looks_a_minute == most)
     calls = ", ".join(f"{count} {operation}" for operation, count in sorted(tick.calls.items()))
@@ -246,7 +246,7 @@ def _words(taken: dict[str, Use], tick: Tick, seconds: float) -> Iterator[str]:
 
 
 def _workers(use: Use) -> Grid:
-    """Say for each number of workers how many looks a minute they serve, and from which fleet on calls are throttled."""
+    """Return for each number of workers how many looks a minute they serve, and from which fleet on calls are throttled."""
     grid = Grid(box=MARKDOWN)
     for column in (
         "workers at once",
@@ -264,13 +264,13 @@ def _workers(use: Use) -> Grid:
 
 
 def unthrottled(use: Use, pace: float) -> float:
-    """Give the largest fleet whose looks, begun at that pace a second, never find the bucket empty."""
+    """Return the largest fleet whose looks, begun at that pace a second, never find the bucket empty."""
     surplus = pace * use.look - use.bucket.refill
     return use.bucket.capacity * pace / surplus if surplus > 0 else float("inf")
 
 
 def _of(calls: int, each: float) -> str:
-    """Say how many times that many calls are enough."""
+    """Return how many times that many calls are enough."""
     return f"{int(calls / each):,}" if each else ""
 
 

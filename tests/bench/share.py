@@ -33,7 +33,7 @@ class Share:
 
     @contextlib.contextmanager
     def held(self, pid: int) -> Iterator[bool]:
-        """Hold a process to it; gives whether the kernel let us."""
+        """Hold a process to it; returns whether the kernel let us."""
         group = _make(int(self.part * PERIOD))
         if group is None:
             yield False

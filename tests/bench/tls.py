@@ -35,7 +35,7 @@ class Latency(NamedTuple):
         return f"{self.ec2 * 1000:.0f} ms" + ("" if alike else f", journal {self.journal * 1000:.0f} ms")
 
     def of(self, call: Call) -> float:
-        """Give that of one call."""
+        """Return that of one call."""
         return self.journal if call.service == "dynamodb" else self.ec2
 
 

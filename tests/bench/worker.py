@@ -64,7 +64,7 @@ def _peak_mib() -> float:
 
 
 def mooring(topology: Topology, _: list[str]) -> Callable[[], str]:
-    """Give a whole run of Mooring's, which a preview has warmed."""
+    """Return a whole run of Mooring's, which a preview has warmed."""
     edge = connect()
     preview(topology, edge, Request())
     gc.collect()
@@ -73,7 +73,7 @@ def mooring(topology: Topology, _: list[str]) -> Callable[[], str]:
 
 
 def leanest(topology: Topology, tables: list[str]) -> Callable[[], str]:
-    """Give the least that anybody could deploy: which router runs, and one route after the other; nothing is looked at."""
+    """Return the least that anybody could deploy: which router runs, and one route after the other; nothing is looked at."""
     ec2 = boto3.client("ec2")
     _running(ec2, topology.vpc_id)
 
@@ -89,7 +89,7 @@ def leanest(topology: Topology, tables: list[str]) -> Callable[[], str]:
 
 
 def plain(topology: Topology, _: list[str]) -> Callable[[], str]:
-    """Give what a plain loop does: describe each table, and rewrite every route to an interface."""
+    """Return what a plain loop does: describe each table, and rewrite every route to an interface."""
     ec2 = boto3.client("ec2")
     _running(ec2, topology.vpc_id)
 
@@ -129,7 +129,7 @@ def _running(ec2: EC2Client, vpc_id: str) -> str:
 
 
 def writes(topology: Topology, tables: list[str]) -> Callable[[], str]:
-    """Give the writes of a failover alone, as Mooring makes them."""
+    """Return the writes of a failover alone, as Mooring makes them."""
     edge = connect()
     changes = _changes(edge.ec2, topology, tables)
     ours = Writes(edge.query)
@@ -137,7 +137,7 @@ def writes(topology: Topology, tables: list[str]) -> Callable[[], str]:
 
 
 def botocore_writes(topology: Topology, tables: list[str]) -> Callable[[], str]:
-    """Give the same writes, as many at once, by a client of botocore's that does not retry."""
+    """Return the same writes, as many at once, by a client of botocore's that does not retry."""
     once = Config(retries={"mode": "standard", "total_max_attempts": 1}, max_pool_connections=PARALLEL)
     ec2 = boto3.client("ec2", config=once)
     changes = _changes(ec2, topology, tables)

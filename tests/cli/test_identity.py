@@ -33,7 +33,7 @@ def judged(files: Kit) -> Identity:
 
 
 def problems(files: Kit) -> list[str]:
-    """Say what is wrong with them; no content of theirs may be in it."""
+    """Return what is wrong with them; no content of theirs may be in it."""
     with pytest.raises(UnfitSecrets) as unfit:
         judged(files)
     said = str(unfit.value)
@@ -44,7 +44,7 @@ def problems(files: Kit) -> list[str]:
 
 
 def one(files: Kit) -> str:
-    """Say the one thing that is wrong with them."""
+    """Return the one thing that is wrong with them."""
     (problem,) = problems(files)
     return problem
 

@@ -132,7 +132,7 @@ def test_check_that_cannot_be_switched_off_holds_the_routes_back_and_nothing_els
 
 
 def unserved(*, faults: tuple[Fault, ...] = ()) -> Scene:
-    """Give a network in which a subnet lost its table, and that table its default route."""
+    """Return a network in which a subnet lost its table, and that table its default route."""
     scene = moored(faults=faults)
     scene.model.unroute(PRIVATE_A, DEFAULT)
     table = scene.model.tables[PRIVATE_A]

@@ -52,7 +52,7 @@ def test_failover_with_any_two_steps_failing_is_finished_by_the_next_run(
 
 
 def _failover(tables: int, *schedule: Fault) -> Scene:
-    """Give a network whose router has just died, and whose standby still has its check on."""
+    """Return a network whose router has just died, and whose standby still has its check on."""
     private = (private_table(f"rtb-{n:017x}", ()) for n in range(100, 100 + tables))
     declared = topology(tables=(public_table(), *private))
     model = Model.of(seen(declared, instance(), standby(check=True)))

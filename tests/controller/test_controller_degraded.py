@@ -163,7 +163,7 @@ def test_foreign_elastic_ip_on_the_router_is_told_every_time_and_never_touched()
 
 
 def behind_a_nat_gateway(*faults: Fault) -> Scene:
-    """Give a network on its way from a NAT gateway, which has the address, to a router."""
+    """Return a network on its way from a NAT gateway, which has the address, to a router."""
     scene = moored(faults=faults)
     scene.model.put_address(EIP, "eni-of-the-gateway", "10.0.0.50")
     for table_id in (PRIVATE_A, PRIVATE_B):

@@ -78,7 +78,7 @@ def truth(observation: Observation) -> Observation:
 
 
 def quiet(scene: Scene, report: Report, history: History | None = None) -> bool:
-    """Say whether a run wrote nothing and the journal's router is the one it was."""
+    """Return whether a run wrote nothing and the journal's router is the one it was."""
     return (
         not scene.network.writes
         and report.router_id == (history or remembered()).router == scene.history.router

@@ -100,7 +100,7 @@ class Early(FakeNetwork):
     seen: Observation | None = None
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
-        """Give that look."""
+        """Return that look."""
         return self.seen or super().observe(topology, seconds)
 
 

@@ -52,7 +52,7 @@ def untag(scene: Scene) -> None:
 
 
 def failures(report: Report) -> set[tuple[str, str, bool]]:
-    """Give code, reason and hope of what was refused."""
+    """Return code, reason and hope of what was refused."""
     return {
         (o.failure.code, o.failure.message, o.failure.retryable)
         for o in report.outcomes
@@ -64,7 +64,7 @@ def failures(report: Report) -> set[tuple[str, str, bool]]:
 
 
 def overreaching(*, faults: tuple[Fault, ...] = ()) -> Scene:
-    """Give a network of which more is declared than was kept so far, all of it wrong, with the bootstrap rule open."""
+    """Return a network of which more is declared than was kept so far, all of it wrong, with the bootstrap rule open."""
     scene = moored(declared=FEW, faults=faults)
     scene.journal.histories["office"] = remembered(FEW, kept="what was declared before")
     for table_id in (PRIVATE_A, PRIVATE_B):

@@ -36,7 +36,7 @@ MANAGED = topology(tunnel=TUNNEL)
 
 
 def managed(slow: float = 0.0) -> Scene:
-    """Give a converged network with a tunnel, whose machines answer after so many seconds each time."""
+    """Return a converged network with a tunnel, whose machines answer after so many seconds each time."""
     scene = moored(declared=MANAGED)
     scene.executor = Beside(scene.clock)
     scene.machines.online = {i: Agent(online=True) for i in (ROUTER, STANDBY)}

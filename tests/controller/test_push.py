@@ -48,7 +48,7 @@ def managed(window: str | None = None, *, port: int = 1194) -> Topology:
 def stage(
     declared: Topology | None = None, *instances: Instance, online: tuple[str, ...] = (ROUTER, STANDBY)
 ) -> Scene:
-    """Give a converged network, a journal that knows the router, and machines that nobody has asked yet."""
+    """Return a converged network, a journal that knows the router, and machines that nobody has asked yet."""
     declared = declared or managed()
     scene = Scene(declared, Model.of(seen(declared, *(instances or (instance(), standby())))))
     scene.journal.histories[declared.name] = remembered(declared)
@@ -57,7 +57,7 @@ def stage(
 
 
 def digest(declared: Topology, instance_id: str) -> str:
-    """Give the digest that a candidate should have."""
+    """Return the digest that a candidate should have."""
     return render(declared, Box(ADDRESSES[instance_id], ELASTIC)).digest
 
 
@@ -68,7 +68,7 @@ def run(scene: Scene, after: timedelta = MINUTE, request: Request | None = None)
 
 
 def settled(declared: Topology | None = None) -> Scene:
-    """Give a network whose machines have said that they are as declared."""
+    """Return a network whose machines have said that they are as declared."""
     scene = stage(declared)
     run(scene)
     for instance_id in (ROUTER, STANDBY):
@@ -410,7 +410,7 @@ def test_a_command_without_an_answer_is_given_up_and_a_gone_machine_forgotten() 
 
 
 def record(days: int, ca: int = 1) -> CertificateRecord:
-    """Give the record of a certificate that is good for so many days."""
+    """Return the record of a certificate that is good for so many days."""
     ends, versions = NOON + timedelta(days=days), dict.fromkeys(PARTS, 1)
     versions["ca"] = ca
     return CertificateRecord("aws-router", ends, ends, "ab" * 32, versions)

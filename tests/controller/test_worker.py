@@ -267,7 +267,7 @@ def test_request_that_comes_again_too_late_is_told_that_a_run_of_it_was_cut_off(
 
 
 def ending(instance_id: str) -> Notice:
-    """Give the notice that an instance's group is ending it, and waits."""
+    """Return the notice that an instance's group is ending it, and waits."""
     hook = Hook("routers", "mooring", str(uuid.UUID(int=2)))
     return Notice(instance_id, "is being terminated by its group", NOON, hook, "termination")
 

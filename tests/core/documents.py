@@ -45,12 +45,12 @@ address = "192.168.0.254"
 
 
 def written(*changes: tuple[str, str]) -> bytes:
-    """Give the document with some of its text exchanged; each text must occur exactly once."""
+    """Return the document with some of its text exchanged; each text must occur exactly once."""
     return _exchanged(DOCUMENT, changes)
 
 
 def tunnelled(*changes: tuple[str, str]) -> bytes:
-    """Give the document with a tunnel declared as well, and some of its text exchanged."""
+    """Return the document with a tunnel declared as well, and some of its text exchanged."""
     return _exchanged(DOCUMENT + TUNNEL, changes)
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def inspect(run: Run) -> list[str]:
-    """Say which invariants a run broke, and where."""
+    """Return which invariants a run broke, and where."""
     return [
         *_foreign(run),
         *_undecided(run),
@@ -104,7 +104,7 @@ def _deserters(run: Run) -> Iterator[str]:
 
 
 def target_of(change: NetworkChange) -> str | None:
-    """Give the interface or gateway that a change makes something lead to."""
+    """Return the interface or gateway that a change makes something lead to."""
     match change:
         case CreateRoute() | ReplaceRoute():
             return change.target
@@ -152,7 +152,7 @@ def _left_out(run: Run) -> Iterator[str]:
 
 
 def holds(change: NetworkChange, facts: Facts) -> bool:
-    """Say whether what a change wants is so."""
+    """Return whether what a change wants is so."""
     match change:
         case DisableSourceDestCheck():
             card = facts.interfaces.get(change.interface_id)

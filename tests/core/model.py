@@ -78,7 +78,7 @@ class Model:
         )
 
     def copy(self) -> Model:
-        """Give the VPC as it is now; later changes do not reach the copy."""
+        """Return the VPC as it is now; later changes do not reach the copy."""
         return replace(
             self,
             tables=dict(self.tables),
@@ -93,7 +93,7 @@ class Model:
     def observe(
         self, topology: Topology, at: datetime, unread: Mapping[str, str] | None = None
     ) -> Observation:
-        """Give what a truthful look at the VPC returns: a whole one, but for the readings that fail with a reason."""
+        """Return what a truthful look at the VPC returns: a whole one, but for the readings that fail with a reason."""
         unread = dict(unread or {})
         tables = (
             replace(t, routes=tuple(replace(r, state=self.state_of(r.target)) for r in t.routes))
@@ -113,12 +113,12 @@ class Model:
         )
 
     def instance(self, instance_id: str) -> Instance | None:
-        """Give what a look at one instance returns, which reads no status checks; one that has ended is shown for a while."""
+        """Return what a look at one instance returns, which reads no status checks; one that has ended is shown for a while."""
         found = self.instances.get(instance_id) or self.ended.get(instance_id)
         return found and unchecked(found)
 
     def facts(self) -> Facts:
-        """Give the VPC as the oracle wants to know it."""
+        """Return the VPC as the oracle wants to know it."""
         interfaces = {
             i.id: InterfaceFact(i.subnet_id, i.addresses, i.source_dest_check) for i in self.loose.values()
         }
@@ -158,7 +158,7 @@ class Model:
         return TableFact(table.main, table.tags, frozenset(routes), frozenset(table.associations))
 
     def state_of(self, target: str) -> str:
-        """Say whether a route's target is there: a stopped instance's interface is, but forwards nothing."""
+        """Return whether a route's target is there: a stopped instance's interface is, but forwards nothing."""
         if not target.startswith("eni-"):
             return "active"
         owner = self.owner_of(target)

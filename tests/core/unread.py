@@ -13,10 +13,10 @@ RULES, OPTIONS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"
 
 
 def checked(instance: Instance) -> Instance:
-    """Give an instance as DescribeInstanceStatus shows it: what it does not list as running has no checks."""
+    """Return an instance as DescribeInstanceStatus shows it: what it does not list as running has no checks."""
     return instance if instance.listed else replace(unchecked(instance), listed=instance.listed)
 
 
 def unchecked(instance: Instance) -> Instance:
-    """Give an instance whose status checks were not read."""
+    """Return an instance whose status checks were not read."""
     return replace(instance, checks="unknown", listed=None, impaired_since=None, events=())

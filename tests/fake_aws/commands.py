@@ -23,7 +23,7 @@ TERMINAL = frozenset({"Success", "Failed", "TimedOut", "Cancelled"})
 
 
 def now() -> dt.datetime:
-    """Give the time, as AWS stamps things with it."""
+    """Return the time, as AWS stamps things with it."""
     return dt.datetime.now(dt.UTC)
 
 
@@ -149,7 +149,7 @@ class Invocation:
         return self.status == "Cancelling"
 
     def step(self, name: str) -> Step:
-        """Give a step by its name."""
+        """Return a step by its name."""
         return next(step for step in self.steps if step.name == name)
 
     def finish(

@@ -70,7 +70,7 @@ class Network:
         return [route for route in table["Routes"] if route["DestinationCidrBlock"] == destination]
 
     def route(self, destination: str = "0.0.0.0/0") -> dict[str, Any]:
-        """Give the table's one route to a destination."""
+        """Return the table's one route to a destination."""
         (route,) = self.routes(destination)
         return route
 

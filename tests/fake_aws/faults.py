@@ -34,7 +34,7 @@ class Fault:
     stopped: bool = False
 
     def matches(self, request: Request) -> bool:
-        """Say whether this call is hit; a predicate that misses a parameter is not true."""
+        """Return whether this call is hit; a predicate that misses a parameter is not true."""
         if self.stopped or (self.times is not None and self.hits >= self.times):
             return False
         if not fnmatch.fnmatchcase(request.operation, self.operation):
@@ -129,17 +129,17 @@ class Faults:
             return sum(fault.seconds for fault in hits)
 
     def refusal(self, request: Request) -> Reply | None:
-        """Say what error this call gets, if any."""
+        """Return what error this call gets, if any."""
         fault = self._hit(Refuse, request)
         return fault.reply(request) if isinstance(fault, Refuse) else None
 
     def past(self, request: Request) -> EC2Backend | None:
-        """Say which past answers this call, if any."""
+        """Return which past answers this call, if any."""
         fault = self._hit(Stale, request)
         return fault.past if isinstance(fault, Stale) else None
 
     def loses(self, request: Request) -> bool:
-        """Say whether the reply to this call is lost."""
+        """Return whether the reply to this call is lost."""
         return self._hit(Lose, request) is not None
 
     def _hit(self, kind: type[Fault], request: Request) -> Fault | None:

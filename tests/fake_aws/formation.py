@@ -160,7 +160,7 @@ def _address_has(original: Original, name: str) -> object:
 
 @truth.around(ElasticAddress, "get_cfn_attribute")
 def _address_attribute(original: Original, address: Moto, name: str) -> object:
-    """Give the public address."""
+    """Return the public address."""
     return address.public_ip if name == "PublicIp" else original(address, name)
 
 
@@ -224,7 +224,7 @@ class Resource:
     physical_resource_id: str
 
     def is_created(self) -> bool:
-        """Say whether it exists: made is made."""
+        """Return whether it exists: made is made."""
         return True
 
     @classmethod
@@ -258,7 +258,7 @@ class DhcpOptionsAssociation(Resource):
     """AWS::EC2::VPCDHCPOptionsAssociation."""
 
     def make(self, properties: dict[str, Any], backend: Moto) -> None:
-        """Give the VPC its options."""
+        """Return the VPC its options."""
         (options,) = backend.describe_dhcp_options([properties["DhcpOptionsId"]])
         backend.associate_dhcp_options(options, backend.get_vpc(properties["VpcId"]))
         self.physical_resource_id = f"{options.id}|{properties['VpcId']}"

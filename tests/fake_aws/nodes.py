@@ -146,7 +146,7 @@ class Fleet:
         return node
 
     def invocations(self) -> Iterator[Invocation]:
-        """Give every invocation, the oldest first."""
+        """Return every invocation, the oldest first."""
         return (one for command in self.commands.values() for one in command.invocations)
 
     def send(self, command: Command, instance_ids: list[str]) -> None:

@@ -22,7 +22,7 @@ class Patches:
         self._patches: list[tuple[object, str, object]] = []
 
     def attribute(self, owner: object, name: str, value: object) -> None:
-        """Give `owner` another value under `name`, whether or not it has one."""
+        """Return `owner` another value under `name`, whether or not it has one."""
         if any(patch[:2] == (owner, name) for patch in self._patches):
             raise ValueError(f"{owner!r}.{name} is patched already")
         self._patches.append((owner, name, value))

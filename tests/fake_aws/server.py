@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Return nothing."""
 
 
 class Server(ThreadingHTTPServer):

@@ -52,7 +52,7 @@ class Transitions:
         return len(over)
 
     def reset(self) -> None:
-        """Give up every transition, and settle at once again."""
+        """Return up every transition, and settle at once again."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -196,7 +196,7 @@ def disassociate(
 
 @truth.around(NatGatewayBackend, "delete_nat_gateway")
 def delete_gateway(original: Original, backend: EC2Backend, nat_gateway_id: str) -> Moto:
-    """Give the Elastic IP of a NAT gateway free with the gateway. DeleteNatGateway."""
+    """Return the Elastic IP of a NAT gateway free with the gateway. DeleteNatGateway."""
     gateway = original(backend, nat_gateway_id)
     backend.delete_network_interface(gateway._eni.id)
     return gateway

@@ -229,7 +229,7 @@ def _find(command_id: str, instance_id: str) -> Invocation | None:
 
 
 def _unseen(invocation: Invocation) -> bool:
-    """Say whether this look is one of the first, which do not see it; a command that ended was seen by its agent."""
+    """Return whether this look is one of the first, which do not see it; a command that ended was seen by its agent."""
     if invocation.unseen <= 0 or invocation.over:
         return False
     invocation.unseen -= 1

@@ -140,7 +140,7 @@ class LifecycleHookOfStack:
         self._backend, self._group, self.physical_resource_id = backend, group, name
 
     def is_created(self) -> bool:
-        """Say whether it exists: made is made."""
+        """Return whether it exists: made is made."""
         return True
 
     @classmethod

@@ -30,7 +30,7 @@ def create(
     *args: Moto,
     **kwargs: Moto,
 ) -> NetworkInterface:
-    """Give the interface an address of its subnet that is free; moto draws lots and checks nothing."""
+    """Return the interface an address of its subnet that is free; moto draws lots and checks nothing."""
     by_launch = "device_index" in kwargs  # a launch has already reserved the address
     listed = [one["PrivateIpAddress"] for one in (args and args[0]) or [] if isinstance(one, dict)]
     wanted = [str(private_ip_address)] if private_ip_address else listed

@@ -159,7 +159,7 @@ truth.attribute(Parameter, "decrypt", _decrypt)
 
 
 def _with_selector(key: str, original: Original, response: SimpleSystemManagerResponse) -> Moto:
-    """Say by which selector a parameter was asked for; the name comes without it."""
+    """Return by which selector a parameter was asked for; the name comes without it."""
     result = original(response)
     found = result.result[key]
     asked = response._get_param("Names") or [response._get_param("Name")]

@@ -35,7 +35,7 @@ def _instance(nic: NetworkInterface | None) -> Instance | None:
 
 @truth.attributes_of(Route)
 def state(route: Route) -> str:
-    """Say `blackhole` when the target cannot take packets (aws.md 2.1: stopped, detached, deleted)."""
+    """Return `blackhole` when the target cannot take packets (aws.md 2.1: stopped, detached, deleted)."""
     gateway, vpc_id = route.gateway, route.route_table.vpc_id
     if route.interface is not None:
         instance = _instance(route.interface)
@@ -60,7 +60,7 @@ def instance_id(route: Route) -> str | None:
 
 @truth.attributes_of(Route)
 def origin(route: Route) -> str:
-    """Say where the route comes from; a replaced local route still came with the table."""
+    """Return where the route comes from; a replaced local route still came with the table."""
     if getattr(route, "propagated", False):
         return "EnableVgwRoutePropagation"
     return "CreateRouteTable" if route.local or hasattr(route, "was_local") else "CreateRoute"
@@ -267,7 +267,7 @@ for _name in (
 
 @truth.around(RouteTables, "replace_route")
 def replace_or_restore(original: Original, response: RouteTables) -> Moto:
-    """Give a local route its local target back (`LocalTarget=true`), which moto does not know."""
+    """Return a local route its local target back (`LocalTarget=true`), which moto does not know."""
     table = response.ec2_backend.get_route_table(response._get_param("RouteTableId"))
     route = table._routes.get(f"{table.id}~{response._get_param('DestinationCidrBlock')}")
     result = _dry_run(original, response)

@@ -30,19 +30,19 @@ def _status(instance: Instance, check: str) -> dict[str, Moto]:
 
 @truth.attributes_of(Instance)
 def instance_status(instance: Instance) -> dict[str, Moto]:
-    """Say what the instance status check found."""
+    """Return what the instance status check found."""
     return _status(instance, "instance")
 
 
 @truth.attributes_of(Instance)
 def system_status(instance: Instance) -> dict[str, Moto]:
-    """Say what the system status check found."""
+    """Return what the system status check found."""
     return _status(instance, "system")
 
 
 @truth.attributes_of(Instance)
 def attached_ebs_status(instance: Instance) -> dict[str, Moto]:
-    """Say what the check of the attached volumes found; moto has none."""
+    """Return what the check of the attached volumes found; moto has none."""
     return _status(instance, "ebs")
 
 

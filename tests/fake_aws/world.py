@@ -104,7 +104,7 @@ class World:
         }
 
     def client(self, service: str, config: Config | None = None, by: str = "hand") -> Client:
-        """Give a client of this AWS; `by="product"` for one that is not marked as a hand's."""
+        """Return a client of this AWS; `by="product"` for one that is not marked as a hand's."""
         key = (service, by)
         if config is None and key in self._clients:
             return self._clients[key]
@@ -183,7 +183,7 @@ class World:
         return node.agent or Agent(node)
 
     def agents(self, script: Callable[[Agent], None] = lambda _: None) -> None:
-        """Give every instance a scripted agent when it runs, those that run now too; `script` tells each its answers."""
+        """Return every instance a scripted agent when it runs, those that run now too; `script` tells each its answers."""
         running = [{"Name": "instance-state-name", "Values": ["running"]}]
         pages = self.client("ec2").get_paginator("describe_instances").paginate(Filters=running)
         for instance in (one for page in pages for each in page["Reservations"] for one in each["Instances"]):

@@ -21,7 +21,7 @@ AT = datetime(2026, 12, 1, tzinfo=UTC)
 
 
 def changed(*changes: tuple[str, str]) -> str:
-    """Give the backup with some of its text exchanged; each text must occur exactly once."""
+    """Return the backup with some of its text exchanged; each text must occur exactly once."""
     text = CONFIG.read_text()
     for old, new in changes:
         assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"

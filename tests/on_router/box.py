@@ -34,7 +34,7 @@ exec bash -c "$2"
 
 @cache
 def _why_not(*tools: str) -> str:
-    """Say why a box cannot be had here; nothing when it can."""
+    """Return why a box cannot be had here; nothing when it can."""
     missing = [tool for tool in tools if shutil.which(tool, path=_PATH) is None]
     if missing:
         return f"not installed: {', '.join(missing)}"

@@ -29,7 +29,7 @@ SAVE = "iptables-save | sed '/^#/d;s/ \\[.*\\]//'"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Give a folder with the router's files."""
+    """Return a folder with the router's files."""
     return install(rendered(), tmp_path)
 
 

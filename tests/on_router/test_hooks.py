@@ -82,7 +82,7 @@ FLOWS = {OUT: ("host", "198.51.100.9"), TO: ("host", "10.100.100.7"), FROM: ("of
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the router's files, and the programs of the neighbours beside them."""
+    """Return a folder with the router's files, and the programs of the neighbours beside them."""
     folder = install(rendered(), tmp_path_factory.mktemp("root"))
     for name, text in {"answers": ANSWERS, "asks": ASKS, "judge": JUDGE}.items():
         (folder / "etc/mooring" / name).write_text(text)
@@ -90,7 +90,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def judged(root: Path, script: str, after: str = "") -> tuple[dict[str, Any], list[str]]:
-    """Give the verdict on a box that loaded our rules and then came to have others, and what a script says after it."""
+    """Return the verdict on a box that loaded our rules and then came to have others, and what a script says after it."""
     said = run(
         root,
         f"{WIRED}{LOAD} >/dev/null\n{script}\necho ---; python3 /etc/mooring/judge {PROGRAM}\n{after}",

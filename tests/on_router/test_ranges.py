@@ -72,7 +72,7 @@ def asked(root: Path, source: str, destination: str) -> str:
 
 @pytest.fixture(params=[FOLLOWED, LISTED], ids=["followed", "listed"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Give the files of a router whose secondary range is followed, or lists the pod's subnet."""
+    """Return the files of a router whose secondary range is followed, or lists the pod's subnet."""
     return install(rendered(*request.param), tmp_path)
 
 

@@ -123,7 +123,7 @@ class Router:
 
 @pytest.fixture
 def metadata() -> Iterator[Metadata]:
-    """Give the metadata service of the instance."""
+    """Return the metadata service of the instance."""
     service = Metadata(PRIVATE)
     with imds.MetadataServer(service) as server:
         service.url = server.url
@@ -132,7 +132,7 @@ def metadata() -> Iterator[Metadata]:
 
 @pytest.fixture
 def router(tmp_path: Path, metadata: Metadata) -> Iterator[Router]:
-    """Give a router whose role is yet to start."""
+    """Return a router whose role is yet to start."""
     one = Router(tmp_path, metadata)
     yield one
     if one.process.poll() is None:

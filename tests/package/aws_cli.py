@@ -66,7 +66,7 @@ class AwsCli:
         return [" ".join(words[:2]) for words in self.asked if not words[1].startswith(reads)]
 
     def line(self, *words: str) -> str:
-        """Give the one command that begins with these words, whole."""
+        """Return the one command that begins with these words, whole."""
         (found,) = (asked for asked in self.asked if asked[: len(words)] == list(words))
         return shlex.join(found)
 

@@ -105,7 +105,7 @@ class Deployment:
     routes: tuple[Route, ...]
 
     def settings(self, world: World, task: Path, runtime: Path) -> dict[str, Settings]:
-        """Give what each function runs with; its AWS is the embedded one."""
+        """Return what each function runs with; its AWS is the embedded one."""
         return {
             name: Settings(
                 name=name,
@@ -124,7 +124,7 @@ class Deployment:
 
 
 def deploy(world: World, package: Package, stack: str = "mooring") -> Deployment:
-    """Create the package's stack, its parameters at their defaults; gives what the router needs to know of it.
+    """Create the package's stack, its parameters at their defaults; returns what the router needs to know of it.
 
     Raises:
         ValueError: AWS would refuse the stack.
@@ -176,7 +176,7 @@ def unpack(package: Package, target: Path) -> Path:
 
 
 def supported(template: Template) -> tuple[Template, dict[str, str]]:
-    """Leave out what moto cannot create, and whatever refers to it; gives the rest, and the types left out."""
+    """Leave out what moto cannot create, and whatever refers to it; returns the rest, and the types left out."""
     known = get_model_map().keys() - NOT_MADE.keys()
     kept = copy.deepcopy(template)
     resources = kept["Resources"]
@@ -204,7 +204,7 @@ def _properties(template: Template, kind: str) -> Iterator[tuple[str, Template]]
 
 
 def _references(value: object) -> Iterator[str]:
-    """Give the logical ids that a part of a template refers to."""
+    """Return the logical ids that a part of a template refers to."""
     match value:
         case {"Ref": str(name)}:
             yield name
@@ -229,7 +229,7 @@ def _substituted(value: object) -> Iterator[str]:
 
 
 def _asked(template: Template) -> dict[str, object]:
-    """Give the expressions that CloudFormation is to resolve for the router, by the output that will say it."""
+    """Return the expressions that CloudFormation is to resolve for the router, by the output that will say it."""
     asked: dict[str, object] = {}
     for logical, properties in _properties(template, "AWS::Lambda::EventSourceMapping"):
         asked[f"{logical}Queue"] = properties["EventSourceArn"]

@@ -36,7 +36,7 @@ class Mooring:
         self.router = Router(world, deployment, functions)
 
     def served(self, logical: str) -> list[Served]:
-        """Give what a function has served since `forget`, in the order in which it was done."""
+        """Return what a function has served since `forget`, in the order in which it was done."""
         return [one for one in self.router.served if one.function == self.deployment.names[logical]]
 
     @cached_property
@@ -50,7 +50,7 @@ class Mooring:
         self.world.forget_calls()
 
     def metric(self, name: str, topology: str) -> list[float]:
-        """Give the values of a metric of one topology since `forget`."""
+        """Return the values of a metric of one topology since `forget`."""
         wanted = {"service": "mooring", "topology": topology}
         return [
             metric.value
@@ -103,7 +103,7 @@ class Stage(Mooring):
             function.close()
 
     def function(self, logical: str) -> Function:
-        """Give a function by its logical id in the template."""
+        """Return a function by its logical id in the template."""
         return self.functions[self.deployment.names[logical]]
 
 
@@ -114,7 +114,7 @@ class Office(DeployedOffice):
     stage: Mooring
 
     def last_run(self) -> dict[str, Any]:
-        """Give the newest entry of the journal's timeline, through the API."""
+        """Return the newest entry of the journal's timeline, through the API."""
         reply = self.stage.router.call("GET", f"/topologies/{self.name}/history", query={"limit": "1"})
         return dict(reply.body["runs"][0])
 

@@ -84,5 +84,5 @@ def _load() -> ModuleType:
 
 
 def _carried(value: object) -> Any:  # noqa: ANN401 - any JSON
-    """Give what arrives: nothing but JSON passes between Lambda and its callers."""
+    """Return what arrives: nothing but JSON passes between Lambda and its callers."""
     return json.loads(json.dumps(value))

@@ -44,7 +44,7 @@ class Statement:
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
     def applies(self, access: Access) -> bool:
-        """Say whether this statement speaks about an access: action, resource and every condition."""
+        """Return whether this statement speaks about an access: action, resource and every condition."""
         return (
             any(like(action.lower(), access.action.lower()) for action in self.actions)
             and any(arn_like(resource, access.resource) for resource in self.resources)
@@ -64,7 +64,7 @@ class Policy:
         return sorted({action for s in self.statements if s.effect == "Allow" for action in s.actions})
 
     def grants(self, access: Access) -> list[Statement]:
-        """Give the statements that allow an access; none when one denies it, or nobody speaks."""
+        """Return the statements that allow an access; none when one denies it, or nobody speaks."""
         speaking = [statement for statement in self.statements if statement.applies(access)]
         if any(statement.effect == "Deny" for statement in speaking):
             return []
@@ -105,7 +105,7 @@ def _statement(raw: Mapping[str, Any], names: Names) -> Statement:
 
 
 def _values(value: object, names: Names) -> list[str]:
-    """Give a condition's values: what a parameter says may be a list, and a policy variable is filled in by the request."""
+    """Return a condition's values: what a parameter says may be a list, and a policy variable is filled in by the request."""
     if isinstance(value, str) and _VARIABLE.fullmatch(value):
         return [value]
     resolved = resolve(value, names)
@@ -154,7 +154,7 @@ def arn_like(pattern: str, arn: str) -> bool:
 
 
 def _holds(operator: str, key: str, values: tuple[str, ...], context: Mapping[str, str]) -> bool:
-    """Say whether one condition holds; keys know no case, and a key that is not there equals nothing."""
+    """Return whether one condition holds; keys know no case, and a key that is not there equals nothing."""
     known = {name.lower(): value for name, value in context.items()}
     given = known.get(key.lower())
     if operator == "Null":
@@ -178,7 +178,7 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
 
 
 def narrower(policy: Policy) -> Iterator[tuple[str, Policy]]:
-    """Give every policy that grants one action or one resource less, and say what it lacks."""
+    """Return every policy that grants one action or one resource less, and say what it lacks."""
     for place, statement in enumerate(policy.statements):
         for action in statement.actions:
             fewer = tuple(one for one in statement.actions if one != action)

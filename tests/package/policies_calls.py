@@ -68,14 +68,14 @@ class Facts:
         return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
 
     def ec2(self, action: str, kind: str, resource_id: str, **more: str) -> Access:
-        """Give an access to one EC2 resource, with its tags."""
+        """Return an access to one EC2 resource, with its tags."""
         tags = self.tags.get(resource_id, {})
         context = {f"aws:ResourceTag/{key}": value for key, value in tags.items()} | more
         return Access(f"ec2:{action}", self.arn("ec2", f"{kind}/{resource_id}"), context)
 
 
 def accesses(call: Call, facts: Facts) -> list[Access]:
-    """Give every authorisation that a call needs; all of them must be granted."""
+    """Return every authorisation that a call needs; all of them must be granted."""
     params = call.params
     match call.service:
         case "ec2":

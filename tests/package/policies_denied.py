@@ -33,7 +33,7 @@ def deny(mooring: FunctionsByRole, function: str, action: str) -> None:
 
 
 def names_the_call(said: str, action: str) -> bool:
-    """Say whether somebody is told, in AWS's words, which call was refused."""
+    """Return whether somebody is told, in AWS's words, which call was refused."""
     service, operations = _understood(action)
     return any(f"not authorized to perform: {service}:{operation}" in said for operation in operations)
 

@@ -49,7 +49,7 @@ def around() -> dict[str, Any]:
 
 
 def names(region: str, account: str) -> dict[str, str]:
-    """Say what the policies' intrinsics resolve to, as resources.yaml names things."""
+    """Return what the policies' intrinsics resolve to, as resources.yaml names things."""
     template, place = around(), f"{region}:{account}"
     known = {"AWS::Partition": "aws", "AWS::Region": region, "AWS::AccountId": account}
     known |= {name: str(one["Default"]) for name, one in template["Parameters"].items() if "Default" in one}
@@ -135,7 +135,7 @@ class FunctionsByRole(Functions):
         return []
 
     def settle(self) -> list[str]:
-        """Deliver what happened, and serve the queue until nothing is left or a message came back; gives the log."""
+        """Deliver what happened, and serve the queue until nothing is left or a message came back; returns the log."""
         heard = len(self.log.text)
         served = True
         while served:
@@ -155,7 +155,7 @@ class FunctionsByRole(Functions):
             return super().send(*request, **more)
 
     def poison(self) -> list[str]:
-        """Have the worker choke on a message, and take it off the queue in the end; gives the log."""
+        """Have the worker choke on a message, and take it off the queue in the end; returns the log."""
         hand = self.world.client("sqs")
         hand.send_message(
             QueueUrl=self.queue_url, MessageBody="{}", MessageGroupId="office", MessageDeduplicationId="{}"
@@ -178,7 +178,7 @@ class FunctionsByRole(Functions):
         return Invocation(self, function)
 
     def enter(self, function: str) -> None:
-        """Give the function its own edge, and begin its log."""
+        """Return the function its own edge, and begin its log."""
         self.running = function
         self._patch.setattr(self.app, "edge", self._edges[function])
         self._patch.setattr(self.app, "worker", self._workers[function])

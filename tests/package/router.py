@@ -210,7 +210,7 @@ def _message(source: Source, raw: Mapping[str, Any]) -> Message:
 
 
 def _unserved(source: Source, batch: Sequence[Message], answer: Answer) -> set[str]:
-    """Say which messages come again (developer guide, "Implementing partial batch responses").
+    """Return which messages come again (developer guide, "Implementing partial batch responses").
 
     All do when the function failed, or named a message that was not in the batch.
     """

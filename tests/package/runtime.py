@@ -187,7 +187,7 @@ class Environment:
         self._log.close()
 
     def _variables(self) -> dict[str, str]:
-        """Give what Lambda sets (developer guide, "Defined runtime environment variables"), and the function's own.
+        """Return what Lambda sets (developer guide, "Defined runtime environment variables"), and the function's own.
 
         PYTHONDONTWRITEBYTECODE has the effect of a read-only task directory for a user whom no mode stops.
         """

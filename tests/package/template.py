@@ -48,7 +48,7 @@ def translate(package: Package, code: str = CODE) -> Template:
 
 
 def of_type(template: Template, *kinds: str) -> dict[str, Template]:
-    """Give the resources of some types by logical id."""
+    """Return the resources of some types by logical id."""
     return {name: r for name, r in template["Resources"].items() if r["Type"] in kinds}
 
 

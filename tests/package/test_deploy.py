@@ -54,7 +54,7 @@ def run(aws: AwsCli, package: Package) -> Run:
 
 @pytest.fixture
 def stack(world: World, aws: AwsCli) -> str:
-    """A stack of the stage's name, deployed from somebody's bucket; gives the URL of the only queue in it."""
+    """A stack of the stage's name, deployed from somebody's bucket; returns the URL of the only queue in it."""
     s3, formation = world.client("s3"), world.client("cloudformation")
     s3.create_bucket(Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": world.region})
     s3.put_object(Bucket="theirs", Key=f"mooring/{STACK}/uploaded", Body=b"")

@@ -367,7 +367,7 @@ def _deliver(stage: Stage, events: list[Event]) -> None:
 
 
 def _as_if(event: Event, minutes: int) -> Event:
-    """Give an event as if it had happened at another time."""
+    """Return an event as if it had happened at another time."""
     then = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=minutes)
     return copy.deepcopy(event) | {"time": then.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
@@ -381,7 +381,7 @@ def _served_for(stage: Stage, office: Office) -> list[Served]:
 
 
 def _overlap(stage: Stage, one: Office, other: Office) -> bool:
-    """Say whether the worker ever served both at the same time."""
+    """Return whether the worker ever served both at the same time."""
     return any(
         a.began < b.until and b.began < a.until
         for a in _served_for(stage, one)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _routers(stage: Stage, office: Office) -> dict[str, Box]:
-    """Give what runs on the office's two routers, the current one first."""
+    """Return what runs on the office's two routers, the current one first."""
     return {instance_id: stage.boxes[instance_id] for instance_id in (office.router, office.standby)}
 
 

@@ -63,7 +63,7 @@ def test_two_clean_builds_give_the_same_bytes(package: Package, tmp_path: Path) 
 
 
 def another_python(version: str, folder: Path) -> Path:
-    """Give a Python of another version that sees our tools, all of which are pure Python; skips where there is none."""
+    """Return a Python of another version that sees our tools, all of which are pure Python; skips where there is none."""
     kept = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python{version}"))
     found = next(iter(kept), None) or shutil.which(f"python{version}")
     if found is None:

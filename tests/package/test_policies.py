@@ -203,12 +203,12 @@ def test_every_write_is_refused_on_what_carries_no_tag_or_lies_elsewhere(
 
 
 def _beside(access: Access) -> bool:
-    """Say whether a resource is asked about beside one that must be tagged, if AWS asks about it at all."""
+    """Return whether a resource is asked about beside one that must be tagged, if AWS asks about it at all."""
     return (access.action, _kind(access.resource)) in BESIDE
 
 
 def _kind(resource: str) -> str:
-    """Give an EC2 resource's kind."""
+    """Return an EC2 resource's kind."""
     return resource.rpartition(":")[2].partition("/")[0]
 
 
@@ -350,7 +350,7 @@ def test_statements_fit_the_service_authorization_reference(file: Path) -> None:
 
 
 def _spells(template: str, text: str) -> bool:
-    """Say whether the reference's template, with its ${Placeholder}, can spell a text."""
+    """Return whether the reference's template, with its ${Placeholder}, can spell a text."""
     placeholders = re.sub(r"\$\{\w+\}", "[^/]+?", template)
     return re.fullmatch(placeholders, text) is not None
 

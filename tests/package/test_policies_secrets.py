@@ -65,13 +65,13 @@ ABOVE = [parameter(name) for name in ("mooring/office/tunnel", "mooring/office",
 
 
 def actions(*services: str) -> Iterator[str]:
-    """Give every action that AWS knows of some services."""
+    """Return every action that AWS knows of some services."""
     for service in services or SERVICES:
         yield from (f"{service}:{action}" for action in REFERENCE[service]["Actions"])
 
 
 def through_ssm(secret: str, region: str = REGION) -> dict[str, str]:
-    """Give the context in which Parameter Store decrypts a secret. KMS developer guide, "Parameter Store"."""
+    """Return the context in which Parameter Store decrypts a secret. KMS developer guide, "Parameter Store"."""
     return {
         "kms:ViaService": f"ssm.{region}.amazonaws.com",
         "kms:EncryptionContext:PARAMETER_ARN": secret,

@@ -51,13 +51,13 @@ def alarms(template: Template) -> dict[str, Template]:
 
 
 def anchors() -> list[str]:
-    """Give every heading of the runbook, in order, as the anchor that a forge makes of it."""
+    """Return every heading of the runbook, in order, as the anchor that a forge makes of it."""
     titles = re.findall(r"^#+ (.*)$", RUNBOOK.read_text(), re.MULTILINE)
     return [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
 def headings() -> set[str]:
-    """Give the anchors that a link may lead to."""
+    """Return the anchors that a link may lead to."""
     return set(anchors())
 
 

@@ -47,7 +47,7 @@ def record(namespace: str) -> None:
 
 
 def senders(namespace: str) -> set[str]:
-    """Say from which addresses a host was pinged since it was last asked."""
+    """Return from which addresses a host was pinged since it was last asked."""
     listed = json.loads(
         net.run(*net.inside(namespace, "nft", "-j", "list", "set", "ip", "seen", "senders")).stdout
     )
@@ -111,7 +111,7 @@ class Beyond:
             record(name)
 
     def _wire(self, name: str, network: IPv4Network) -> None:
-        """Give an office network a host, and the firewall for a gateway."""
+        """Return an office network a host, and the firewall for a gateway."""
         length = network.prefixlen
         net.ip(
             OFFICE,
@@ -127,7 +127,7 @@ class Beyond:
     # -- OpenVPN -------------------------------------------------------------------------------------
 
     def secret(self, name: str) -> Path:
-        """Give the file of a certificate or key: `ca.crt`, `tls-crypt.key`, or one by its common name."""
+        """Return the file of a certificate or key: `ca.crt`, `tls-crypt.key`, or one by its common name."""
         return self.folder / "pki" / name
 
     def _certify(self) -> None:
@@ -206,7 +206,7 @@ class Beyond:
         net.ip(INTERNET, [f"link set office {'down' if off else 'up'}"])
 
     def move(self, address: str) -> None:
-        """Give the office's firewall another address on the internet, instead of the one it has."""
+        """Return the office's firewall another address on the internet, instead of the one it has."""
         self.wan = address
         net.ip(
             OFFICE,

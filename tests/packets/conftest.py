@@ -1,4 +1,4 @@
-"""Runs this folder's tests inside the lab's own namespaces, and gives them one lab."""
+"""Runs this folder's tests inside the lab's own namespaces, and returns them one lab."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ FLOWS = sorted(OFFICE | OUT | OTHERS)
 
 
 def stopped(lab: Lab) -> set[tuple[str, str]]:
-    """Say which flows get no answer, all asked at once."""
+    """Return which flows get no answer, all asked at once."""
     lab.settle()
     with ThreadPoolExecutor(8) as pool:
         answered = pool.map(lambda flow: answers(lab.namespace(flow[0]), lab.address(flow[1])), FLOWS)
@@ -29,7 +29,7 @@ def stopped(lab: Lab) -> set[tuple[str, str]]:
 
 
 def of(*hosts: str, flows: set[tuple[str, str]] = OFFICE | OUT) -> set[tuple[str, str]]:
-    """Give the flows that one of these hosts has a part in."""
+    """Return the flows that one of these hosts has a part in."""
     return {flow for flow in flows if set(flow) & set(hosts)}
 
 
@@ -81,7 +81,7 @@ def association_ended(lab: Lab) -> set[tuple[str, str]]:
 
 
 def association_moved(lab: Lab) -> set[tuple[str, str]]:
-    """Give a private subnet the public table."""
+    """Return a private subnet the public table."""
     lab.ec2.replace_route_table_association(
         AssociationId=_association(lab), RouteTableId=lab.outputs["PublicRouteTableId"]
     )
@@ -109,4 +109,4 @@ HARMS: dict[str, Callable[[Lab], set[tuple[str, str]]]] = {
     "a subnet has no table of its own": association_ended,
     "a subnet has another table": association_moved,
 }
-"""What a hand can do, and which flows it stops: each function does it, and gives them."""
+"""What a hand can do, and which flows it stops: each function does it, and returns them."""

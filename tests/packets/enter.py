@@ -49,7 +49,7 @@ exec "$@"
 
 
 def inside() -> bool:
-    """Say whether this process is inside already."""
+    """Return whether this process is inside already."""
     return os.environ.get(INSIDE) == "inside"
 
 
@@ -60,7 +60,7 @@ def packages() -> list[str]:
 
 @functools.cache
 def lacking() -> str | None:
-    """Say what is missing to run the lab here, and what to do about it; None when nothing is."""
+    """Return what is missing to run the lab here, and what to do about it; None when nothing is."""
     if missing := packages():
         return f"the lab needs {', '.join(missing)}: apt-get install {' '.join(missing)}"
     if not Path("/dev/net/tun").exists():
@@ -71,7 +71,7 @@ def lacking() -> str | None:
 
 
 def command(*inner: str) -> list[str]:
-    """Give the command that runs another inside.
+    """Return the command that runs another inside.
 
     It dies with the process that starts it, and everything inside with it.
     """
@@ -82,7 +82,7 @@ def command(*inner: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Give the environment for it."""
+    """Return the environment for it."""
     return os.environ | {INSIDE: "inside", "PATH": f"{PATH}:{os.environ.get('PATH', '')}"}
 
 

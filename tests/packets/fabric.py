@@ -137,7 +137,7 @@ class Fabric:
     # -- cables --------------------------------------------------------------------------------------
 
     def _plug(self, state: State, cards: list[Card]) -> None:
-        """Give each card a cable to the router and its addresses; an instance's first card brings its namespace."""
+        """Return each card a cable to the router and its addresses; an instance's first card brings its namespace."""
         present = {card.instance_id for card in self.cards.values()}
         net.add(dict.fromkeys(c.instance_id for c in cards if c.instance_id not in present))
         lines = []
@@ -258,7 +258,7 @@ class Fabric:
 
 
 def _cable(card: Card | None) -> object:
-    """Give what a cable depends on; all else changes without unplugging it."""
+    """Return what a cable depends on; all else changes without unplugging it."""
     return card and (card.instance_id, card.index, card.mac, card.subnet_id, card.addresses)
 
 

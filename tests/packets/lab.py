@@ -123,7 +123,7 @@ class Lab:
         self.until(lambda: self.tunnels() == [self.router], "the router's tunnel is up")
 
     def _declare_pods(self) -> bytes:
-        """Give the VPC a second range with a subnet, let it into the routers' group, and declare all of it."""
+        """Return the VPC a second range with a subnet, let it into the routers' group, and declare all of it."""
         outputs = self.outputs
         self.ec2.associate_vpc_cidr_block(VpcId=outputs["VpcId"], CidrBlock=SECONDARY)
         subnet = self.ec2.create_subnet(VpcId=outputs["VpcId"], CidrBlock="100.64.1.0/24")["Subnet"]
@@ -209,7 +209,7 @@ class Lab:
                 self._machine(state, instance_id).power_on()
 
     def _machine(self, state: State, instance_id: str) -> Machine:
-        """Give a router's box; a new one gets its bundle, which in AWS a push brings."""
+        """Return a router's box; a new one gets its bundle, which in AWS a push brings."""
         if instance_id not in self.machines:
             machine = Machine(instance_id, self.folder / instance_id)
             box = Box(IPv4Address(state.card(instance_id).addresses[0]), IPv4Address(self.elastic_ip))
@@ -265,13 +265,13 @@ class Lab:
         return min(self.machines.keys() - {self.router})
 
     def address(self, name: str) -> str:
-        """Give the address of a host by its name here: a VPC's, an office network's, the internet's."""
+        """Return the address of a host by its name here: a VPC's, an office network's, the internet's."""
         if name in self.hosts:
             return self.state.card(self.hosts[name]).addresses[0]
         return self.beyond.lans.get(name, INTERNET_HOST)
 
     def namespace(self, name: str) -> str:
-        """Give the namespace of a host by its name here."""
+        """Return the namespace of a host by its name here."""
         return self.hosts.get(name, name)
 
     def tunnels(self) -> list[str]:
@@ -283,7 +283,7 @@ class Lab:
         return judge(self.topology, facts_from_aws(self.ec2, self.topology.vpc_id))
 
     def told(self) -> str:
-        """Give what a failed test's reader wants to see: the machines' journals and the server's log."""
+        """Return what a failed test's reader wants to see: the machines' journals and the server's log."""
         journals = (
             f"-- {i}\n" + "\n".join(f"{line.at:.3f} {line.unit} {line.text}" for line in m.journal()[-25:])
             for i, m in self.machines.items()
@@ -331,7 +331,7 @@ class Lab:
 
 
 def _up(machine: Machine) -> bool:
-    """Say whether the last word of a machine's OpenVPN is that it is connected."""
+    """Return whether the last word of a machine's OpenVPN is that it is connected."""
     words = ("Initialization Sequence Completed", "started", "exited", "stopped", "restarting", "power lost")
     told = (line.text for line in machine.journal() if line.unit in (UNIT, "init"))
     last = [word for text in told for word in words if word in text]

@@ -26,7 +26,7 @@ METADATA, NAMES = "169.254.169.254", "169.254.169.253"
 
 
 def told(state: State, asker: str, path: str) -> str | None:
-    """Give what an instance is told of itself; None when there is nothing there, or nobody."""
+    """Return what an instance is told of itself; None when there is nothing there, or nobody."""
     asking = next((card for card in state.cards.values() if asker in card.addresses), None)
     return dict(_tree(state, asking)).get(path) if asking else None
 

@@ -121,7 +121,7 @@ class Machine:
         return net.run(*where, *command, stdin=stdin, check=check).stdout
 
     def _first(self) -> int:
-        """Give its first process's id, once it has one."""
+        """Return its first process's id, once it has one."""
         assert self._power is not None
         children = Path(f"/proc/{self._power.pid}/task/{self._power.pid}/children")
         for _ in range(500):
@@ -136,5 +136,5 @@ class Machine:
         return [Line(float(at), unit, text) for at, unit, text in lines]
 
     def said(self, text: str, since: float = 0) -> float | None:
-        """Say when its journal had a text first, since a moment; None when it had not."""
+        """Return when its journal had a text first, since a moment; None when it had not."""
         return next((line.at for line in self.journal() if line.at >= since and text in line.text), None)

@@ -91,7 +91,7 @@ class Mooring:
         return str(self.log.lines[-1]["message"]) if self.log.text else "nothing"
 
     def moments(self, since: float) -> dict[str, float]:
-        """Say when what became of a wake-up, since a moment: queued, decided, written (monotonic clock)."""
+        """Return when what became of a wake-up, since a moment: queued, decided, written (monotonic clock)."""
         mine = [c for c in self._world.calls if c.by == "product" and c.at >= since and not c.error]
         queued = [c.until for c in mine if c.operation.startswith("SendMessage")]
         written = [c for c in mine if c.service == "ec2" and c.write]

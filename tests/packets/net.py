@@ -54,7 +54,7 @@ def start(*command: str, stdout: int | None = None) -> subprocess.Popen[str]:
 
 
 def inside(namespace: str, *command: str) -> tuple[str, ...]:
-    """Give the command that runs another in a namespace; the process is the command's own."""
+    """Return the command that runs another in a namespace; the process is the command's own."""
     return ("nsenter", f"--net=/run/netns/{namespace}", *command)
 
 

@@ -87,7 +87,7 @@ def account(began: float, stopped: float, replies: list[tuple[float, int]], to_m
 
 
 def answers(namespace: str, destination: str, *, patience: float = 0.3) -> bool:
-    """Say whether a destination answers one of three pings."""
+    """Return whether a destination answers one of three pings."""
     wait = str(int(patience * 1000))
     asked = net.inside(namespace, "fping", "-q", "-C", "3", "-p", "50", "-t", wait, destination)
     said = net.run(*asked, check=False).stderr

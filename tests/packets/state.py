@@ -76,11 +76,11 @@ class State:
     tags: Mapping[str, Mapping[str, str]]
 
     def public(self, private: str) -> str | None:
-        """Give the public address of a private one."""
+        """Return the public address of a private one."""
         return next((public for public, behind in self.publics.items() if behind == private), None)
 
     def card(self, instance_id: str) -> Card:
-        """Give an instance's primary interface."""
+        """Return an instance's primary interface."""
         return next(c for c in self.cards.values() if c.instance_id == instance_id and c.index == 0)
 
 

@@ -56,7 +56,7 @@ def test_ssh_from_anywhere_is_open_until_the_next_run(lab: Lab) -> None:
 
 
 def reached(lab: Lab) -> bool:
-    """Say whether a connection to the Elastic IP's port 22 gets through; nobody listens there, so it is refused."""
+    """Return whether a connection to the Elastic IP's port 22 gets through; nobody listens there, so it is refused."""
 
     def connect() -> int:
         with socket.socket() as client:

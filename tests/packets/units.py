@@ -18,20 +18,20 @@ class Unit:
     settings: dict[str, list[str]]
 
     def last(self, key: str, default: str = "") -> str:
-        """Give the value that counts of a directive that has one."""
+        """Return the value that counts of a directive that has one."""
         return (self.settings.get(key) or [default])[-1]
 
     def words(self, key: str) -> list[str]:
-        """Give the words of a directive that lists, such as `Unit.After`."""
+        """Return the words of a directive that lists, such as `Unit.After`."""
         return [word for value in self.settings.get(key, []) for word in value.split()]
 
     def commands(self, key: str) -> list[tuple[list[str], bool]]:
-        """Give commands, each with whether it must succeed."""
+        """Return commands, each with whether it must succeed."""
         lines = [(value.lstrip("-+!@:"), "-" not in _prefix(value)) for value in self.settings.get(key, [])]
         return [(shlex.split(line), strict) for line, strict in lines]
 
     def seconds(self, key: str, default: float) -> float:
-        """Give a span of time."""
+        """Return a span of time."""
         text = self.last(key)
         if not text:
             return default

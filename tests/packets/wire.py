@@ -116,7 +116,7 @@ class Wire:
             )
 
     def _here(self, line: str) -> str:
-        """Give a line of the firewall's as it can be run here: files are this authority's, scripts are left out."""
+        """Return a line of the firewall's as it can be run here: files are this authority's, scripts are left out."""
         word = line.split(maxsplit=1)[0] if line.split() else ""
         if word.startswith("</"):  # a block within the file is one of this authority's files
             return ""
@@ -146,7 +146,7 @@ class Wire:
         return line
 
     def _router(self) -> str:
-        """Give the rendered client with this authority's files, dialling this office."""
+        """Return the rendered client with this authority's files, dialling this office."""
         pem, name = self.folder / "pki", self.tunnel.common_name
         own = {
             "remote": f"remote {_WAN[ROUTER][0]} {self.tunnel.port}",

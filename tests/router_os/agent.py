@@ -129,7 +129,7 @@ class Agent:
     def _filled(
         self, step: Mapping[str, Any], declared: Mapping[str, Any], values: Mapping[str, str]
     ) -> tuple[list[str], dict[str, str]]:
-        """Give a step's lines and variables, with the parameters where this agent puts them."""
+        """Return a step's lines and variables, with the parameters where this agent puts them."""
         if step["action"] != "aws:runShellScript":
             raise Invalid(f"action {step['action']}")
         variables = {"AWS_SSM_INSTANCE_ID": self.instance_id, "AWS_SSM_REGION_NAME": self.region}
@@ -202,7 +202,7 @@ class _Stream:
         return self._reader.is_alive()
 
     def cut(self) -> str:
-        """Give what was written so far, as much as the agent keeps."""
+        """Return what was written so far, as much as the agent keeps."""
         return bytes(self._heard).decode(errors="replace")[:MOST_OUTPUT]
 
     def _read(self) -> None:
@@ -212,7 +212,7 @@ class _Stream:
 
 
 def _limit(step: Mapping[str, Any]) -> float:
-    """Give the seconds that a step may take."""
+    """Return the seconds that a step may take."""
     try:
         seconds = int(float(step["inputs"].get("timeoutSeconds", DEFAULT)))
     except ValueError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.inner import Folder
-from tests.router_os import land, root
+from tests.router_os import root, testbed
 from tests.router_os.router import Router, bundle
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Router]:
-    """Give a router that nothing was ever pushed to."""
-    if why := land.lacking():
+    """Return a router that nothing was ever pushed to."""
+    if why := testbed.lacking():
         pytest.skip(why)
     with Router(root.make()) as router:
         yield router
@@ -40,7 +40,7 @@ def bare() -> Iterator[Router]:
 
 @pytest.fixture
 def router(bare: Router) -> Router:
-    """Give the router with the example's bundle in force, whatever the last test left."""
+    """Return the router with the example's bundle in force, whatever the last test left."""
     if bare.in_force() != bare.good:
         pushed = bare.push(bundle())
         assert pushed.result in ("applied", "unchanged"), pushed

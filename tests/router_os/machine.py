@@ -1,4 +1,4 @@
-"""One router: Debian's own systemd as PID 1, booted by systemd-nspawn in the land's network namespace `router`.
+"""One router: Debian's own systemd as PID 1, booted by systemd-nspawn in the testbed's network namespace `router`.
 
 What it writes lies on a small disk of its own (a tmpfs of 64 MB over the cached root), so that a test can fill it.
 The commands, and why each is needed: docs/push.md; reference: systemd-nspawn(1).
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.router_os.land import Land
+    from tests.router_os.testbed import Testbed
 
 DISK = "64m"
 _numbers = itertools.count(1)
@@ -50,10 +50,10 @@ done
 class Machine:
     """A router's operating system, alive between `boot` and `stop`."""
 
-    def __init__(self, land: Land, root: Path) -> None:
-        self.land, self._root = land, root
-        self.name = f"mooring-box-{land.pid}-{next(_numbers)}"
-        self._state = Path("/run/land") / self.name
+    def __init__(self, testbed: Testbed, root: Path) -> None:
+        self.testbed, self._root = testbed, root
+        self.name = f"mooring-box-{testbed.pid}-{next(_numbers)}"
+        self._state = Path("/run/testbed") / self.name
 
     def boot(self) -> None:
         """Boot, and wait until systemd says that it runs; what a crashed run left behind goes first."""
@@ -61,9 +61,9 @@ class Machine:
             if not Path("/proc", left.name.split("-")[2]).exists():
                 _remove_groups(left.name)
         loop = _LOOP % {"disk": DISK}
-        self.land.run("mkdir", "-p", str(self._state))
+        self.testbed.run("mkdir", "-p", str(self._state))
         words = ("bash", "-c", loop, "loop", str(self._root), str(self._state), self.name)
-        self._loop = self.land.start(*words, log=f"{self.name}.log")
+        self._loop = self.testbed.start(*words, log=f"{self.name}.log")
         self.wait_until_up()
 
     def wait_until_up(self, seconds: float = 60) -> None:
@@ -77,25 +77,25 @@ class Machine:
                 }:
                     return
             time.sleep(0.05)
-        log = (self.land.scratch / f"{self.name}.log").read_text()
+        log = (self.testbed.scratch / f"{self.name}.log").read_text()
         raise TimeoutError(f"{self.name} did not boot:\n{log[-2000:]}")
 
     @property
     def leader(self) -> str:
-        """The machine's PID 1, as the land numbers processes.
+        """The machine's PID 1, as the testbed numbers processes.
 
         Raises:
             LookupError: it is not there.
         """
         find = f"pgrep -P $(cat {self._state}/nspawn.pid) | head -1"
-        found = self.land.run("sh", "-c", find, check=False).stdout.strip()
+        found = self.testbed.run("sh", "-c", find, check=False).stdout.strip()
         if not found:
             raise LookupError(f"{self.name} is down")
         return found
 
     def inside(self, *command: str) -> tuple[str, ...]:
-        """Give the words that run a command on the router."""
-        return self.land.inside("nsenter", "-t", self.leader, "-a", "--", *command)
+        """Return the words that run a command on the router."""
+        return self.testbed.inside("nsenter", "-t", self.leader, "-a", "--", *command)
 
     def run(self, *command: str, check: bool = True, text: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command on the router to its end."""
@@ -121,8 +121,8 @@ class Machine:
     def cut_power(self) -> None:
         """Kill every process at once, and boot again: nothing was told, nothing was written that was not."""
         before = self.leader
-        self.land.run("touch", str(self._state / "again"))
-        self.land.run("kill", "-KILL", before)
+        self.testbed.run("touch", str(self._state / "again"))
+        self.testbed.run("kill", "-KILL", before)
         self._until_another(before)
 
     def _until_another(self, before: str) -> None:
@@ -137,12 +137,12 @@ class Machine:
     def stop(self) -> None:
         """Cut the power for good, and leave nothing behind."""
         with contextlib.suppress(LookupError):
-            self.land.run("kill", "-KILL", self.leader, check=False)
+            self.testbed.run("kill", "-KILL", self.leader, check=False)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._loop.wait(10)
         self._loop.send_signal(signal.SIGKILL)
         self._loop.wait()
-        self.land.run("umount", str(self._state / "root"), str(self._state / "disk"), check=False)
+        self.testbed.run("umount", str(self._state / "root"), str(self._state / "disk"), check=False)
         _remove_groups(self.name)
 
 

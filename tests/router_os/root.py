@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.router_os.land import missing
+from tests.router_os.testbed import missing
 
 _PACKAGES = (
     "systemd,systemd-sysv,dbus,openvpn,iptables,nftables,iproute2,procps,kmod,udev,iputils-ping,conntrack,"
@@ -28,7 +28,7 @@ _RECIPE = hashlib.sha256(f"{_PACKAGES}\n{_SUITE}\n{_CLI}\n{_AWS}\n1".encode()).h
 
 
 def cached() -> Path:
-    """Say where the root is, or will be; another recipe has another name."""
+    """Return where the root is, or will be; another recipe has another name."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "mooring" / f"router-{_SUITE}-{_RECIPE}"
 

@@ -1,4 +1,4 @@
-"""A router under test: its land, its machine, its agent, and an AWS that keeps what is pushed to it."""
+"""A router under test: its testbed, its machine, its agent, and an AWS that keeps what is pushed to it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from chalicelib.core.tunnel.render import Box, Bundle, File, render
 from chalicelib.office.required import office
 from tests.fake_aws.world import World
 from tests.network import ROOT, documents
-from tests.router_os import land as lands
+from tests.router_os import testbed
 from tests.router_os.agent import Agent, Ended
-from tests.router_os.land import Land
 from tests.router_os.machine import Machine
+from tests.router_os.testbed import Testbed
 from tests.stand_ins.metadata import Interface, Metadata, tree
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ server = "vpn.example.com"
 common_name = "{COMMON_NAME}"
 server_name = "office-vpn"
 address = "192.168.0.254"
-probe = "{lands.LAN_HOST}"
+probe = "{testbed.LAN_HOST}"
 """
-PATH = f"/mooring/office/router/{lands.ROUTER_ADDRESS}"
-_HOSTS = f"127.0.0.1 localhost\n{lands.AWS_ADDRESS} aws.test\n{lands.OFFICE_ADDRESS} vpn.example.com\n"
-_AWS = f"[default]\nendpoint_url = http://aws.test:{lands.AWS_PORT}\n"
+PATH = f"/mooring/office/router/{testbed.ROUTER_ADDRESS}"
+_HOSTS = f"127.0.0.1 localhost\n{testbed.AWS_ADDRESS} aws.test\n{testbed.OFFICE_ADDRESS} vpn.example.com\n"
+_AWS = f"[default]\nendpoint_url = http://aws.test:{testbed.AWS_PORT}\n"
 _ROLE = "mooring-router"
 
 # What a push may change, and what the kernel and systemd make of it. Counters and times are left out.
@@ -72,12 +72,12 @@ def topology(*networks: str, tunnel: str = TUNNEL) -> Topology:
 
 def bundle(declared: Topology | None = None) -> Bundle:
     """Render the router's bundle."""
-    box = Box(IPv4Address(lands.ROUTER_ADDRESS), IPv4Address(lands.ELASTIC_IP))
+    box = Box(IPv4Address(testbed.ROUTER_ADDRESS), IPv4Address(testbed.ELASTIC_IP))
     return render(declared or topology(), box)
 
 
 def changed(of: Bundle, path: str, text: str | None = None, mode: int | None = None) -> Bundle:
-    """Give a bundle with one file otherwise, or one more."""
+    """Return a bundle with one file otherwise, or one more."""
     old = next((one for one in of.files if one.path == path), File(path, 0o644, ""))
     new = File(path, old.mode if mode is None else mode, old.text if text is None else text)
     return Bundle(
@@ -105,7 +105,7 @@ class Router:
     root: Path
     holds_address: bool = True
     world: World = field(default_factory=World)
-    land: Land = field(default_factory=Land)
+    testbed: Testbed = field(default_factory=Testbed)
     good: str = ""
     """What was in force after the last push that stayed, for tests that begin there."""
 
@@ -113,19 +113,19 @@ class Router:
         self._stack = contextlib.ExitStack()
         try:
             self._stack.enter_context(self.world)
-            self._stack.enter_context(self.land)
-            self.land.serve(self.world._front.answer, lands.AWS_ADDRESS, lands.AWS_PORT)
-            self.land.serve(Metadata(self._told).answer, lands.METADATA_ADDRESS, 80)
+            self._stack.enter_context(self.testbed)
+            self.testbed.serve(self.world._front.answer, testbed.AWS_ADDRESS, testbed.AWS_PORT)
+            self.testbed.serve(Metadata(self._told).answer, testbed.METADATA_ADDRESS, 80)
             self.declared = topology()
-            self.land.open_office(office(self.declared))
-            self.machine = Machine(self.land, self.root)
+            self.testbed.open_office(office(self.declared))
+            self.machine = Machine(self.testbed, self.root)
             self._stack.callback(self.machine.stop)
             self.machine.boot()
             self.machine.write("/etc/hosts", _HOSTS)
             self.machine.write("/root/.aws/config", _AWS)
             self.agent = Agent(self.machine, region=self.world.region)
             self.documents = documents()
-            self.identity = self.land.authority.issue(COMMON_NAME)
+            self.identity = self.testbed.authority.issue(COMMON_NAME)
             self.keep_secrets()
         except BaseException:
             self._stack.close()
@@ -142,10 +142,10 @@ class Router:
     def keep_secrets(self, **other: str) -> None:
         """Store the tunnel's secrets as SecureStrings, some of them otherwise than they should be."""
         right = {
-            "ca": self.land.authority.certificate,
+            "ca": self.testbed.authority.certificate,
             "cert": self.identity.certificate,
             "key": self.identity.key,
-            "tls_crypt": self.land.authority.tls_crypt,
+            "tls_crypt": self.testbed.authority.tls_crypt,
         }
         for name, text in {**right, **other}.items():
             path = f"/mooring/office/tunnel/{name.replace('_', '-')}"
@@ -198,12 +198,12 @@ class Router:
     # -- what a judge sees -----------------------------------------------------------------------------
 
     def in_force(self) -> str:
-        """Give all that a push may change: bytes and modes of files, chains, routes, forwarding, units."""
+        """Return all that a push may change: bytes and modes of files, chains, routes, forwarding, units."""
         return self.machine.shell(_IN_FORCE)
 
     def reaches(self, seconds: float = 10) -> bool:
-        """Say whether a host in the office's LAN reaches a private host of the VPC."""
-        return self.land.answers("lan", lands.PRIVATE_HOST, seconds)
+        """Return whether a host in the office's LAN reaches a private host of the VPC."""
+        return self.testbed.answers("lan", testbed.PRIVATE_HOST, seconds)
 
     # -- the metadata service --------------------------------------------------------------------------
 
@@ -218,8 +218,8 @@ class Router:
             "LastUpdated": "2026-01-01T00:00:00Z",
             "Expiration": "2036-01-01T00:00:00Z",
         }
-        associated = {lands.ELASTIC_IP: lands.ROUTER_ADDRESS} if self.holds_address else {}
-        own = Interface("02:00:00:00:00:08", [lands.ROUTER_ADDRESS], associated)
+        associated = {testbed.ELASTIC_IP: testbed.ROUTER_ADDRESS} if self.holds_address else {}
+        own = Interface("02:00:00:00:00:08", [testbed.ROUTER_ADDRESS], associated)
         known = {
             "iam/security-credentials/": _ROLE,
             f"iam/security-credentials/{_ROLE}": json.dumps(credentials),

@@ -34,7 +34,7 @@ CONTROL = "a-word-that-the-watch-must-see"
 
 
 def lines(*secrets: str) -> set[str]:
-    """Give the lines of secrets that nobody else would write."""
+    """Return the lines of secrets that nobody else would write."""
     return {line for secret in secrets for line in secret.split("\n") if len(line) >= 20 and " " not in line}
 
 
@@ -43,11 +43,11 @@ def said(bare: Router) -> str:
     """Push in each of the ways a push can end, and give all that was said by anybody."""
     router = bare
     other = static_key(8).decode()
-    canaries = lines(router.identity.key, router.land.authority.tls_crypt, other)
-    (router.land.scratch / "canaries").write_text("\n".join(canaries))
-    (router.land.scratch / "watched for").write_text("\n".join([*canaries, CONTROL]))
-    words = ("python3", "-c", _WATCH, str(router.land.scratch / "watched for"))
-    router.land.start(*words, log="watched.log")
+    canaries = lines(router.identity.key, router.testbed.authority.tls_crypt, other)
+    (router.testbed.scratch / "canaries").write_text("\n".join(canaries))
+    (router.testbed.scratch / "watched for").write_text("\n".join([*canaries, CONTROL]))
+    words = ("python3", "-c", _WATCH, str(router.testbed.scratch / "watched for"))
+    router.testbed.start(*words, log="watched.log")
     pushes = [router.push(bundle()), router.push(bundle()), router.push(WIDER, confirm_within=600)]
     pushes += [router.confirm(WIDER.digest), router.push(bundle(), kill_after=2.5)]
     router.keep_secrets(tls_crypt=other)
@@ -60,12 +60,12 @@ def said(bare: Router) -> str:
     router.machine.run("bash", "-c", "sleep 2; true", CONTROL)
     outputs = [one.ended.stdout + one.ended.stderr for one in pushes] + [json.dumps(router.inspect())]
     journal = router.machine.shell("journalctl --no-pager -o export")
-    return "\n".join([*outputs, journal, (router.land.scratch / "watched.log").read_text()])
+    return "\n".join([*outputs, journal, (router.testbed.scratch / "watched.log").read_text()])
 
 
 def test_no_secret_is_said(bare: Router, said: str) -> None:
     """Neither in an output, nor in the router's journal, nor in a process's words or environment."""
-    canaries = (bare.land.scratch / "canaries").read_text().split()
+    canaries = (bare.testbed.scratch / "canaries").read_text().split()
 
     assert len(canaries) > 10
     assert CONTROL in said
@@ -75,7 +75,7 @@ def test_no_secret_is_said(bare: Router, said: str) -> None:
 def test_no_secret_is_on_the_disk_outside_the_key_files(bare: Router, said: str) -> None:
     """Neither a copy, nor a draft, nor an old one: four files hold secrets, readable by root alone."""
     del said
-    bare.machine.write("/run/canaries", (bare.land.scratch / "canaries").read_text())
+    bare.machine.write("/run/canaries", (bare.testbed.scratch / "canaries").read_text())
     found = bare.machine.shell(
         "grep -rlF -f /run/canaries / --exclude-dir=proc --exclude-dir=sys --exclude=canaries; true"
     )
@@ -94,7 +94,7 @@ def test_no_secret_is_on_the_disk_outside_the_key_files(bare: Router, said: str)
 def test_no_secret_is_in_what_was_asked_of_aws(bare: Router, said: str) -> None:
     """Parameters of commands carry a path, a version and a digest."""
     del said
-    canaries = (bare.land.scratch / "canaries").read_text().split()
+    canaries = (bare.testbed.scratch / "canaries").read_text().split()
     asked = json.dumps(
         [[call.operation, call.params] for call in bare.world.calls if call.by != "hand"],
         default=str,

@@ -18,7 +18,7 @@ from chalicelib.core.declaration import parse
 from chalicelib.core.machines.rollout import INSPECTED
 from chalicelib.core.request import Request
 from tests.network import declaration, deploy, deploy_documents, deploy_journal
-from tests.router_os import land, root
+from tests.router_os import root, testbed
 from tests.router_os.router import TUNNEL, Router
 from tests.router_os.test_hooks import FIREWALLD, NAMED
 
@@ -41,11 +41,11 @@ class Keeper:
         self.router = router
         deploy_journal(router.world)
         ec2 = router.world.client("ec2")
-        before = str(IPv4Address(land.ELASTIC_IP) - 1)
+        before = str(IPv4Address(testbed.ELASTIC_IP) - 1)
         while ec2.allocate_address(Domain="vpc")["PublicIp"] != before:
-            continue  # the next one is the network's, and must be the land's
+            continue  # the next one is the network's, and must be the testbed's
         outputs = deploy(
-            router.world, RouterMode="prepared-interface", RouterPrivateAddress=land.ROUTER_ADDRESS
+            router.world, RouterMode="prepared-interface", RouterPrivateAddress=testbed.ROUTER_ADDRESS
         )
         self.document = declaration(outputs, TUNNEL).decode()
         with mock.patch.dict(os.environ, {"MOORING_DOCUMENTS": deploy_documents(router.world)}):
@@ -53,7 +53,7 @@ class Keeper:
             self.ports = self.edge
         self.topology = parse(self.document.encode())
         found = ec2.describe_addresses(AllocationIds=[self.topology.elastic_ip])["Addresses"]
-        assert found[0]["PublicIp"] == land.ELASTIC_IP
+        assert found[0]["PublicIp"] == testbed.ELASTIC_IP
         self.instance_id = str(found[0]["InstanceId"])
         self.reports: list[Report] = []
 
@@ -90,8 +90,8 @@ class Keeper:
 
 @pytest.fixture(scope="module")
 def keeper() -> Iterator[Keeper]:
-    """Give the controller, and a bare box whose agent takes commands."""
-    if why := land.lacking():
+    """Return the controller, and a bare box whose agent takes commands."""
+    if why := testbed.lacking():
         pytest.skip(why)
     over = threading.Event()
     with Router(root.make()) as router:

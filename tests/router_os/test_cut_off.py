@@ -57,7 +57,7 @@ def test_push_killed_amid_the_swap_is_undone_by_its_own_timer(router: Router) ->
     router.machine.shell("mkdir -p /run/held")
     # the swap is cut in two for certain: the journal is there when the script dies
     watch = "until [ -e /var/lib/mooring/push/journal.json ]; do sleep 0.01; done; pkill -KILL -f 'router.pyz configure'"
-    watcher = router.land.start(*router.machine.inside("bash", "-c", watch)[7:], log="watch.log")
+    watcher = router.testbed.start(*router.machine.inside("bash", "-c", watch)[7:], log="watch.log")
 
     router.push(WIDER)
 

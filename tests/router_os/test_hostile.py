@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from chalicelib.core.tunnel.bundle import deflated, seal
 from chalicelib.core.tunnel.render import CLIENT, ROLE, RULES, Bundle, File
-from tests.router_os import land as lands
+from tests.router_os import testbed
 from tests.router_os.router import COMMON_NAME, PATH, bundle, changed
 from tests.stand_ins.pki import Authority, static_key
 
@@ -30,18 +30,18 @@ DROP_IN = "/etc/systemd/system/openvpn-client@mooring.service.d/mooring.conf"
 
 
 def text(path: str) -> str:
-    """Give a file's text in the example's bundle."""
+    """Return a file's text in the example's bundle."""
     return next(one.text for one in bundle().files if one.path == path)
 
 
 def edited(path: str, old: str, new: str) -> Bundle:
-    """Give the example's bundle with one word of one file otherwise."""
+    """Return the example's bundle with one word of one file otherwise."""
     assert old in text(path)
     return changed(bundle(), path, text(path).replace(old, new, 1))
 
 
 def more(path: str, lines: str) -> Bundle:
-    """Give the example's bundle with lines at the end of a file."""
+    """Return the example's bundle with lines at the end of a file."""
     return changed(bundle(), path, text(path) + lines)
 
 
@@ -56,7 +56,7 @@ REFUSED_BUNDLES = {
         RULES, "-j REJECT --reject-with icmp-admin-prohibited", "-j NOWHERE"
     ),
     "a table that no kernel has": edited(RULES, "*mangle", "*mongle"),
-    "an address that is none": edited(RULES, lands.ROUTER_ADDRESS, "10.0.0.800"),
+    "an address that is none": edited(RULES, testbed.ROUTER_ADDRESS, "10.0.0.800"),
     "rules that were cut off": changed(bundle(), RULES, text(RULES)[: len(text(RULES)) // 2]),
     "a unit without anything to start": changed(bundle(), FIREWALL_UNIT, "[Unit]\nDescription=nothing\n"),
     "a unit that starts what is not there": edited(
@@ -158,8 +158,8 @@ def test_version_or_path_that_is_not_there_is_refused(router: Router) -> None:
 
 
 def identities(router: Router) -> dict[str, dict[str, str]]:
-    """Give sets of secrets of which one is wrong."""
-    authority, stranger = router.land.authority, Authority()
+    """Return sets of secrets of which one is wrong."""
+    authority, stranger = router.testbed.authority, Authority()
     other, expired = authority.issue(COMMON_NAME), authority.issue(COMMON_NAME, days=-1)
     foreign, server = stranger.issue(COMMON_NAME), authority.issue(COMMON_NAME, server=True)
     key = serialization.load_pem_private_key(other.key.encode(), None)
@@ -254,16 +254,16 @@ ROLLED_BACK = {
     "a server that does not resolve": edited(CLIENT, "remote vpn.example.com", "remote nowhere.example.com"),
     "no routes to the office": edited(CLIENT, "route 10.100.100.0", "route 10.100.101.0"),
     "rules that shut Systems Manager out": edited(
-        RULES, "-A MOORING-INPUT", f"-A MOORING-INPUT -s {lands.AWS_ADDRESS} -j DROP\n-A MOORING-INPUT"
+        RULES, "-A MOORING-INPUT", f"-A MOORING-INPUT -s {testbed.AWS_ADDRESS} -j DROP\n-A MOORING-INPUT"
     ),
     "a loader that leaves forwarding off": more(
         FIREWALL,
-        '[ "$(hostname)" != "$HOSTNAME" ] || [ -e /run/land ] || sleep 0\n[ ! -e /run/mooring/sandbox ] && echo 0 >$FORWARDING\ntrue\n',
+        '[ "$(hostname)" != "$HOSTNAME" ] || [ -e /run/testbed ] || sleep 0\n[ ! -e /run/mooring/sandbox ] && echo 0 >$FORWARDING\ntrue\n',
     ),
     "a role that dies at once": edited(
         ROLE_SCRIPT, "def main() -> None:", "sys.exit(1)\ndef main() -> None:"
     ),
-    "a role that believes the address elsewhere": edited(ROLE, lands.ELASTIC_IP, "203.0.113.99"),
+    "a role that believes the address elsewhere": edited(ROLE, testbed.ELASTIC_IP, "203.0.113.99"),
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.router_os import land as lands
+from tests.router_os import testbed
 from tests.router_os.router import PATH, bundle, topology
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ UNITS = ("mooring-firewall", "mooring-role", "openvpn-client@mooring")
 
 
 def started(router: Router) -> str:
-    """Give what changes when a unit of ours is started or reloaded, and the processes' ids."""
+    """Return what changes when a unit of ours is started or reloaded, and the processes' ids."""
     properties = "InvocationID,ExecMainPID,StateChangeTimestampMonotonic,ExecMainStartTimestampMonotonic"
     return "".join(router.machine.run("systemctl", "show", "-p", properties, unit).stdout for unit in UNITS)
 
@@ -33,14 +33,14 @@ def losses(router: Router) -> Iterator[list[int]]:
     """Ping from the office into the VPC every 10 ms, and give the longest run of pings without an answer."""
     found: list[int] = []
     log = f"fping-{time.monotonic_ns()}"
-    words = ("fping", "-l", "-D", "-p", "10", "-t", "400", lands.PRIVATE_HOST)
-    pinging = router.land.start(*words, netns="lan", log=log)
+    words = ("fping", "-l", "-D", "-p", "10", "-t", "400", testbed.PRIVATE_HOST)
+    pinging = router.testbed.start(*words, netns="lan", log=log)
     time.sleep(0.5)
     yield found
     time.sleep(1)
-    router.land.run("pkill", "-INT", "fping", check=False)
+    router.testbed.run("pkill", "-INT", "fping", check=False)
     pinging.wait(10)
-    said = (router.land.scratch / log).read_text()
+    said = (router.testbed.scratch / log).read_text()
     answered = [int(number) for number in re.findall(r"\[(\d+)\], \d+ bytes", said)]
     found.append(max((b - a - 1 for a, b in itertools.pairwise(answered)), default=len(said)))
 
@@ -56,9 +56,9 @@ def test_first_push_on_a_bare_box_lets_office_and_laptop_reach_the_vpc(bare: Rou
     assert pushed.report["tunnel"]["state"] == "CONNECTED"
     assert (pushed.report["holds_address"], pushed.report["forwarding"]) == (True, True)
     assert bare.reaches()
-    assert bare.land.answers("private", lands.LAN_HOST)
-    bare.land.connect_laptop()
-    assert bare.land.answers("laptop", lands.PRIVATE_HOST)
+    assert bare.testbed.answers("private", testbed.LAN_HOST)
+    bare.testbed.connect_laptop()
+    assert bare.testbed.answers("laptop", testbed.PRIVATE_HOST)
 
 
 def test_second_push_of_the_same_digest_changes_and_restarts_nothing(router: Router) -> None:

@@ -100,7 +100,7 @@ class Clock:
         self._course, self._skew = course, skew
 
     def now(self) -> datetime:
-        """Give the time as this function has it."""
+        """Return the time as this function has it."""
         return moment(self._course.vpc.now + self._skew)
 
     def sleep(self, seconds: float) -> None:
@@ -135,7 +135,7 @@ class _Answer(Future[T]):
         self._worked_out = True
 
     def result(self, timeout: float | None = None) -> T:
-        """Give it."""
+        """Return it."""
         if self._raised:
             raise self._raised
         return cast("T", self._value)
@@ -195,7 +195,7 @@ class Course:
         return choices[int(self.random.random() * len(choices))]
 
     def chance(self, share: float) -> bool:
-        """Say yes that often."""
+        """Return yes that often."""
         return self.random.random() < share
 
     def between(self, low: float, high: float) -> float:
@@ -237,7 +237,7 @@ class Course:
     # -- calls ---------------------------------------------------------------------------------------
 
     def call(self, api: str, resource: str = "", patience: float = 6.0) -> Kind | None:
-        """Begin a call of the run in hand: time passes; gives what goes wrong with it, if anything does."""
+        """Begin a call of the run in hand: time passes; returns what goes wrong with it, if anything does."""
         kind = self.met(api, resource)
         takes = patience if kind == "hang" else LATENCY
         if self.vpc.now + takes > self.limit:

@@ -53,7 +53,7 @@ TIGHT = Limits(changes=7, tables=2)
 
 @cache
 def topologies() -> tuple[Topology, ...]:
-    """Give what may be declared of the VPC; the first are drawn most."""
+    """Return what may be declared of the VPC; the first are drawn most."""
     one = (public_table(), private_table(PRIVATE_A))
     two = (
         public_table(),
@@ -69,23 +69,23 @@ def topologies() -> tuple[Topology, ...]:
 
 
 def _read(*declared: Topology) -> tuple[Topology, ...]:
-    """Give topologies as they are read from what an operator writes."""
+    """Return topologies as they are read from what an operator writes."""
     return tuple(parse(_written(one).encode()) for one in declared)
 
 
 @cache
 def tunnelled() -> tuple[Topology, ...]:
-    """Give the same with a tunnel, so that machines are configured too."""
+    """Return the same with a tunnel, so that machines are configured too."""
     return _read(*(replace(one, tunnel=TUNNEL) for one in topologies()[:2]))
 
 
 def variants(declared: Topology) -> tuple[Topology, ...]:
-    """Give what somebody may declare instead."""
+    """Return what somebody may declare instead."""
     return _variants(id(declared)) if id(declared) in _known() else (declared,)
 
 
 def larger(declared: Topology) -> Topology:
-    """Give the same with routes to the office in every private table, too."""
+    """Return the same with routes to the office in every private table, too."""
     return _larger(id(declared)) if id(declared) in _known() else declared
 
 
@@ -141,7 +141,7 @@ def _seen(place: int, tunnel: bool, standbys: int) -> Observation:  # noqa: FBT0
 
 @cache
 def kept(place: int, *, tunnel: bool, standbys: int) -> str:
-    """Give what the journal remembers of a declaration that was carried out."""
+    """Return what the journal remembers of a declaration that was carried out."""
     declared = (tunnelled() if tunnel else topologies())[place]
     return scope(declared, _seen(place, tunnel, standbys))
 
@@ -205,11 +205,11 @@ def _tags(tags: Tags) -> str:
 
 
 def network(place: int, *, tunnel: bool, standbys: int) -> tuple[Topology, Vpc]:
-    """Give a declared topology and its VPC, as declared, with so many standbys."""
+    """Return a declared topology and its VPC, as declared, with so many standbys."""
     declared = (tunnelled() if tunnel else topologies())[place]
     return declared, Vpc(_seen(place, tunnel, standbys), SUBNETS, OPTIONS)
 
 
 def other_options() -> str:
-    """Give a set of DHCP options that nobody declares."""
+    """Return a set of DHCP options that nobody declares."""
     return an_id("dopt", 50)

@@ -115,7 +115,7 @@ def open_ssh(s: Schedule) -> None:
 
 
 def use_options(s: Schedule) -> None:
-    """Give the VPC other DHCP options."""
+    """Return the VPC other DHCP options."""
     s.vpc.use_options(declared.other_options())
 
 
@@ -153,7 +153,7 @@ def propagate(s: Schedule) -> None:
 
 
 def to_nat(s: Schedule) -> None:
-    """Give the Elastic IP to a NAT gateway, and the private subnets with it; or end that."""
+    """Return the Elastic IP to a NAT gateway, and the private subnets with it; or end that."""
     elastic_ip = s.vpc.elastic_ips[EIP]
     if elastic_ip.interface_id == NAT_CARD:
         s.course.say("the NAT gateway gives the elastic ip up")

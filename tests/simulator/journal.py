@@ -59,7 +59,7 @@ class SimulatedJournal:
         self.reports: list[Report] = []
 
     def history(self, name: str) -> History:
-        """Give what is on record, without a call."""
+        """Return what is on record, without a call."""
         return self.histories.get(name) or History()
 
     def read(self, name: str) -> History:

@@ -141,7 +141,7 @@ class Judge:
         return any(target in cards for _, target in self.truth.pins(self.truth.declared))
 
     def _protected(self, run: Run, router: str) -> bool:
-        """Say whether a router carried in truth for as long as anybody could have looked back.
+        """Return whether a router carried in truth for as long as anybody could have looked back.
 
         That is not beyond its being the router, if the journal knows the launch that it runs in; and only to this run's
         begin if no reading but that of instances was late, since the other contradicts it.
@@ -155,7 +155,7 @@ class Judge:
         return self.truth.fit_throughout(router, run.started)
 
     def _adopted(self, new: str, run: Run) -> bool:
-        """Say whether somebody has moved the whole network, and no look since the last decision could show an older state."""
+        """Return whether somebody has moved the whole network, and no look since the last decision could show an older state."""
         if self._course.vpc.now <= self._sighted_from + WINDOW - 1:
             return False
         return self.truth.whole.get(new, LONG_AGO) >= run.started - WINDOW or self.truth.all_lead_to(
@@ -324,5 +324,5 @@ class Judge:
 
 
 def _seen_from(run: Run) -> float:
-    """Give the earliest moment that what was read of who is fit may be from."""
+    """Return the earliest moment that what was read of who is fit may be from."""
     return run.started - WINDOW if run.late & TELLING else run.started

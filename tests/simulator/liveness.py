@@ -105,12 +105,12 @@ class Liveness:
             self._settled = (self._truth.vpc.version, self.epoch, judge.noted)
 
     def _is_calm(self, run: Run) -> bool:
-        """Say whether a run saw the truth and was asked for nothing but to look."""
+        """Return whether a run saw the truth and was asked for nothing but to look."""
         wished = run.to or (run.message and run.message.request.for_machines)
         return self._saw_truth(run) and not wished
 
     def _saw_truth(self, run: Run) -> bool:
-        """Say whether a run had all that a decision needs, as it is, and nobody had it paused."""
+        """Return whether a run had all that a decision needs, as it is, and nobody had it paused."""
         seen = run.report is not None and run.report.verdict != "expired"
         declared = run.topology is self._truth.declared and not run.failed & NEEDED
         return seen and declared and run.calm and not (run.overtaken or run.maybe_paused)
@@ -176,7 +176,7 @@ class Liveness:
                 )
 
     def _moved_by_hand(self, run: Run, declared: Topology) -> bool:
-        """Say whether somebody has moved the network whole to one that is fit: it takes several looks to believe that."""
+        """Return whether somebody has moved the network whole to one that is fit: it takes several looks to believe that."""
         truth = self._truth
         unseen = "it fails its status checks" if STATUS in run.failed else ""  # nobody could know
         others = [i for i in truth.vpc.instances if i != self._judge.router]
@@ -193,11 +193,11 @@ class Liveness:
         return now - self._whole[1] <= AGREES
 
     def _held_back(self, declared: Topology) -> bool:
-        """Say whether limits may hold back what is declared anew: within tight ones an operator carries it out."""
+        """Return whether limits may hold back what is declared anew: within tight ones an operator carries it out."""
         return declared.limits.tables < 250 and (self.redeclared > LONG_AGO or self._judge.router is None)
 
     def _too_much(self, declared: Topology, router: Instance | None) -> set[str]:
-        """Give what limits may hold back: what leads to somebody else or nowhere yet, if it is more than they allow."""
+        """Return what limits may hold back: what leads to somebody else or nowhere yet, if it is more than they allow."""
         wrongs = self._truth.wrongs(declared, router, waiting=True)
         takes = {subject for subject in wrongs if self._takes(declared, subject)}
         tables = {subject.split(" ")[1] for subject in takes if subject.startswith("route")}
@@ -205,7 +205,7 @@ class Liveness:
         return takes if len(takes) > limits.changes or len(tables) > limits.tables else set()
 
     def _takes(self, declared: Topology, subject: str) -> bool:
-        """Say whether mending something takes it from anybody but a router that was, or a candidate."""
+        """Return whether mending something takes it from anybody but a router that was, or a candidate."""
         kind, *where = subject.split(" ")
         if kind not in ("route", "elastic"):
             return kind in ("subnet", "dhcp")
@@ -261,7 +261,7 @@ class Liveness:
         return "notified" if known and self._truth.notice_in_force(router, chosen) else ""
 
     def _waits(self, router: Instance | None, why: str) -> bool:
-        """Say whether Mooring may wait: undated evidence just after a decision, or a pause that bounds flapping."""
+        """Return whether Mooring may wait: undated evidence just after a decision, or a pause that bounds flapping."""
         now, judge = self._course.vpc.now, self._judge
         if router is None:
             return False

@@ -51,7 +51,7 @@ class Box:
             self.gave_up = new if new != self.digest else None
 
     def word(self, **more: object) -> str:
-        """Say how it stands; a liar says the opposite of whether it forwards."""
+        """Return how it stands; a liar says the opposite of whether it forwards."""
         self.spoken = True
         said = {
             "mooring": 1,
@@ -78,7 +78,7 @@ class SimulatedMachines:
         return self._course.running[-1].kind == "worker"
 
     def box(self, instance_id: str) -> Box:
-        """Give an instance's operating system; a new one is bare."""
+        """Return an instance's operating system; a new one is bare."""
         return self.boxes.setdefault(instance_id, Box())
 
     def agents(self, _: Topology) -> dict[str, Agent]:

@@ -53,7 +53,7 @@ class Tally:
 
 
 def command(seed: int) -> str:
-    """Give the command that plays a schedule again."""
+    """Return the command that plays a schedule again."""
     return f"python -m tests.simulator --seed {seed} --trace"
 
 

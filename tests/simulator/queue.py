@@ -124,7 +124,7 @@ class Parameters:
         return self.declared
 
     def known(self, *, fresh: bool = False) -> Mapping[str, Topology | None]:
-        """Give the one topology."""
+        """Return the one topology."""
         return {"office": self.declared}
 
     def forget(self) -> None:
@@ -143,7 +143,7 @@ class Parameters:
         return document(self.declared)
 
     def _remembered(self, name: str) -> Topology | None:
-        """Give what the worker has where it cannot read: what its process read last, else what the journal kept."""
+        """Return what the worker has where it cannot read: what its process read last, else what the journal kept."""
         if name in self.known_here:
             return self.last
         kept = self._journal.documents.get(name)
@@ -160,7 +160,7 @@ class Events:
         """How often an event is lost, doubled, and late."""
 
     def now(self) -> Any:  # noqa: ANN401 - a datetime, for `ports.Clock`
-        """Give the time."""
+        """Return the time."""
         return moment(self._course.vpc.now)
 
     def sleep(self, seconds: float) -> None:

@@ -85,7 +85,7 @@ class Schedule:
     # -- runs ----------------------------------------------------------------------------------------
 
     def ports(self, run: Run) -> WorkersPorts:
-        """Give what a run works with, on its own clock; what may run at the same time runs at once or when it is needed."""
+        """Return what a run works with, on its own clock; what may run at the same time runs at once or when it is needed."""
         run.in_turn, skew = self.course.chance(0.5), run.skew
         beside = InTurn(self.course) if run.in_turn else InPlace()
         return WorkersPorts(
@@ -201,7 +201,7 @@ class Schedule:
             self.judge.blame("I14 a run that was cut off blocks the queue", f"{waits:.0f} s")
 
     def _paused(self) -> tuple[bool, bool]:
-        """Say whether a pause is in force for as long as a run may take, and whether one is for a part of it."""
+        """Return whether a pause is in force for as long as a run may take, and whether one is for a part of it."""
         pause, declared = self.journal.history("office").pause, self.parameters.declared.paused
         later = moment(self.vpc.now + FUNCTION_SECONDS + 10)
         whole = pause is not None and (pause.until is None or pause.until > later)

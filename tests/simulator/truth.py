@@ -111,12 +111,12 @@ class Truth:
         self.happened()
 
     def fit_within(self, instance_id: str, since: float) -> bool:
-        """Say whether an instance was fit at some moment since."""
+        """Return whether an instance was fit at some moment since."""
         mark = self.marks.get(instance_id)
         return mark is not None and (not mark.why or mark.last_fit >= since)
 
     def fit_throughout(self, instance_id: str, since: float) -> bool:
-        """Say whether an instance was fit at every moment since, and neither AWS nor itself has said otherwise."""
+        """Return whether an instance was fit at every moment since, and neither AWS nor itself has said otherwise."""
         mark = self.marks.get(instance_id)
         if mark is None or mark.why or mark.fit_from > since:
             return False
@@ -125,12 +125,12 @@ class Truth:
         return not self.warned_since(instance_id, since)
 
     def warned_since(self, instance_id: str, since: float) -> bool:
-        """Say whether AWS has been about to take an instance at some moment since."""
+        """Return whether AWS has been about to take an instance at some moment since."""
         now = self.vpc.now
         return any(w.since <= now and w.until > since for w in self.warned.get(instance_id, ()))
 
     def unfit(self, instance: Instance, declared: Topology) -> str:
-        """Say why an instance cannot be the router; nothing when it can."""
+        """Return why an instance cannot be the router; nothing when it can."""
         if instance.state != "running":
             return f"it is {instance.state}"
         status = self.vpc.statuses.get(instance.id)
@@ -139,7 +139,7 @@ class Truth:
         return self.useless(instance, declared)
 
     def useless(self, instance: Instance, declared: Topology) -> str:
-        """Say why a running instance could not hold what is pinned to a router."""
+        """Return why a running instance could not hold what is pinned to a router."""
         if not is_candidate(instance, declared):
             return "it is no candidate"
         card = pinned(instance, declared)
@@ -157,7 +157,7 @@ class Truth:
     # -- what is pinned ------------------------------------------------------------------------------
 
     def pins(self, declared: Topology) -> Iterator[tuple[str, str | None]]:
-        """Give everything that must lead to the router, and where it leads."""
+        """Return everything that must lead to the router, and where it leads."""
         for entry, table_id in self.writable(declared):
             table = self.vpc.tables[table_id]
             for destination in through(declared, entry):
@@ -167,13 +167,13 @@ class Truth:
         yield declared.elastic_ip, elastic_ip.interface_id if elastic_ip else None
 
     def all_lead_to(self, declared: Topology, instance_id: str) -> bool:
-        """Say whether everything that must lead to the router leads to one instance."""
+        """Return whether everything that must lead to the router leads to one instance."""
         instance = self.vpc.instances.get(instance_id)
         card = pinned(instance, declared) if instance else None
         return card is not None and all(target == card.id for _, target in self.pins(declared))
 
     def writable(self, declared: Topology) -> list[tuple[Table, str]]:
-        """Give every declaration with the tables that it selects and that may be written."""
+        """Return every declaration with the tables that it selects and that may be written."""
         claims = [(t, table_id) for t in declared.tables for table_id in self.selected(t.selector)]
         ids = [table_id for _, table_id in claims]
         return [(t, i) for t, i in claims if ids.count(i) == 1 and not self.vpc.tables[i].main]
@@ -187,7 +187,7 @@ class Truth:
     # -- what is wrong -------------------------------------------------------------------------------
 
     def wrongs(self, declared: Topology, router: Instance | None, *, waiting: bool = False) -> dict[str, str]:
-        """Say what is not as declared where everything should lead to a router; with none, what needs none.
+        """Return what is not as declared where everything should lead to a router; with none, what needs none.
 
         What leads to a NAT gateway that keeps the Elastic IP carries, and stays: only `waiting` tells of it.
         """
@@ -245,7 +245,7 @@ class Truth:
             found["elastic ip"] = f"is on {elastic_ip.interface_id} {elastic_ip.private_address}"
 
     def notice_in_force(self, instance: Instance, heard: float) -> bool:
-        """Say whether AWS is about to take this launch of an instance, and has said so since a moment."""
+        """Return whether AWS is about to take this launch of an instance, and has said so since a moment."""
         launched, now = seconds(instance.launched_at), self.vpc.now
         return any(
             launched <= w.since <= now < w.until and (w.since if w.due is None else w.due) >= heard
@@ -254,12 +254,12 @@ class Truth:
 
 
 def opens_ssh(rule: IngressRule) -> bool:
-    """Say whether a rule opens ssh to the world, and nothing else."""
+    """Return whether a rule opens ssh to the world, and nothing else."""
     return (rule.protocol, rule.from_port, rule.to_port, rule.source) == ("tcp", 22, 22, DEFAULT)
 
 
 def is_candidate(instance: Instance, declared: Topology) -> bool:
-    """Say whether an instance's tags make it a candidate."""
+    """Return whether an instance's tags make it a candidate."""
     return any(tags.match(instance.tags) for tags in declared.candidates)
 
 
@@ -275,7 +275,7 @@ _destinations: dict[tuple[int, str, bool], tuple[Topology, list[str]]] = {}
 
 
 def through(declared: Topology, entry: Table) -> list[str]:
-    """Give the destinations that a table must route to the router; printed once, since that is slow."""
+    """Return the destinations that a table must route to the router; printed once, since that is slow."""
     key = (id(declared), entry.kind, entry.office_routes)
     if key not in _destinations:
         remote = (

@@ -35,12 +35,12 @@ LONG_AGO = float("-inf")
 
 @lru_cache(maxsize=64)
 def moment(at: float) -> datetime:
-    """Give a moment of the simulation as a time, UTC."""
+    """Return a moment of the simulation as a time, UTC."""
     return NOON + timedelta(seconds=at)
 
 
 def seconds(at: datetime) -> float:
-    """Give a time as a moment of the simulation."""
+    """Return a time as a moment of the simulation."""
     return (at.astimezone(UTC) - NOON).total_seconds()
 
 
@@ -104,7 +104,7 @@ class Vpc:
             self.watch()
 
     def shown(self, api: str, at: float) -> Any:  # noqa: ANN401 - each API has its own shape
-        """Give what an API said at a moment."""
+        """Return what an API said at a moment."""
         past = self.past[api]
         since, value = past[-1]
         if since <= at:
@@ -112,7 +112,7 @@ class Vpc:
         return next(value for since, value in reversed(past) if since <= at)
 
     def shown_since(self, api: str, at: float) -> list[Any]:
-        """Give everything an API said since a moment, the latest first."""
+        """Return everything an API said since a moment, the latest first."""
         found = []
         for since, value in reversed(self.past[api]):
             found.append(value)
@@ -121,7 +121,7 @@ class Vpc:
         return found
 
     def by_id(self, instance_id: str, at: float) -> Instance | None:
-        """Give an instance as DescribeInstances by its id said at a moment; a terminated one is known for an hour."""
+        """Return an instance as DescribeInstances by its id said at a moment; a terminated one is known for an hour."""
         listed: tuple[Instance, ...] = self.shown(INSTANCES, at)
         found = next((i for i in listed if i.id == instance_id), None)
         if found or instance_id not in self.ended:
@@ -181,7 +181,7 @@ class Vpc:
         self._happened(TABLES)
 
     def tag_table(self, table_id: str, tags: dict[str, str]) -> None:
-        """Give a table other tags."""
+        """Return a table other tags."""
         self.tables[table_id] = replace(self.tables[table_id], tags=tags)
         self._happened(TABLES)
 
@@ -256,7 +256,7 @@ class Vpc:
         self._happened(INSTANCES, STATUS)
 
     def become(self, instance_id: str, state: str) -> None:
-        """Give an instance another state; a start is a launch, and its status checks begin anew."""
+        """Return an instance another state; a start is a launch, and its status checks begin anew."""
         old = self.instances[instance_id]
         launched = moment(self.now).replace(microsecond=0) if state == "pending" else old.launched_at
         if state == "running" and old.state == "stopped":
@@ -274,7 +274,7 @@ class Vpc:
         self._happened(STATUS)
 
     def retag(self, instance_id: str, tags: dict[str, str]) -> None:
-        """Give an instance other tags."""
+        """Return an instance other tags."""
         self.instances[instance_id] = replace(self.instances[instance_id], tags=tags)
         self._happened(INSTANCES)
 
@@ -301,7 +301,7 @@ class Vpc:
         self._happened(RULES)
 
     def use_options(self, options: str) -> None:
-        """Give the VPC other DHCP options."""
+        """Return the VPC other DHCP options."""
         self.options = options
         self._happened(VPCS)
 
@@ -312,7 +312,7 @@ class Vpc:
         return "active" if owner and owner.state not in DEAD else "blackhole"
 
     def _restate(self) -> None:
-        """Say of every route anew whether its target is there."""
+        """Return of every route anew whether its target is there."""
         for table in list(self.tables.values()):
             states = [self._state_of(r.target) for r in table.routes]
             if states != [r.state for r in table.routes]:

@@ -103,7 +103,7 @@ def asked(  # noqa: PLR0913 - what a request is made of
 
 
 def wsgi(app: ModuleType, context: object) -> WSGIApplication:
-    """Give the API's stage v1 as a WSGI application; a request without a SigV4 signature has no identity."""
+    """Return the API's stage v1 as a WSGI application; a request without a SigV4 signature has no identity."""
 
     def serve(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
         size = int(environ.get("CONTENT_LENGTH") or 0)

@@ -42,7 +42,7 @@ class Forked:
     _code: int | None = None
 
     def poll(self) -> int | None:
-        """Give its exit code once it has ended; -N for signal N."""
+        """Return its exit code once it has ended; -N for signal N."""
         return self._ended(0)
 
     def wait(self, seconds: float) -> int:

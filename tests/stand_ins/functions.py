@@ -30,7 +30,7 @@ NAMES = {"on_event": "mooring-on-event", "reconcile": "mooring-reconcile", "app"
 def sample(
     name: str, /, *, instance_id: str = SAMPLE_ID, at: datetime | None = None, **detail: object
 ) -> Event:
-    """Give an event of tests/events as AWS sends it now, of another instance and with other details if asked."""
+    """Return an event of tests/events as AWS sends it now, of another instance and with other details if asked."""
     text = (EVENTS / f"{name}.json").read_text().replace(SAMPLE_ID, instance_id)
     event: Event = json.loads(text)
     event["time"] = f"{at or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -129,12 +129,12 @@ class Functions:
     # -- events --------------------------------------------------------------------------------------
 
     def event(self, event: object) -> list[str]:
-        """Deliver an event; gives the names of the topologies that were woken."""
+        """Deliver an event; returns the names of the topologies that were woken."""
         woken: list[str] = self._run("on_event", event)["woken"]
         return woken
 
     def ignored(self, event: object) -> str:
-        """Deliver an event that wakes nobody; gives the reason, which is logged once and with nothing else."""
+        """Deliver an event that wakes nobody; returns the reason, which is logged once and with nothing else."""
         self.log.text.clear()
         assert self.event(event) == []
         (line,) = self.log.lines
@@ -154,7 +154,7 @@ class Functions:
         return records
 
     def reconcile(self, records: list[Event]) -> list[str]:
-        """Have the worker serve a batch; what it served is deleted; gives the ids of what it did not."""
+        """Have the worker serve a batch; what it served is deleted; returns the ids of what it did not."""
         answer = self._run("reconcile", {"Records": records})
         failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         sqs = self.world.client("sqs")
@@ -164,7 +164,7 @@ class Functions:
         return failed
 
     def work(self) -> list[str]:
-        """Serve whatever waits, one message at a time; gives the ids of what could not be served."""
+        """Serve whatever waits, one message at a time; returns the ids of what could not be served."""
         return [failed for record in self.waiting() for failed in self.reconcile([record])]
 
     def deliver(self, event: Event) -> None:

@@ -133,7 +133,7 @@ class _Asked(BaseHTTPRequestHandler):
         self.wfile.write(reply.body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Return nothing."""
 
 
 @dataclass

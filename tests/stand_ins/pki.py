@@ -133,7 +133,7 @@ class Kit:
         return dict(zip(PARTS, (self.ca, self.cert, self.key, self.tls_crypt), strict=True))
 
     def but(self, **other: bytes) -> Kit:
-        """Give the same with other files."""
+        """Return the same with other files."""
         return replace(self, **other)
 
 

@@ -31,13 +31,13 @@ MINUTE = timedelta(minutes=1)
 
 
 def waiting(kind: Kind = "push", confirm_within: int | None = None) -> Machine:
-    """Give a machine that was sent a command at noon, and had a configuration before."""
+    """Return a machine that was sent a command at noon, and had a configuration before."""
     command = Command("c-1", kind, NOON, None if kind == "inspect" else NEW, confirm_within)
     return Machine(ROUTER, command, Inspection(NOON - timedelta(minutes=1), OLD, received=10))
 
 
 def said(status: str = "Success", **fields: object) -> Invocation:
-    """Give a command that ended with a machine's word."""
+    """Return a command that ended with a machine's word."""
     word = {"mooring": 1, "digest": NEW, "forwarding": True, "tunnel": {"state": "CONNECTED", "bytes_in": 25}}
     return Invocation(status, "preparing\n" + json.dumps(word | fields) + "\n")
 

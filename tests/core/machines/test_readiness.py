@@ -34,13 +34,13 @@ ONLINE = {instance_id: Agent(online=True) for instance_id in (ROUTER, STANDBY, T
 
 
 def _seen(*, router: bool = False) -> Observation:
-    """Give the network with both standbys, and the router if it still runs."""
+    """Return the network with both standbys, and the router if it still runs."""
     present = (instance(), *BOTH) if router else BOTH
     return replace(seen(DECLARED, *present), agents=ONLINE)
 
 
 def _as_declared(instance_id: str, **other: Any) -> Machine:  # noqa: ANN401 - of Inspection's fields
-    """Give a machine that has said that it is as declared, but for what a test names."""
+    """Return a machine that has said that it is as declared, but for what a test names."""
     observation = _seen(router=True)
     found = next(i for i in observation.instances if i.id == instance_id)
     bundle = wanted(DECLARED, observation, found)
@@ -60,7 +60,7 @@ def elect(declared: Topology, observation: Observation, history: History, to: st
 
 
 def router_id(election: Election) -> str | None:
-    """Give who is elected."""
+    """Return who is elected."""
     return election.router.id if election.router else None
 
 

@@ -237,7 +237,7 @@ def test_secret_anywhere_in_an_event_is_nowhere_in_what_is_said_of_it(name: str)
 
 
 def with_reason(event: object) -> str:
-    """Give what is said of an event, whether it is understood or ignored."""
+    """Return what is said of an event, whether it is understood or ignored."""
     try:
         return _read(event).what
     except Ignored as ignored:

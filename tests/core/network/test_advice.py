@@ -186,7 +186,7 @@ def test_vpc_of_another_cidr_than_declared_is_told() -> None:
 
 
 def secondary(observation: Observation, cidr: str) -> Observation:
-    """Give the network whose VPC has one more range, as the local route of a table shows it."""
+    """Return the network whose VPC has one more range, as the local route of a table shows it."""
     return routed(observation, PUBLIC, Route(cidr, "local", origin="CreateRouteTable"))
 
 
@@ -225,7 +225,7 @@ def test_range_that_holds_no_office_network_is_not_told() -> None:
 
 
 def with_rider(observation: Observation, table_id: str) -> Observation:
-    """Give the network with one more subnet on a table."""
+    """Return the network with one more subnet on a table."""
     table = table_in(observation, table_id)
     riding = replace(table, associations=table.associations | {RIDER: an_id("rtbassoc", 64)})
     return replace(with_table(observation, riding), subnets=(Subnet(RIDER, "10.0.64.0/24"),))

@@ -40,7 +40,7 @@ WARNED = "gets a Spot terminate in two minutes"
 
 
 def reason(candidate: Instance, declared: Topology | None = None) -> str | None:
-    """Say why a candidate may not be the router of a converged network."""
+    """Return why a candidate may not be the router of a converged network."""
     declared = declared or topology()
     return ineligible(declared, seen(declared, candidate), candidate)
 

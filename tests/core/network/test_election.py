@@ -50,7 +50,7 @@ def elected(
 
 
 def who(election: Election) -> tuple[str | None, str | None, str]:
-    """Give the router, the one before and the cause."""
+    """Return the router, the one before and the cause."""
     return election.router.id if election.router else None, election.previous, election.cause
 
 

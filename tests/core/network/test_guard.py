@@ -90,12 +90,12 @@ def judged(
 
 
 def failover() -> Observation:
-    """Give a network whose router is dead: six changes in three tables."""
+    """Return a network whose router is dead: six changes in three tables."""
     return seen(None, instance(state="stopped"), standby())
 
 
 def unmoored() -> Observation:
-    """Give a network whose routes and Elastic IP lead elsewhere, and whose bootstrap rule is open: seven changes."""
+    """Return a network whose routes and Elastic IP lead elsewhere, and whose bootstrap rule is open: seven changes."""
     return replace(seen(eni="eni-elsewhere"), ingress=(ssh_rule(),))
 
 

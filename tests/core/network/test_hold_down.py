@@ -24,12 +24,12 @@ WHY = f"{ROUTER} is no candidate any more"
 
 
 def leaving(cause: Cause) -> Election:
-    """Give an election that leaves the router for the standby."""
+    """Return an election that leaves the router for the standby."""
     return Election(standby(), standby().interfaces[0], WHY, ROUTER, cause)
 
 
 def ago(*minutes: float) -> tuple[datetime, ...]:
-    """Give moments some minutes ago."""
+    """Return moments some minutes ago."""
     return tuple(NOON - timedelta(minutes=m) for m in minutes)
 
 

@@ -52,7 +52,7 @@ def elected(incumbent: Instance, history: History | None = None) -> Election:
 
 
 def stays(election: Election) -> bool:
-    """Say whether the journal's router is kept."""
+    """Return whether the journal's router is kept."""
     return election.router is not None and election.router.id == ROUTER and not election.moved
 
 
@@ -192,7 +192,7 @@ MISPLACED: dict[str, tuple[Instance, str]] = {
 
 
 def misplaced(kind: str) -> Observation:
-    """Give the network whose router may be the router no more."""
+    """Return the network whose router may be the router no more."""
     observation = seen(None, MISPLACED[kind][0], standby())
     if kind != "elastic ip":
         return observation

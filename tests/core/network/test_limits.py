@@ -49,7 +49,7 @@ SHARED = Tags((("role", "private"),))
 
 
 def shared(count: int) -> Observation:
-    """Give a network in which one declaration by tag selects many tables."""
+    """Return a network in which one declaration by tag selects many tables."""
     observation = seen(topology(tables=(public_table(),)))
     for number in range(count):
         table = RouteTable(an_id("rtb", 1000 + number), tags=dict(SHARED.pairs), routes=(local(),))

@@ -39,7 +39,7 @@ SECOND = timedelta(seconds=1)
 
 
 def moved(eni: str = STANDBY_ENI) -> Observation:
-    """Give the network that a hand moved whole."""
+    """Return the network that a hand moved whole."""
     third = replace(standby(THIRD, "eni-3"), launched_at=NOON)
     return seen(None, instance(), standby(), third, eni=eni)
 
@@ -50,7 +50,7 @@ def elected(history: History, observation: Observation | None = None) -> Electio
 
 
 def sighted(ago: timedelta, router: str = STANDBY, **other: Any) -> History:  # noqa: ANN401 - of History's fields
-    """Give a history in which an earlier look saw it."""
+    """Return a history in which an earlier look saw it."""
     return remembered(sighting=Sighting(router, NOON - ago), **other)
 
 

@@ -32,21 +32,21 @@ REASONS: dict[NoticeKind, str] = {
 def word(
     kind: NoticeKind, at: datetime = NOON, instance_id: str = ROUTER, hook: Hook | None = None
 ) -> Notice:
-    """Give AWS's word of a kind."""
+    """Return AWS's word of a kind."""
     return Notice(instance_id, REASONS[kind], at, hook, kind)
 
 
 def marked(
     history: History, *, at: datetime = NOON, shown: Instance | None = None
 ) -> tuple[str | None, str | None]:
-    """Give what takes the router away and what only ranks it, as a look at a moment is marked."""
+    """Return what takes the router away and what only ranks it, as a look at a moment is marked."""
     found = history.mark(seen(None, shown or instance(), standby(), at=at)).instance(ROUTER)
     assert found
     return found.notice, found.risk
 
 
 def told(*notices: Notice) -> History:
-    """Give a history that was told these, in this order."""
+    """Return a history that was told these, in this order."""
     history = remembered()
     for notice in notices:
         history = history.noticed(notice)
@@ -111,7 +111,7 @@ def test_look_at_instances_of_which_nothing_was_said_is_left_as_it_is() -> None:
 
 
 def scheduled(at: datetime | None) -> Instance:
-    """Give the router with an event that AWS has scheduled."""
+    """Return the router with an event that AWS has scheduled."""
     return replace(instance(), events=(ScheduledEvent("instance-retirement", at),))
 
 

@@ -46,7 +46,7 @@ DECLARED = topology(dhcp_options=OPTIONS)
 
 
 def network() -> Model:
-    """Give a converged VPC with a standby, a stranger and his Elastic IP."""
+    """Return a converged VPC with a standby, a stranger and his Elastic IP."""
     stranger = instance(an_id("i", 9), interface(FOREIGN_ENI, "10.0.0.99", check=True), tags={"Name": "web"})
     observation = seen(DECLARED, instance(), standby(), stranger)
     foreign = RouteTable(FOREIGN, routes=(local(), Route("0.0.0.0/0", "nat-1"), propagated("10.9.0.0/16")))

@@ -73,7 +73,7 @@ def plan_for(observation: Observation, declared: Topology | None = None) -> Plan
 
 
 def carried(*targets: str, observation: Observation | None = None) -> Observation:
-    """Give a network whose private defaults lead elsewhere."""
+    """Return a network whose private defaults lead elsewhere."""
     observation = observation or seen()
     for table_id, target in zip((PRIVATE_A, PRIVATE_B), targets, strict=False):
         observation = routed(observation, table_id, Route(DEFAULT, target))
@@ -81,12 +81,12 @@ def carried(*targets: str, observation: Observation | None = None) -> Observatio
 
 
 def nowhere(observation: Observation) -> Observation:
-    """Give the same network with the Elastic IP nowhere."""
+    """Return the same network with the Elastic IP nowhere."""
     return with_elastic_ip(observation, elastic_ip(None, None))
 
 
 def waits(plan: Plan[NetworkChange]) -> dict[str, str | None]:
-    """Give what each replaced route waits for."""
+    """Return what each replaced route waits for."""
     return {c.table_id: c.waits_for for c in plan.changes if isinstance(c, ReplaceRoute)}
 
 
@@ -195,7 +195,7 @@ def test_elastic_ip_of_somebody_else_beside_the_pinned_address_stops_nothing() -
 
 
 def orphaned(*instances: Instance, declared: Topology | None = None) -> Observation:
-    """Give a network whose one candidate is stopped, or as given."""
+    """Return a network whose one candidate is stopped, or as given."""
     return seen(declared, *(instances or (instance(state="stopped"),)))
 
 

@@ -66,7 +66,7 @@ TUNNELLED = topology(tunnel=TUNNEL)
 
 
 def riding(observation: Observation, cidr: str | None, table_id: str = PRIVATE_A) -> Observation:
-    """Give the network with one more subnet on a table; `cidr` None when its subnets were not read."""
+    """Return the network with one more subnet on a table; `cidr` None when its subnets were not read."""
     table = table_in(observation, table_id)
     observation = with_table(
         observation, replace(table, associations=table.associations | {PODS: an_id("rtbassoc", 64)})

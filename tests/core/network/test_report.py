@@ -61,12 +61,12 @@ HELD = Failure("Held", "the source/dest check is still on", retryable=True)
 
 
 def change(number: int = 0) -> Change:
-    """Give some change."""
+    """Return some change."""
     return ReplaceRoute(PRIVATE_A, f"10.{number}.0.0/16", STANDBY_ENI, ROUTER_ENI, DEAD)
 
 
 def outcomes(*results: Result) -> tuple[Outcome, ...]:
-    """Give an outcome per result."""
+    """Return an outcome per result."""
     failures = {"failed": REFUSED, "held": HELD, "unneeded": THROTTLED}
     return tuple(Outcome(change(n), result, failures.get(result)) for n, result in enumerate(results))
 
@@ -80,7 +80,7 @@ def report(
     error: ControllerError | None = None,
     waiting: tuple[str, ...] = (),
 ) -> Report:
-    """Give a report of a run that took a second and a half."""
+    """Return a report of a run that took a second and a half."""
     return Report(
         "office",
         verdict,
@@ -265,7 +265,7 @@ def test_report_says_whether_another_attempt_soon_can_help(told: Report, *, retr
 
 
 def full() -> Report:
-    """Give a report in which every key has a value."""
+    """Return a report in which every key has a value."""
     kinds: tuple[tuple[Change, Result, Failure | None], ...] = (
         (DisableSourceDestCheck(STANDBY_ENI, "the router forwards for others"), "verified", None),
         (ReplaceRoute(PRIVATE_A, "0.0.0.0/0", STANDBY_ENI, ROUTER_ENI, DEAD), "verified", None),

@@ -1,8 +1,8 @@
-"""The land around one router: the VPC's side, the office with a real OpenVPN server, a laptop, AWS and metadata.
+"""The testbed around one router: the VPC's side, the office with a real OpenVPN server, a laptop, AWS and metadata.
 
 All of it lives in namespaces of one process that dies with pytest, so that nothing is left behind by a crash. The office
 is configured by nothing but what `core.office` says. Servers of ours run in pytest's own process, on sockets that were
-opened inside the land.
+opened inside the testbed.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ PACKAGES = {
     "setpriv": "util-linux",
     "pgrep": "procps",
 }
-"""Each tool that a router's land takes, and the Debian package that brings it."""
+"""Each tool that a router's testbed takes, and the Debian package that brings it."""
 
 _CLONE_NEWNET = 0x40000000
 
-# The land's own namespace is the VPC's implicit router; private hosts go out by the router under test.
+# The testbed's own namespace is the VPC's implicit router; private hosts go out by the router under test.
 _LAY = f"""
 set -e
 mount -t tmpfs none /run
-mkdir -p /run/netns /run/land
+mkdir -p /run/netns /run/testbed
 ip link set lo up
 ip address add {AWS_ADDRESS}/32 dev lo
 ip address add {METADATA_ADDRESS}/32 dev lo
@@ -99,14 +99,14 @@ def missing() -> list[str]:
 
 
 def lacking() -> str | None:
-    """Say in one line why this machine cannot run a router, or None when it can."""
+    """Return in one line why this machine cannot run a router, or None when it can."""
     if os.geteuid() != 0:
         return "a router with its own systemd needs root (systemd-nspawn)"
     return f"a router needs: apt-get install {' '.join(missing())}" if missing() else None
 
 
-class Land:
-    """The land, alive between `with` and its end."""
+class Testbed:
+    """The testbed, alive between `with` and its end."""
 
     def __init__(self) -> None:
         self.authority = Authority()
@@ -131,7 +131,7 @@ class Land:
         self.run("bash", "-c", _LAY)
         for address in OTHER_LANS:
             self.run("ip", "-n", "office", "address", "add", f"{address}/32", "dev", "lo")
-        self.scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="mooring-land-")))
+        self.scratch = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="mooring-testbed-")))
         return self
 
     def __exit__(
@@ -147,7 +147,7 @@ class Land:
             if found.stdout.strip():
                 return int(found.stdout)
             time.sleep(0.01)
-        raise TimeoutError("the land's namespaces did not come to be")
+        raise TimeoutError("the testbed's namespaces did not come to be")
 
     def _end(self) -> None:
         self._holder.send_signal(signal.SIGKILL)
@@ -158,14 +158,14 @@ class Land:
     # -- doing things in it --------------------------------------------------------------------------
 
     def inside(self, *command: str, netns: str = "") -> tuple[str, ...]:
-        """Give the words that run a command in the land, or in one of its network namespaces."""
+        """Return the words that run a command in the testbed, or in one of its network namespaces."""
         enter = ("nsenter", "-t", str(self.pid), "--mount", "--net", "--pid", "--")
         return (*enter, *(("ip", "netns", "exec", netns) if netns else ()), *command)
 
     def run(
         self, *command: str, netns: str = "", check: bool = True, text: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the land to its end."""
+        """Run a command in the testbed to its end."""
         words = self.inside(*command, netns=netns)
         ended = subprocess.run(words, capture_output=True, text=True, check=False, input=text)  # noqa: S603 - same
         if check and ended.returncode:
@@ -173,7 +173,7 @@ class Land:
         return ended
 
     def start(self, *command: str, netns: str = "", log: str) -> subprocess.Popen[bytes]:
-        """Start a command in the land; it ends with the land at the latest."""
+        """Start a command in the testbed; it ends with the testbed at the latest."""
         with (self.scratch / log).open("ab") as said:
             words = self.inside(*command, netns=netns)
             one = subprocess.Popen(words, stdout=said, stderr=said, stdin=subprocess.DEVNULL)  # noqa: S603 - same
@@ -181,7 +181,7 @@ class Land:
         return one
 
     def answers(self, netns: str, address: str, seconds: float = 10) -> bool:
-        """Say whether an address answers a ping from a namespace within some seconds."""
+        """Return whether an address answers a ping from a namespace within some seconds."""
         until = time.monotonic() + seconds
         while True:
             if (
@@ -194,7 +194,7 @@ class Land:
             time.sleep(0.05)
 
     def listen(self, address: str, port: int) -> socket.socket:
-        """Open a listening socket inside the land, for a server in this process."""
+        """Open a listening socket inside the testbed, for a server in this process."""
         found: list[socket.socket] = []
 
         def enter() -> None:
@@ -210,11 +210,11 @@ class Land:
         thread.start()
         thread.join()
         if not found:
-            raise OSError(f"no socket at {address}:{port} in the land")
+            raise OSError(f"no socket at {address}:{port} in the testbed")
         return found[0]
 
     def serve(self, answer: Answer, address: str, port: int) -> Door:
-        """Have this process answer HTTP at an address of the land."""
+        """Have this process answer HTTP at an address of the testbed."""
         door = Door(answer, self.listen(address, port))
         door.start()
         self._stack.callback(door.stop)
