@@ -72,7 +72,7 @@ def test_profile_gives_region_and_credentials(bare: pytest.MonkeyPatch, tmp_path
     assert connect("eu-west-3", profile="ops").session.region_name == "eu-west-3"
 
 
-@pytest.mark.parametrize("part", ["ports", "topologies", "ec2", "cloudformation"])
+@pytest.mark.parametrize("part", ["network", "topologies", "ec2", "cloudformation"])
 def test_setting_no_client_can_be_made_with_is_an_error(bare: pytest.MonkeyPatch, part: str) -> None:
     """It comes as one of ours, with the settings to check, not as a traceback of botocore's."""
     bare.setenv("AWS_ACCESS_KEY_ID", "a")

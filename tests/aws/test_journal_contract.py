@@ -32,7 +32,7 @@ def journal(request: pytest.FixtureRequest) -> Journal:
     if request.param == "simulated":
         return SimulatedStage().journal
     deploy_journal(request.getfixturevalue("world"))
-    found: Journal = request.getfixturevalue("edge").ports.journal
+    found: Journal = request.getfixturevalue("edge").journal
     return found
 
 
