@@ -73,7 +73,7 @@ print("carried" if carried else "stopped")
 JUDGE = """\
 import json, sys
 sys.path.insert(0, sys.argv[1])
-from command import hooks
+from agent import hooks
 verdict = hooks.judge()
 print(json.dumps({"stops": verdict.stops, "unclear": verdict.unclear, "lines": verdict.lines}))
 """
