@@ -101,7 +101,8 @@ class Liveness:
         quiet = settled == (run.version, self.epoch, run.noted) and not self._truth.warned
         if quiet and not run.heard and not run.failed and (run.writes or run.pushes or run.decided):
             judge.blame("I9 something is written although nothing happened", f"{run.writes}, {run.pushes}")
-        if report.verdict in ("repaired", "converged") and not run.failed:
+        # what machines said while the network was mended, the next run acts on
+        if report.verdict in ("repaired", "converged") and not run.failed and not (run.heard and run.writes):
             self._settled = (self._truth.vpc.version, self.epoch, judge.noted)
 
     def _is_calm(self, run: Run) -> bool:
