@@ -15,8 +15,6 @@ from tests.builders import topology
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from botocore.client import BaseClient
-
     from tests.fake_aws import World
 
 ELSEWHERE = "http://127.0.0.1:9"
@@ -32,12 +30,11 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def _clients(edge: Edge) -> dict[str, BaseClient]:
-    network = edge.network
+def _settings(edge: Edge) -> dict[str, Any]:
     return {
-        "ec2, reading": network._reads,
-        "ssm": edge.ssm,
-        "cloudformation": edge.cloudformation,
+        "ec2, reading": edge.ec2._meta.config,
+        "ssm": edge.ssm.meta.config,
+        "cloudformation": edge.cloudformation.meta.config,
     }
 
 
@@ -72,7 +69,7 @@ def test_profile_gives_region_and_credentials(bare: pytest.MonkeyPatch, tmp_path
     assert connect("eu-west-3", profile="ops").session.region_name == "eu-west-3"
 
 
-@pytest.mark.parametrize("part", ["ports", "topologies", "ec2", "cloudformation"])
+@pytest.mark.parametrize("part", ["network", "topologies", "ec2", "cloudformation"])
 def test_setting_no_client_can_be_made_with_is_an_error(bare: pytest.MonkeyPatch, part: str) -> None:
     """It comes as one of ours, with the settings to check, not as a traceback of botocore's."""
     bare.setenv("AWS_ACCESS_KEY_ID", "a")
@@ -116,8 +113,7 @@ def test_environment_leads_to_the_embedded_aws(world: World, bare: pytest.Monkey
 def test_every_client_says_its_patience_itself(edge: Edge) -> None:
     """Whatever the machine's AWS settings: four tries; EC2's writes have no client, and are tried once."""
     attempts = {}
-    for name, client in _clients(edge).items():
-        config: Any = client.meta.config
+    for name, config in _settings(edge).items():
         assert config.retries["mode"] == "standard", name
         assert (config.connect_timeout, config.read_timeout) == (2, 10), name
         assert config.max_pool_connections == PARALLEL, name
