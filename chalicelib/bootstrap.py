@@ -21,7 +21,6 @@ from chalicelib.aws import telemetry
 from chalicelib.aws.autoscaling import ScalingGroups
 from chalicelib.aws.discover import Discovery, stack_outputs
 from chalicelib.aws.ec2.network import Ec2Network
-from chalicelib.aws.ec2.parsing import parse_lean
 from chalicelib.aws.ec2.query import USER_AGENT, Ec2Query
 from chalicelib.aws.ec2.writes import PARALLEL, Writes
 from chalicelib.aws.errors import AwsError
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     import boto3
     from botocore.credentials import Credentials
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_ssm import SSMClient
 
@@ -104,17 +102,12 @@ class Edge:
     @cached_property
     def network(self) -> Ec2Network:
         """The network port."""
-        return Ec2Network(self.ec2, self.executor, Writes(self.query))
+        return Ec2Network(self.ec2, self.executor, Writes(self.ec2))
 
     @cached_property
     def executor(self) -> Threads:
         """What waits for AWS beside the run."""
         return Threads()
-
-    @cached_property
-    def query(self) -> Ec2Query:
-        """EC2, for writing; `aws.ec2.writes` retries, since a retry in here would jump its queue."""
-        return Ec2Query(self.ec2, self.session.get_credentials, self.wire)
 
     @cached_property
     def journal(self) -> DynamoJournal:
@@ -206,9 +199,9 @@ class Edge:
         return TunnelSecrets(self.ssm)
 
     @cached_property
-    def ec2(self) -> EC2Client:
-        """EC2, for reading."""
-        return cast("EC2Client", self._client("ec2"))
+    def ec2(self) -> Ec2Query:
+        """EC2; readings are retried in there, writes by `aws.ec2.writes`, since a retry in there would jump its queue."""
+        return Ec2Query(self._client("ec2"), self.session.get_credentials, self.wire)
 
     @cached_property
     def cloudformation(self) -> CloudFormationClient:
@@ -236,7 +229,6 @@ def connect(region: str | None = None, profile: str | None = None, endpoint_url:
 
     try:
         bare = botocore.session.get_session()
-        parse_lean(bare)
         session = boto3.Session(
             region_name=region or os.environ.get("AWS_REGION"), profile_name=profile, botocore_session=bare
         )
@@ -301,7 +293,6 @@ class _Session:
 
     def __init__(self) -> None:
         self._session = botocore.session.get_session()
-        parse_lean(self._session)
         self.region_name: str | None = self._session.get_config_variable("region")
 
     def client(self, service: str, *, endpoint_url: str | None, config: Config) -> Any:  # noqa: ANN401 - one of many

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.aws.answers import NOTHING, inner, listing, members, needed, tags, text
-from chalicelib.aws.ec2.network import PAGE, Ec2Network
+from chalicelib.aws.ec2.network import Ec2Network
+from chalicelib.aws.ec2.query import PAGE, filters
 from chalicelib.aws.errors import AwsError, blind, code_of, message_of
 from chalicelib.core.errors import ObservationError
 from chalicelib.core.network.topology import DEFAULT_ROUTE, Topology
@@ -14,9 +15,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef
 
+    from chalicelib.aws.ec2.query import Ec2Query
     from chalicelib.core.network.observation import Observation
 
 _ELSEWHERE = "check --region and --profile"
@@ -45,7 +45,7 @@ def stack_outputs(cloudformation: CloudFormationClient, stack: str) -> dict[str,
 class Discovery:
     """One VPC, read for a proposal: everything a topology could name."""
 
-    def __init__(self, ec2: EC2Client, vpc_id: str, beside: Executor) -> None:
+    def __init__(self, ec2: Ec2Query, vpc_id: str, beside: Executor) -> None:
         self._ec2, self._vpc_id, self._beside = ec2, vpc_id, beside
 
     def cidrs_and_name(self) -> tuple[tuple[str, ...], str]:
@@ -55,7 +55,7 @@ class Discovery:
             ObservationError: there is no such VPC, or it could not be read.
         """
         try:
-            vpc = next(iter(listing(self._ec2.describe_vpcs(VpcIds=[self._vpc_id]), "Vpcs")), NOTHING)
+            vpc = next(iter(self._ec2.read("DescribeVpcs", "Vpcs", {"VpcId.1": self._vpc_id})), NOTHING)
             primary = needed(vpc, "CidrBlock")
         except AwsError as error:
             if code_of(error) == "InvalidVpcID.NotFound":
@@ -88,10 +88,7 @@ class Discovery:
             ObservationError: they could not be read.
         """
         try:
-            pages = self._ec2.get_paginator("describe_subnets").paginate(
-                Filters=self._within("vpc-id"), PaginationConfig=PAGE
-            )
-            found = [subnet for page in pages for subnet in listing(page, "Subnets")]
+            found = self._ec2.read("DescribeSubnets", "Subnets", filters({"vpc-id": [self._vpc_id]}) | PAGE)
         except AwsError as error:
             raise blind("ec2:DescribeSubnets", error) from error
         pairs = ((text(subnet, "SubnetId"), text(subnet, "CidrBlock")) for subnet in found)
@@ -104,8 +101,8 @@ class Discovery:
             ObservationError: it could not be read.
         """
         try:
-            answer = self._ec2.describe_internet_gateways(Filters=self._within("attachment.vpc-id"))
-            found = listing(answer, "InternetGateways")
+            attached = filters({"attachment.vpc-id": [self._vpc_id]})
+            found = self._ec2.read("DescribeInternetGateways", "InternetGateways", attached)
         except AwsError as error:
             raise blind("ec2:DescribeInternetGateways", error) from error
         return next((text(gateway, "InternetGatewayId") for gateway in found), None)
@@ -116,13 +113,11 @@ class Discovery:
         Raises:
             ObservationError: they could not be read.
         """
-        chosen: FilterTypeDef = {"Name": "key", "Values": [key]}
         try:
-            pages = self._ec2.get_paginator("describe_tags").paginate(Filters=[chosen], PaginationConfig=PAGE)
-            found = [text(tag, "ResourceId") for page in pages for tag in listing(page, "Tags")]
+            found = self._ec2.read("DescribeTags", "Tags", filters({"key": [key]}) | PAGE)
         except AwsError as error:
             raise blind("ec2:DescribeTags", error) from error
-        return frozenset(resource_id for resource_id in found if resource_id)
+        return frozenset(resource_id for tag in found if (resource_id := text(tag, "ResourceId")))
 
     def security_groups(self, interface_id: str) -> tuple[str, ...]:
         """Read the groups of one of its interfaces; none when the interface is gone.
@@ -130,17 +125,13 @@ class Discovery:
         Raises:
             ObservationError: they could not be read.
         """
-        chosen: FilterTypeDef = {"Name": "network-interface-id", "Values": [interface_id]}
+        chosen = filters({"vpc-id": [self._vpc_id], "network-interface-id": [interface_id]})
         try:
-            answer = self._ec2.describe_network_interfaces(Filters=[*self._within("vpc-id"), chosen])
-            found = listing(answer, "NetworkInterfaces")
+            found = self._ec2.read("DescribeNetworkInterfaces", "NetworkInterfaces", chosen)
         except AwsError as error:
             raise blind("ec2:DescribeNetworkInterfaces", error) from error
         groups = (text(group, "GroupId") for interface in found for group in members(interface, "Groups"))
         return tuple(group for group in groups if group)
-
-    def _within(self, name: str) -> list[FilterTypeDef]:
-        return [{"Name": name, "Values": [self._vpc_id]}]
 
 
 def _bare(vpc_id: str) -> Topology:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import botocore.session
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.config import Config
 from botocore.model import ListShape, MapShape, StringShape, StructureShape
+
+from chalicelib.aws.wire import Answer as Sent
+from tests.aws.queries import ONCE, Canned, answering, asking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +28,6 @@ Told: TypeAlias = "Mapping[str, Callable[[int], object]]"
 """What a member has, by `Shape.Member` or `Member` alone; the number tells the items of a listing apart."""
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
-ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 _PAGING = ("NextToken", "nextToken")
 
 
@@ -120,10 +121,12 @@ def grown(answer: object) -> object:
 
 
 def canned(service: str, given: Mapping[str, Answer]) -> Client:
-    """Return a client that gets these answers, by operation, without a wire; all else of it is botocore's.
+    """Return a client that gets these answers, by operation, without a wire; all else of it is botocore's, or EC2's own.
 
     Making one takes long, so there is one for each service: it gets the answers that were last given.
     """
+    if service == "ec2":
+        return answering(given)
     client, answers = _canned(service)
     answers.clear()
     answers |= given
@@ -145,7 +148,10 @@ def _canned(service: str) -> tuple[Client, dict[str, Answer]]:
 @cache
 def garbled(service: str) -> tuple[Client, list[bytes]]:
     """Return a client that gets the last of these bodies, with a success's status, whatever it asks."""
-    client, bodies = _client(service), [b""]
+    bodies = [b""]
+    if service == "ec2":
+        return asking(Canned(lambda _: Sent(200, {}, bodies[-1]))), bodies
+    client = _client(service)
     client.meta.events.register(
         "before-send", lambda request, **_: AWSResponse(request.url, 200, HTTPHeaders(), _Body(bodies[-1]))
     )

@@ -15,8 +15,6 @@ from tests.builders import topology
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from botocore.client import BaseClient
-
     from tests.fake_aws import World
 
 ELSEWHERE = "http://127.0.0.1:9"
@@ -32,12 +30,11 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def _clients(edge: Edge) -> dict[str, BaseClient]:
-    network = edge.network
+def _settings(edge: Edge) -> dict[str, Any]:
     return {
-        "ec2, reading": network._reads,
-        "ssm": edge.ssm,
-        "cloudformation": edge.cloudformation,
+        "ec2, reading": edge.ec2._meta.config,
+        "ssm": edge.ssm.meta.config,
+        "cloudformation": edge.cloudformation.meta.config,
     }
 
 
@@ -116,8 +113,7 @@ def test_environment_leads_to_the_embedded_aws(world: World, bare: pytest.Monkey
 def test_every_client_says_its_patience_itself(edge: Edge) -> None:
     """Whatever the machine's AWS settings: four tries; EC2's writes have no client, and are tried once."""
     attempts = {}
-    for name, client in _clients(edge).items():
-        config: Any = client.meta.config
+    for name, config in _settings(edge).items():
         assert config.retries["mode"] == "standard", name
         assert (config.connect_timeout, config.read_timeout) == (2, 10), name
         assert config.max_pool_connections == PARALLEL, name

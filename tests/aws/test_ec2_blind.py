@@ -12,8 +12,10 @@ from botocore.config import Config
 from chalicelib.aws.ec2 import network as ec2
 from chalicelib.aws.ec2.network import Ec2Network
 from chalicelib.aws.threads import Threads
+from chalicelib.aws.wire import Wire
 from chalicelib.core.errors import ObservationError
 from tests.aws.office import ESSENTIAL, OTHERS, deploy_office
+from tests.aws.queries import asking
 from tests.builders import an_id
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def hasty(embedded: World) -> Client:
 
 
 def _through(client: Client) -> Ec2Network:
-    return Ec2Network(client, Threads())
+    return Ec2Network(asking(Wire(), client), Threads())
 
 
 def _blind(office: Office, client: Client) -> ObservationError:

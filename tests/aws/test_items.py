@@ -188,7 +188,7 @@ def test_instance_that_is_listed_as_not_running_is_not_running() -> None:
 
 
 def test_impaired_since_is_the_earliest_failing_checks() -> None:
-    """Of those checks that fail, and of their details those that do. InstanceStatusDetails, ImpairedSince."""
+    """Of those checks that fail, and of their details those that do; a time without its zone is none."""
     early, late = AT.replace(hour=1), AT.replace(hour=2)
 
     def check(status: str, *details: tuple[str, object]) -> Answer:
@@ -204,7 +204,7 @@ def test_impaired_since_is_the_earliest_failing_checks() -> None:
     assert since(SystemStatus=check("impaired", ("passed", early), ("failed", late))) == late
     failing = {"InstanceStatus": check("impaired", ("failed", late))}
     assert since(**failing, AttachedEbsStatus=check("impaired", ("failed", early))) == early
-    assert since(**failing, SystemStatus=check("impaired", ("failed", "yesterday"))) == late
+    assert since(**failing, SystemStatus=check("impaired", ("failed", "2026-11-23T00:00:00"))) == late
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.aws.ec2.network import Ec2Network
+from chalicelib.aws.wire import Answer as Sent
 from chalicelib.core.errors import ObservationError
-from tests.aws.answers import AT, at, canned, garbled, grown, having, paths, short, without
+from tests.aws.answers import AT, at, garbled, grown, having, paths, short, without
 from tests.aws.looks import DECLARED, answers, look, seen_whole
 from tests.aws.office import ESSENTIAL, OTHERS, READS
+from tests.aws.queries import Canned, asking, xml
 from tests.builders import an_id
 from tests.fakes import InPlace
 
@@ -227,17 +229,16 @@ def test_answer_that_is_none_of_awss_is_an_error_that_names_the_calls(body: byte
         assert network.instance(an_id("i", 1)) is None
 
 
-def test_pages_without_end_end_with_the_time_of_the_look(request: pytest.FixtureRequest) -> None:
+def test_pages_without_end_end_with_the_time_of_the_look() -> None:
     """A listing that always has one more page is no listing, and its thread ends."""
-    client = canned("ec2", answers())
     tokens = itertools.count()
 
-    def endless(parsed: Any, **_: object) -> None:  # noqa: ANN401 - botocore's
-        parsed["NextToken"] = str(next(tokens))
+    def endless(params: dict[str, str]) -> Sent:
+        answer = answers()[params["Action"]]
+        more = {"NextToken": str(next(tokens))} if params["Action"] == "DescribeRouteTables" else {}
+        return Sent(200, {}, xml(params["Action"], answer | more))
 
-    client.meta.events.register("after-call.ec2.DescribeRouteTables", endless)
-    request.addfinalizer(lambda: client.meta.events.unregister("after-call.ec2.DescribeRouteTables", endless))
-    network = Ec2Network(client, InPlace())
+    network = Ec2Network(asking(Canned(endless)), InPlace())
     with pytest.raises(
         ObservationError, match="ec2:DescribeRouteTables failed: TimeoutError: no answer in time"
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -11,7 +10,7 @@ import pytest
 from botocore.parsers import EC2QueryParser
 from botocore.utils import parse_timestamp
 
-from chalicelib.aws.ec2.parsing import Parsers, moment, parse_lean
+from chalicelib.aws.ec2.parsing import Ec2Answers, moment
 
 if TYPE_CHECKING:
     from botocore.model import Shape, StructureShape
@@ -63,7 +62,7 @@ def _agree(operation: str, answer: ET.Element) -> object:
     """Parse an answer in both ways; returns what both say."""
     response = {"status_code": 200, "headers": {}, "body": ET.tostring(answer)}
     shape = _output(operation)
-    ours = Parsers().create_parser("ec2").parse(response, shape)
+    ours = Ec2Answers().parse(response, shape)
     assert ours == EC2QueryParser().parse(response, shape)
     return ours
 
@@ -109,7 +108,7 @@ def test_a_refusal_is_read_as_botocore_reads_it() -> None:
     response = {"status_code": 403, "headers": {}, "body": body}
     shape = _output("DescribeVpcs")
 
-    said = Parsers().create_parser("ec2").parse(response, shape)
+    said = Ec2Answers().parse(response, shape)
 
     assert said == EC2QueryParser().parse(response, shape)
     assert said["Error"]["Code"] == "UnauthorizedOperation"
@@ -130,14 +129,3 @@ def test_what_is_no_moment_is_refused() -> None:
     """As botocore refuses it."""
     with pytest.raises(ValueError, match="Invalid timestamp"):
         moment("Tomorrow at TZ")
-
-
-def test_a_session_s_clients_parse_in_this_way() -> None:
-    """What is registered is what a client asks for its parser; other protocols keep botocore's."""
-    session = botocore.session.get_session()
-    parse_lean(session)
-    factory = session.get_component("response_parser_factory")
-
-    assert type(factory.create_parser("ec2")).__name__ == "Ec2Answers"
-    assert type(factory.create_parser("json")).__name__ == "JSONParser"
-    assert moment("2026-11-30T22:00:01Z") == datetime(2026, 11, 30, 22, 0, 1, tzinfo=UTC)

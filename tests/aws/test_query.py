@@ -62,7 +62,8 @@ def _client(region: str = "eu-west-1", endpoint_url: str | None = None, **settin
     session = botocore.session.Session()
     session.set_credentials(KEY.access_key, KEY.secret, KEY.token)
     own: dict[str, Any] = {"connect_timeout": 2, "read_timeout": 10, "user_agent": USER_AGENT} | settings
-    config = Config(retries={"mode": "standard", "total_max_attempts": 1}, **own)
+    own = {"retries": {"mode": "standard", "total_max_attempts": 1}} | own
+    config = Config(**own)
     client: Any = session.create_client("ec2", region, endpoint_url=endpoint_url, config=config)
     return cast("EC2Client", client)
 
@@ -108,7 +109,7 @@ def test_request_is_the_one_that_botocores_client_makes(region: str, settings: d
     client, wire = _client(region, **settings), Deaf()
     theirs = _botocores(client)
     client.replace_route(**ROUTE)  # type: ignore[arg-type] # by name
-    _query(wire, client).call("ReplaceRoute", ROUTE, seconds=60)
+    _query(wire, client).write("ReplaceRoute", ROUTE, seconds=60)
     (ours,), (other,) = wire.sent, theirs
     assert ours.url == other.url
     assert sorted(parse_qsl(ours.body.decode())) == sorted(parse_qsl(other.body.decode()))
@@ -123,7 +124,7 @@ def test_endpoint_that_the_environment_names_is_asked(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_EC2", "http://127.0.0.1:2")
     wire = Deaf()
-    _query(wire, _client()).call("ReplaceRoute", ROUTE, seconds=60)
+    _query(wire, _client()).write("ReplaceRoute", ROUTE, seconds=60)
     assert wire.sent[0].url == "http://127.0.0.1:2/"
 
 
@@ -135,7 +136,7 @@ def _scope(sent: Sent) -> str:
 def test_signature_is_one_that_aws_accepts(params: dict[str, str]) -> None:
     """AWS's side of SigV4, written from its description, finds nothing wrong with it, whatever is asked."""
     wire = Deaf()
-    _query(wire).call("ReplaceRoute", params, seconds=60)
+    _query(wire).write("ReplaceRoute", params, seconds=60)
     (sent,) = wire.sent
     headers = {**sent.headers, "host": "ec2.eu-west-1.amazonaws.com"}
     assert sigv4.refuse(KEY, "eu-west-1", "POST", "/", headers, sent.body, service="ec2") is None
@@ -148,7 +149,7 @@ def test_credentials_are_those_of_the_moment() -> None:
     wire, keys = Deaf(), [Credentials("one", "a"), Credentials("two", "b", "t")]
     query = Ec2Query(CLIENT, lambda: keys.pop(0), wire)
     for _ in range(2):
-        query.call("ReplaceRoute", ROUTE, seconds=60)
+        query.write("ReplaceRoute", ROUTE, seconds=60)
     assert [_key(sent) for sent in wire.sent] == ["one", "two"]
     assert [sent.headers.get("x-amz-security-token") for sent in wire.sent] == [None, "t"]
 
@@ -161,7 +162,7 @@ def test_nobody_signed_in_is_botocores_error() -> None:
     """No request is made."""
     wire = Deaf()
     with pytest.raises(NoCredentialsError):
-        Ec2Query(CLIENT, lambda: None, wire).call("ReplaceRoute", ROUTE, seconds=60)
+        Ec2Query(CLIENT, lambda: None, wire).write("ReplaceRoute", ROUTE, seconds=60)
     assert wire.sent == []
 
 
@@ -169,7 +170,7 @@ def test_call_waits_no_longer_than_it_may() -> None:
     """The client's own patience, and what is left of the run's."""
     wire = Deaf()
     for seconds in (60, 3, 1):
-        _query(wire).call("ReplaceRoute", ROUTE, seconds=seconds)
+        _query(wire).write("ReplaceRoute", ROUTE, seconds=seconds)
     assert [sent.patience for sent in wire.sent] == [(2, 10), (2, 3), (1, 1)]
 
 
@@ -206,7 +207,7 @@ def test_refusal_is_read_as_botocores_client_reads_it(status: int, content: byte
     answer, client = Answer(status, {}, content), _client()
     _botocores(client, answer)
     theirs = _raised(lambda: client.replace_route(**ROUTE))  # type: ignore[arg-type] # by name
-    ours = _raised(lambda: _query(Deaf(answer=answer)).call("ReplaceRoute", ROUTE, seconds=60))
+    ours = _raised(lambda: _query(Deaf(answer=answer)).write("ReplaceRoute", ROUTE, seconds=60))
     assert (code_of(ours), transient(ours)) == (code_of(theirs), transient(theirs))
     if content.endswith(b"</Response>"):
         assert message_of(ours) == message_of(theirs)
@@ -226,7 +227,7 @@ def test_refusal_is_read_as_botocores_client_reads_it(status: int, content: byte
 def test_what_is_no_answer_of_ec2s_is_worth_another_try(status: int, content: bytes) -> None:
     """Nothing was learned: it is neither done nor refused."""
     error = _raised(
-        lambda: _query(Deaf(answer=Answer(status, {}, content))).call("ReplaceRoute", ROUTE, seconds=60)
+        lambda: _query(Deaf(answer=Answer(status, {}, content))).write("ReplaceRoute", ROUTE, seconds=60)
     )
     assert (code_of(error), transient(error)) == ("ConnectionClosedError", True)
 
@@ -243,7 +244,7 @@ def _raised(call: Callable[[], object]) -> Unanswered:
 def test_no_secret_is_in_an_error(status: int) -> None:
     """Neither the secret key nor the session's token, in no text that a log could show."""
     with pytest.raises(AwsError) as said:
-        _query(Deaf(answer=Answer(status, {}, b"<Response>"))).call("ReplaceRoute", ROUTE, seconds=60)
+        _query(Deaf(answer=Answer(status, {}, b"<Response>"))).write("ReplaceRoute", ROUTE, seconds=60)
     error: BaseException | None = said.value
     while error:
         for text in (str(error), repr(error), repr(vars(error))):

@@ -254,7 +254,7 @@ def test_handshake_that_is_never_answered_is_given_up(peers: list[Peer]) -> None
 def test_clients_that_are_carried_share_their_connections(peers: list[Peer], world: World) -> None:
     """A client's requests are sent here, signed by botocore and answered to it; what one opened, another uses."""
     edge = Edge(world.session, world.endpoint_url)
-    edge.ec2.describe_vpcs()
+    edge.ec2.read("DescribeVpcs", "Vpcs", {})
     first = _kept(edge.wire)
     assert edge.cloudformation.describe_stacks()["Stacks"] == []
     assert list(first) == [("http", world.endpoint_url.removeprefix("http://"))]
@@ -280,9 +280,9 @@ def test_behind_a_proxy_requests_go_by_it(
     monkeypatch.delenv("no_proxy", raising=False)
     edge = connect("eu-west-1", endpoint_url="http://ec2.example")
     if call == "read":
-        assert edge.ec2.describe_vpcs()["Vpcs"] == []
+        assert edge.ec2.read("DescribeVpcs", "Vpcs", {}) == []
     else:
-        edge.query.call("AssociateDhcpOptions", {"VpcId": "vpc-1"}, seconds=1)
+        edge.ec2.write("AssociateDhcpOptions", {"VpcId": "vpc-1"}, seconds=1)
     assert proxy.heard[0].startswith(b"POST http://ec2.example/ HTTP/1.1\r\n")
 
 

@@ -131,8 +131,8 @@ def _running(ec2: EC2Client, vpc_id: str) -> str:
 def writes(topology: Topology, tables: list[str]) -> Callable[[], str]:
     """Return the writes of a failover alone, as Mooring makes them."""
     edge = connect()
-    changes = _changes(edge.ec2, topology, tables)
-    ours = Writes(edge.query)
+    changes = _changes(boto3.client("ec2"), topology, tables)
+    ours = Writes(edge.ec2)
     return lambda: _all_done(ours.write(changes, seconds=60))
 
 

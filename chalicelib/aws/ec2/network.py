@@ -7,11 +7,11 @@ import time
 from concurrent.futures import FIRST_EXCEPTION, wait
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from chalicelib.aws.answers import listing, tags, text
 from chalicelib.aws.ec2.items import Items, elastic_ip, groups_of, ingress, subnet
+from chalicelib.aws.ec2.query import PAGE, filters
 from chalicelib.aws.ec2.statuses import Statuses, statuses
 from chalicelib.aws.errors import AwsError, MalformedAnswer, blind, code_of, message_of
 from chalicelib.core.errors import ObservationError
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
     from typing import TypeAlias
 
-    from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, PaginatorConfigTypeDef
-
     from chalicelib.aws.answers import Raw
+    from chalicelib.aws.ec2.query import Ec2Query
     from chalicelib.aws.ec2.writes import Writes
     from chalicelib.core.network.change import NetworkChange
     from chalicelib.core.network.observation import Instance
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
     from chalicelib.core.network.topology import Topology
 
     Answers: TypeAlias = dict[str, Future[list[Raw]]]
-
-PAGE: PaginatorConfigTypeDef = {"PageSize": 1000}
-"""The largest page of DescribeInstances, DescribeInstanceStatus, DescribeSecurityGroupRules and DescribeSubnets."""
 
 FILTER_VALUES = 200
 """The most values that EC2 takes in one filter."""
@@ -52,13 +47,12 @@ _RULES, _VPCS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"
 class Ec2Network:
     """The controller's network port on EC2; implements `ports.Network`.
 
-    `reads` retries by itself; `writes` does not, since the order of retried writes is decided here. Without `writes` it
-    is there to be looked at. `beside` must start at once what it is given, whatever else still hangs: see
-    `threads.Threads`.
+    Without `writes` it is there to be looked at. `beside` must start at once what it is given, whatever else still hangs:
+    see `threads.Threads`.
     """
 
-    def __init__(self, reads: EC2Client, beside: Executor, writes: Writes | None = None) -> None:
-        self._reads, self._beside, self._writes = reads, beside, writes
+    def __init__(self, ec2: Ec2Query, beside: Executor, writes: Writes | None = None) -> None:
+        self._ec2, self._beside, self._writes = ec2, beside, writes
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Read the network: five calls at once, one more each for a managed group and for DHCP options, and where AWS pages.
@@ -68,7 +62,7 @@ class Ec2Network:
                 AWS's code, or was not answered within `seconds`.
         """
         taken_at, deadline = datetime.now(UTC), time.monotonic() + seconds
-        essential, others = self._essential(topology, deadline), self._others(topology, deadline)
+        essential, others = self._essential(topology, seconds), self._others(topology, seconds)
         _require(essential, deadline)
         # Every VPC has a main table, so none means no such VPC; DescribeVpcs would say so less clearly.
         if not essential[_TABLES].result():
@@ -89,10 +83,7 @@ class Ec2Network:
         Raises:
             ObservationError: EC2 did not answer within `seconds`, or with what cannot be understood.
         """
-        deadline = time.monotonic() + seconds
-        answer = self._beside.submit(
-            self._instances, deadline, Filters=_filters("instance-id", instance_id), PaginationConfig=PAGE
-        )
+        answer = self._beside.submit(self._instances, filters({"instance-id": [instance_id]}) | PAGE, seconds)
         wait([answer], timeout=seconds)
         if (error := _failure(answer)) is None:
             items = Items(Statuses())
@@ -132,69 +123,58 @@ class Ec2Network:
 
     def _mentioned(self, ids: Collection[str]) -> Iterator[tuple[str, Raw]]:
         """List what is mentioned, each with the member that names it."""
+        read = self._ec2.read
         if chosen := _chosen("instance-id", ids, "i-"):
-            yield from (("InstanceId", raw) for raw in self._instances(math.inf, Filters=chosen))
+            yield from (("InstanceId", raw) for raw in self._instances(chosen))
         if chosen := _chosen("network-interface-id", ids, "eni-"):
-            interfaces = self._reads.describe_network_interfaces(Filters=chosen)
-            yield from (("NetworkInterfaceId", raw) for raw in listing(interfaces, "NetworkInterfaces"))
+            interfaces = read("DescribeNetworkInterfaces", "NetworkInterfaces", chosen)
+            yield from (("NetworkInterfaceId", raw) for raw in interfaces)
         if chosen := _chosen("route-table-id", ids, "rtb-"):
-            tables = self._reads.describe_route_tables(Filters=chosen)
-            yield from (("RouteTableId", raw) for raw in listing(tables, "RouteTables"))
+            tables = read("DescribeRouteTables", "RouteTables", chosen)
+            yield from (("RouteTableId", raw) for raw in tables)
         if chosen := _chosen("public-ip", ids, tuple("0123456789")):
-            addresses = self._reads.describe_addresses(Filters=chosen)
-            yield from (("PublicIp", raw) for raw in listing(addresses, "Addresses"))
+            addresses = read("DescribeAddresses", "Addresses", chosen)
+            yield from (("PublicIp", raw) for raw in addresses)
 
     # -- what a look asks for ----------------------------------------------------------------------------
 
-    def _essential(self, topology: Topology, deadline: float) -> Answers:
+    def _essential(self, topology: Topology, seconds: float) -> Answers:
         """Ask for what every decision needs: no pin can be moved without any of it."""
-        within = _filters("vpc-id", topology.vpc_id)
+        within = filters({"vpc-id": [topology.vpc_id]})
         return {
-            # unpaged: a VPC has at most 200 tables (quota) and a page only 100
-            _TABLES: self._ask("describe_route_tables", "RouteTables", deadline, Filters=within),
-            _INSTANCES: self._beside.submit(self._instances, deadline, Filters=within, PaginationConfig=PAGE),
+            # no larger page than the default: a VPC has at most 200 tables (quota) and a page only 100
+            _TABLES: self._ask("DescribeRouteTables", "RouteTables", within, seconds),
+            _INSTANCES: self._beside.submit(self._instances, within | PAGE, seconds),
             # the region's: a foreign one may sit where the declared one belongs
-            _ADDRESSES: self._beside.submit(self._addresses),
+            _ADDRESSES: self._ask("DescribeAddresses", "Addresses", {}, seconds),
         }
 
-    def _others(self, topology: Topology, deadline: float) -> Answers:
+    def _others(self, topology: Topology, seconds: float) -> Answers:
         """Ask for what only some decisions need, and for nothing that nobody decides about."""
-        paged = partial(self._ask, deadline=deadline, PaginationConfig=PAGE)
+        within = filters({"vpc-id": [topology.vpc_id]})
         asked: Answers = {
             # the region's running instances: the API filters by no VPC and no tag
-            _STATUSES: paged("describe_instance_status", "InstanceStatuses"),
-            _SUBNETS: paged("describe_subnets", "Subnets", Filters=_filters("vpc-id", topology.vpc_id)),
+            _STATUSES: self._ask("DescribeInstanceStatus", "InstanceStatuses", PAGE, seconds),
+            _SUBNETS: self._ask("DescribeSubnets", "Subnets", within | PAGE, seconds),
         }
         if topology.ssh != "unmanaged" and topology.security_group is not None:
             # both ways: of a group that does not exist, EC2 lists none
-            chosen = _filters("group-id", topology.security_group)
-            asked[_RULES] = paged("describe_security_group_rules", "SecurityGroupRules", Filters=chosen)
+            chosen = filters({"group-id": [topology.security_group]}) | PAGE
+            asked[_RULES] = self._ask("DescribeSecurityGroupRules", "SecurityGroupRules", chosen, seconds)
         if topology.dhcp_options is not None:
-            asked[_VPCS] = self._beside.submit(self._vpc, topology.vpc_id)
+            asked[_VPCS] = self._beside.submit(self._vpc, topology.vpc_id, seconds)
         return asked
 
-    def _ask(self, operation: str, key: str, deadline: float, **asked: object) -> Future[list[Raw]]:
-        return self._beside.submit(self._list, operation, key, deadline, **asked)
+    def _ask(self, operation: str, key: str, params: Mapping[str, str], seconds: float) -> Future[list[Raw]]:
+        return self._beside.submit(self._ec2.read, operation, key, params, seconds)
 
-    def _list(self, operation: str, key: str, deadline: float, **asked: object) -> list[Raw]:
-        """Follow a listing to its last page; a page without its list is no empty one."""
-        found: list[Raw] = []
-        for page in cast("Any", self._reads).get_paginator(operation).paginate(**asked):
-            found += listing(page, key)
-            if _left(deadline) == 0:
-                raise _no_answer()  # nobody waits any more
-        return found
-
-    def _instances(self, deadline: float, **asked: object) -> list[Raw]:
-        reservations = self._list("describe_instances", "Reservations", deadline, **asked)
+    def _instances(self, params: Mapping[str, str], seconds: float = math.inf) -> list[Raw]:
+        reservations = self._ec2.read("DescribeInstances", "Reservations", params, seconds)
         return [instance for reservation in reservations for instance in listing(reservation, "Instances")]
 
-    def _addresses(self) -> list[Raw]:
-        return listing(self._reads.describe_addresses(), "Addresses")
-
-    def _vpc(self, vpc_id: str) -> list[Raw]:
+    def _vpc(self, vpc_id: str, seconds: float) -> list[Raw]:
         """Read which DHCP options the VPC has; one without any has those called `default`."""
-        vpcs = listing(self._reads.describe_vpcs(VpcIds=[vpc_id]), "Vpcs")
+        vpcs = self._ec2.read("DescribeVpcs", "Vpcs", {"VpcId.1": vpc_id}, seconds)
         if not vpcs or text(vpcs[0], "DhcpOptionsId") is None:
             raise MalformedAnswer(f"it does not say which DHCP options {vpc_id} has")
         return vpcs
@@ -231,14 +211,10 @@ def _whereabouts(id_key: str, raw: Raw) -> Whereabouts:
             return Whereabouts(text(raw, "VpcId"))
 
 
-def _chosen(name: str, mentioned: Collection[str], start: str | tuple[str, ...]) -> list[FilterTypeDef]:
+def _chosen(name: str, mentioned: Collection[str], start: str | tuple[str, ...]) -> dict[str, str]:
     """Make the filter for all that starts so, none where nothing does."""
     values = sorted(one for one in mentioned if one.startswith(start))[:FILTER_VALUES]
-    return [{"Name": name, "Values": values}] if values else []
-
-
-def _filters(name: str, value: str) -> list[FilterTypeDef]:
-    return [{"Name": name, "Values": [value]}]
+    return filters({name: values}) if values else {}
 
 
 def _left(deadline: float) -> float:

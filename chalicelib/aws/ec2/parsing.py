@@ -10,16 +10,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.parsers import EC2QueryParser, ResponseParserFactory
+from botocore.parsers import EC2QueryParser
 from botocore.utils import parse_timestamp
 
 if TYPE_CHECKING:
     from typing import TypeAlias
     from xml.etree.ElementTree import Element
 
-    import botocore.session
     from botocore.model import Shape, StructureShape
-    from botocore.parsers import ResponseParser
 
     _Members: TypeAlias = dict[str, tuple[str, Shape]]
 
@@ -27,29 +25,12 @@ _SPECIAL = ("location", "eventheader", "xmlAttribute", "flattened")
 """What a member's place in an answer may depend on besides its name; nothing of EC2's does."""
 
 
-def parse_lean(session: botocore.session.Session) -> None:
-    """Have the clients that a session makes parse EC2's answers in this way."""
-    session.register_component("response_parser_factory", Parsers())
-
-
-class Parsers(ResponseParserFactory):
-    """Makes the parsers of one session; they share what is known of EC2's model."""
+class Ec2Answers(EC2QueryParser):
+    """botocore's parser, with structures read in the order in which they come; any thread may parse."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._known: dict[Shape, _Members | None] = {}
-
-    def create_parser(self, protocol_name: str) -> ResponseParser:
-        """Make a parser; only EC2's is not botocore's own."""
-        return Ec2Answers(self._known) if protocol_name == "ec2" else super().create_parser(protocol_name)
-
-
-class Ec2Answers(EC2QueryParser):
-    """botocore's parser, with structures read in the order in which they come."""
-
-    def __init__(self, known: dict[Shape, _Members | None]) -> None:
         super().__init__(timestamp_parser=moment)
-        self._known = known
+        self._known: dict[Shape, _Members | None] = {}
 
     def _handle_structure(self, shape: StructureShape, node: Element | list[Element]) -> Any:  # noqa: ANN401 - an answer's
         if shape not in self._known:

@@ -156,7 +156,7 @@ def _is_private_default(change: NetworkChange) -> bool:
 def _work(ec2: Ec2Query, queue: _Queue) -> None:
     while job := queue.take():
         try:
-            ec2.call(*_call(job.change), seconds=max(LEAST, queue.deadline - time.monotonic()))
+            ec2.write(*_call(job.change), seconds=max(LEAST, queue.deadline - time.monotonic()))
         except AwsError as error:
             _settle(queue, job, error)
         else:
