@@ -218,7 +218,7 @@ ELECTING = (
     Mutant(
         "core/network/history.py",
         "keeps notices from before an instance was in service",
-        "n is served or n.at > served.at",
+        "n is served or n.at >= served.at",
         "n is served or n.at",
     ),
     Mutant(

@@ -185,7 +185,8 @@ class History:
             return self  # the same word once more, or one that was overtaken
         mine[notice.kind] = notice
         if served := mine.get("in-service"):
-            mine = {kind: n for kind, n in mine.items() if n is served or n.at > served.at}
+            # told in one second, they may have come in either order: to leave a router is the lesser harm
+            mine = {kind: n for kind, n in mine.items() if n is served or n.at >= served.at}
         others = (n for n in self.notices if n.instance_id != notice.instance_id)
         after = replace(self, notices=(*others, *mine.values()))
         return self if after == self else after

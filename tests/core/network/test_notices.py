@@ -207,6 +207,13 @@ def test_words_of_other_kinds_stand_beside_each_other() -> None:
     assert marked(history, at=NOON + MINUTE) == (REASONS["termination"], REASONS["rebalance"])
 
 
+def test_word_of_the_second_in_which_an_instance_came_into_service_counts() -> None:
+    """EventBridge's times are whole seconds: a young router that Spot takes is left, whichever was told first."""
+    served, warned = word("in-service"), word("interruption")
+    assert marked(told(served, warned)) == marked(told(warned, served)) == marked(told(warned))
+    assert marked(told(warned))[0]
+
+
 @pytest.mark.parametrize("kind", ["interruption", "termination", "rebalance"])
 def test_word_that_it_serves_ends_what_was_said_before(kind: NoticeKind) -> None:
     """Its group took it back: what was said is over, in whichever order the two arrive."""
