@@ -64,7 +64,8 @@ def asked(root: Path, source: str, destination: str) -> str:
     return run(
         root,
         f"{WIRED}{LOAD} >/dev/null\n"
-        f"ip netns exec {there} python3 -c '{ANSWERS}' >ready & server=$!\n"
+        ": >ready\n"
+        f"ip netns exec {there} python3 -c '{ANSWERS}' >>ready & server=$!\n"
         "for _ in $(seq 100); do grep -q ready ready && break; sleep 0.1; done\n"
         f"ip netns exec {here} python3 -c '{ASKS}' {destination}; kill $server 2>/dev/null || true",
     ).strip()
