@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[1]
 
 def life_of_a_push() -> Iterator[str]:
     """Show `lifecycle.TRANSITIONS`, a row for each."""
-    yield "| command | what it came to | when | a provisional configuration | a push that failed |"
-    yield "|---|---|---|---|---|"
+    yield "| command | what it came to | when | a provisional configuration | a push that failed | secrets |"
+    yield "|---|---|---|---|---|---|"
     for row in TRANSITIONS:
         when = (row.when.__doc__ or "").rstrip(".") if row.when else ""
-        yield f"| {row.command} | {row.result} | {when} | {row.provisional} | {row.failed} |"
+        yield f"| {row.command} | {row.result} | {when} | {row.provisional} | {row.failed} | {row.secrets} |"
 
 
 def rooms() -> Iterator[str]:

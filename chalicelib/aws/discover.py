@@ -45,8 +45,8 @@ def stack_outputs(cloudformation: CloudFormationClient, stack: str) -> dict[str,
 class Discovery:
     """One VPC, read for a proposal: everything a topology could name."""
 
-    def __init__(self, ec2: Ec2Query, vpc_id: str, beside: Executor) -> None:
-        self._ec2, self._vpc_id, self._beside = ec2, vpc_id, beside
+    def __init__(self, ec2: Ec2Query, vpc_id: str, executor: Executor) -> None:
+        self._ec2, self._vpc_id, self._executor = ec2, vpc_id, executor
 
     def cidrs_and_name(self) -> tuple[tuple[str, ...], str]:
         """Read the VPC's IPv4 ranges, the primary first, and its Name tag, or nothing.
@@ -79,7 +79,7 @@ class Discovery:
         Raises:
             ObservationError: any part of it could not be read.
         """
-        return Ec2Network(self._ec2, self._beside).observe(_bare(self._vpc_id))
+        return Ec2Network(self._ec2, self._executor).observe(_bare(self._vpc_id))
 
     def subnets(self) -> dict[str, str]:
         """Read its subnets' IPv4 ranges by id; one that is IPv6 only has none, and is left out.

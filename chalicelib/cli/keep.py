@@ -6,14 +6,12 @@ from typing import Annotated
 import typer
 
 from chalicelib.cli.ask import PATIENCE, Wait, Way, carry_out, seconds_of
-from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import declared
-from chalicelib.cli.options import Force, Name, Yes, declared_names
+from chalicelib.cli.options import Force, Name, Yes, declared_names, read_instance_id
 from chalicelib.cli.render import Run, exit_code, plan_lines, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller.reconcile import preview
-from chalicelib.core.fields import INSTANCE
 from chalicelib.core.network.change import digest
 from chalicelib.core.network.report import Report, as_json
 from chalicelib.core.network.topology import Topology
@@ -81,10 +79,8 @@ def switchover(  # noqa: PLR0913 - one per option
 
     Exit status: 0 it is the router, proved by a second look; 1 otherwise.
     """
-    if not INSTANCE.fullmatch(to):
-        raise UsageError(f"--to {to} is no instance id", hint="such as i-0123456789abcdef0")
     way = Way(seconds_of(wait), here=here)
-    request = Request(action="switchover", to=to, force=force)
+    request = Request(action="switchover", to=read_instance_id(to), force=force)
     return _keep(shell, declared(shell.edge, name), request, way, yes=yes)
 
 

@@ -11,6 +11,7 @@ from chalicelib.cli.errors import UsageError
 from chalicelib.cli.shell import Shell
 from chalicelib.controller.operator import InvalidValueError
 from chalicelib.core.errors import ControllerError
+from chalicelib.core.fields import INSTANCE
 
 _T = TypeVar("_T")
 
@@ -120,3 +121,14 @@ Force = Annotated[
         help="Overrule the guards that may be overruled, and what AWS or a machine says against an instance.",
     ),
 ]
+
+
+def read_instance_id(to: str | None) -> str | None:
+    """Read --to.
+
+    Raises:
+        UsageError: it is no instance id.
+    """
+    if to is not None and not INSTANCE.fullmatch(to):
+        raise UsageError(f"--to {ascii(to)[:80]} is no instance id", hint="such as i-0123456789abcdef0")
+    return to

@@ -8,15 +8,13 @@ import typer
 from rich.text import Text
 
 from chalicelib.cli.ask import PATIENCE, Wait, Way, carry_out, seconds_of
-from chalicelib.cli.errors import UsageError
 from chalicelib.cli.named import declared
-from chalicelib.cli.options import Name, Yes, read_as
+from chalicelib.cli.options import Name, Yes, read_as, read_instance_id
 from chalicelib.cli.render import Run, plan_lines, run_lines
 from chalicelib.cli.shell import Shell
 from chalicelib.cli.terminal import line
 from chalicelib.controller import operator
 from chalicelib.controller.reconcile import preview
-from chalicelib.core.fields import INSTANCE
 from chalicelib.core.network.change import PushConfig, short
 from chalicelib.core.network.report import as_json
 from chalicelib.core.network.topology import Topology
@@ -59,7 +57,7 @@ def push(
         else read_as("--confirm-within", confirm_within, operator.confirm_within)
     )
     seconds, topology = seconds_of(wait), declared(shell.edge, name)
-    request = Request(action="push", to=_instance(to), confirm_within=within)
+    request = Request(action="push", to=read_instance_id(to), confirm_within=within)
     shown = preview(topology, shell.edge, request)
     pushes = tuple(o.change for o in shown.outcomes if isinstance(o.change, PushConfig))
     if shown.error or shown.refusal or not pushes:
@@ -80,7 +78,7 @@ def confirm(shell: Shell, name: Name = None, *, to: To = None, wait: Wait = PATI
     Exit status: 0 every router on trial said that it keeps it, 1 otherwise.
     """
     seconds, topology = seconds_of(wait), declared(shell.edge, name)
-    request = Request(action="confirm", to=_instance(to))
+    request = Request(action="confirm", to=read_instance_id(to))
     shown = preview(topology, shell.edge, request)
     if shown.error:
         shell.show(plan_lines(shown), as_json(shown))
@@ -91,12 +89,6 @@ def confirm(shell: Shell, name: Name = None, *, to: To = None, wait: Wait = PATI
         if m.provisional and to in (None, m.instance_id)
     }
     return _send(shell, topology, request, seconds, tried)
-
-
-def _instance(to: str | None) -> str | None:
-    if to is not None and not INSTANCE.fullmatch(to):
-        raise UsageError(f"--to {ascii(to)[:80]} is no instance id", hint="such as i-0123456789abcdef0")
-    return to
 
 
 def _send(shell: Shell, topology: Topology, request: Request, seconds: float, wanted: dict[str, str]) -> int:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import ApplyError, ControllerError
+from chalicelib.core.fields import UUID
 from chalicelib.core.messages.message import Message
 from chalicelib.core.network.topology import Limits
 from chalicelib.core.toml_reader import read_duration
@@ -34,8 +35,6 @@ _REASON = re.compile(
     r"[^\u0000-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]{1,200}"
 )
 """One line that any terminal shows as it is: nothing that moves the cursor, turns the direction or is invisible."""
-
-_REQUEST = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class InvalidValueError(ValueError):
@@ -132,7 +131,7 @@ def answered(request_id: str, ports: OperatorPorts) -> dict[str, Any] | None:
     Raises:
         ObservationError: the journal could not be read.
     """
-    answer = ports.journal.answered(request_id) if _REQUEST.fullmatch(request_id) else None
+    answer = ports.journal.answered(request_id) if UUID.fullmatch(request_id) else None
     return answer and progress(answer, ports.clock.now(), ports.topologies.read)
 
 

@@ -47,12 +47,12 @@ _RULES, _VPCS = "ec2:DescribeSecurityGroupRules", "ec2:DescribeVpcs"
 class Ec2Network:
     """The controller's network port on EC2; implements `ports.Network`.
 
-    Without `writes` it is there to be looked at. `beside` must start at once what it is given, whatever else still hangs:
+    Without `writes` it is there to be looked at. `executor` must start at once what it is given, whatever else still hangs:
     see `threads.Threads`.
     """
 
-    def __init__(self, ec2: Ec2Query, beside: Executor, writes: Writes | None = None) -> None:
-        self._ec2, self._beside, self._writes = ec2, beside, writes
+    def __init__(self, ec2: Ec2Query, executor: Executor, writes: Writes | None = None) -> None:
+        self._ec2, self._executor, self._writes = ec2, executor, writes
 
     def observe(self, topology: Topology, seconds: float = 20.0) -> Observation:
         """Read the network: five calls at once, one more each for a managed group and for DHCP options, and where AWS pages.
@@ -83,7 +83,9 @@ class Ec2Network:
         Raises:
             ObservationError: EC2 did not answer within `seconds`, or with what cannot be understood.
         """
-        answer = self._beside.submit(self._instances, filters({"instance-id": [instance_id]}) | PAGE, seconds)
+        answer = self._executor.submit(
+            self._instances, filters({"instance-id": [instance_id]}) | PAGE, seconds
+        )
         wait([answer], timeout=seconds)
         if (error := _failure(answer)) is None:
             items = Items(Statuses())
@@ -144,7 +146,7 @@ class Ec2Network:
         return {
             # no larger page than the default: a VPC has at most 200 tables (quota) and a page only 100
             _TABLES: self._ask("DescribeRouteTables", "RouteTables", within, seconds),
-            _INSTANCES: self._beside.submit(self._instances, within | PAGE, seconds),
+            _INSTANCES: self._executor.submit(self._instances, within | PAGE, seconds),
             # the region's: a foreign one may sit where the declared one belongs
             _ADDRESSES: self._ask("DescribeAddresses", "Addresses", {}, seconds),
         }
@@ -162,11 +164,11 @@ class Ec2Network:
             chosen = filters({"group-id": [topology.security_group]}) | PAGE
             asked[_RULES] = self._ask("DescribeSecurityGroupRules", "SecurityGroupRules", chosen, seconds)
         if topology.dhcp_options is not None:
-            asked[_VPCS] = self._beside.submit(self._vpc, topology.vpc_id, seconds)
+            asked[_VPCS] = self._executor.submit(self._vpc, topology.vpc_id, seconds)
         return asked
 
     def _ask(self, operation: str, key: str, params: Mapping[str, str], seconds: float) -> Future[list[Raw]]:
-        return self._beside.submit(self._ec2.read, operation, key, params, seconds)
+        return self._executor.submit(self._ec2.read, operation, key, params, seconds)
 
     def _instances(self, params: Mapping[str, str], seconds: float = math.inf) -> list[Raw]:
         reservations = self._ec2.read("DescribeInstances", "Reservations", params, seconds)

@@ -49,6 +49,14 @@ class Fails(StrEnum):
     EXPIRED = "is what nobody confirmed, and waits for an operator"
 
 
+class Has(StrEnum):
+    """Which secrets the machine has then."""
+
+    WHAT_IT_HAD = "those that it had"
+    PUSHED = "those of this push"
+    FAILED = "those of the push that failed"
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A machine, the command that it answered, and its answer."""
@@ -116,6 +124,7 @@ class Transition:
     provisional: Waits
     failed: Fails
     when: Condition | None = None
+    secrets: Has = Has.WHAT_IT_HAD
 
     def fits(self, heard: Heard) -> bool:
         """Whether it is the row for an answer."""
@@ -124,9 +133,9 @@ class Transition:
 
 
 TRANSITIONS = (
-    Transition("push", Result.TAKEN, Waits.ENDS, Fails.CLEARED),
-    Transition("push", Result.WAITS, Waits.STAYS, Fails.CLEARED, waits_longer),
-    Transition("push", Result.WAITS, Waits.BEGINS, Fails.CLEARED),
+    Transition("push", Result.TAKEN, Waits.ENDS, Fails.CLEARED, secrets=Has.PUSHED),
+    Transition("push", Result.WAITS, Waits.STAYS, Fails.CLEARED, waits_longer, Has.PUSHED),
+    Transition("push", Result.WAITS, Waits.BEGINS, Fails.CLEARED, secrets=Has.PUSHED),
     Transition("push", Result.REFUSED, Waits.IF_IN_FORCE, Fails.GIVEN_UP, on_condition),
     Transition("push", Result.REFUSED, Waits.IF_IN_FORCE, Fails.RETRIED),
     Transition("push", Result.ROLLED_BACK, Waits.IF_IN_FORCE, Fails.RETRIED, bare),
@@ -139,7 +148,7 @@ TRANSITIONS = (
     Transition("confirm", Result.REFUSED, Waits.IF_IN_FORCE, Fails.GIVEN_UP),
     Transition("confirm", Result.ROLLED_BACK, Waits.IF_IN_FORCE, Fails.GIVEN_UP),
     Transition("confirm", Result.NONE, Waits.STAYS, Fails.STAYS),
-    Transition("inspect", Result.LOOKED, Waits.AS_SAID, Fails.CLEARED, given_up_waits),
+    Transition("inspect", Result.LOOKED, Waits.AS_SAID, Fails.CLEARED, given_up_waits, Has.FAILED),
     Transition("inspect", Result.LOOKED, Waits.AS_SAID, Fails.EXPIRED, expired),
     Transition("inspect", Result.LOOKED, Waits.AS_SAID, Fails.CLEARED, made_up_for),
     Transition("inspect", Result.LOOKED, Waits.AS_SAID, Fails.STAYS),
@@ -159,7 +168,8 @@ def hear(machine: Machine, invocation: Invocation | None, now: datetime) -> Mach
         after = replace(after, inspection=_known(heard, answer.word), unresponsive=None)
     elif command.kind != "push":
         after = after.silent(answer.why, now)
-    return _failed(row.failed, heard, _with_secrets(row, heard, after), now)
+    after = replace(after, secrets=_secrets(row.secrets, heard))
+    return _failed(row.failed, heard, after, now)
 
 
 def _provisional(becomes: Waits, heard: Heard) -> Provisional | None:
@@ -209,13 +219,15 @@ def _known(heard: Heard, word: Inspection) -> Inspection:
     return word if heard.answer.hooks else replace(word, hooks=before.hooks)
 
 
-def _with_secrets(row: Transition, heard: Heard, machine: Machine) -> Machine:
-    """Return the machine with the secrets that it has now: those of a push that it took, or says that it has."""
-    if row.command == "push" and row.failed is Fails.CLEARED:
-        return replace(machine, secrets=heard.command.secrets)
-    if row.when is given_up_waits and heard.machine.failed:
-        return replace(machine, secrets=heard.machine.failed.secrets or machine.secrets)
-    return machine
+def _secrets(has: Has, heard: Heard) -> str | None:
+    failed, had = heard.machine.failed, heard.machine.secrets
+    match has:
+        case Has.WHAT_IT_HAD:
+            return had
+        case Has.PUSHED:
+            return heard.command.secrets
+        case Has.FAILED:
+            return (failed and failed.secrets) or had
 
 
 def _begun(command: Command) -> Provisional:
