@@ -67,10 +67,11 @@ def _command(random: Random, now: datetime) -> Command:
 
 
 def _said(random: Random) -> Invocation:
+    digest = random.choice((*DIGESTS, None))
     word = {
         "mooring": 1,
-        "digest": random.choice((*DIGESTS, None)),
-        "pending": random.choice((*DIGESTS, None, None)),
+        "digest": digest,
+        "pending": random.choice((digest, digest, *DIGESTS, None, None)),
         "result": random.choice(("applied", "unchanged", "pending", "refused", "rolled-back", "failed")),
         "drift": random.choice(((), ("a rule was deleted",))),
     }
@@ -140,6 +141,24 @@ def test_no_answer_leaves_what_is_known_to_be_in_force(seed: int) -> None:
             )
             assert (step.after.failed != step.before.failed) == (step.command.kind == "push")
             assert (step.after.unresponsive is not None) >= (step.command.kind != "push")
+
+
+def test_secrets_are_those_of_the_last_push_that_the_machine_took() -> None:
+    """By its answer to that push, or by its word that the one that was given up is in force and waits; else as before."""
+    found = 0
+    for seed in range(1000):
+        for step in live(seed):
+            before, said = step.before, _word(step)
+            wanted = before.secrets
+            if said and step.command.kind == "push" and said["result"] in ("applied", "unchanged", "pending"):
+                wanted = step.command.secrets
+            failed = before.failed
+            if said and step.command.kind == "inspect" and failed and failed.final and not said["drift"]:
+                taken = said["digest"] == said["pending"] == failed.digest
+                found += taken and failed.secrets not in (None, before.secrets)
+                wanted = (failed.secrets or before.secrets) if taken else before.secrets
+            assert step.after.secrets == wanted
+    assert found
 
 
 def test_command_that_may_still_be_answered_changes_nothing() -> None:
